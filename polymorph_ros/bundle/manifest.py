@@ -1,0 +1,114 @@
+"""The text of a bundle: what it is, what it names, and the checksum of every file in it."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+FORMAT_VERSION = 1
+
+MANIFEST_FILE = "manifest.json"
+SCOUT_FILE = "scout.safetensors"
+ADAPTER_CONFIG_FILE = "adapter_config.json"
+ADAPTER_WEIGHTS_FILE = "adapter_model.safetensors"
+HEAD_FILE = "head.safetensors"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class BackboneEntry(_Strict):
+    """Where the frozen backbone is: a folder of the bundle, or a Hugging Face name."""
+
+    source: Literal["bundle", "hub"]
+    name: str = Field(min_length=1, description="folder inside the bundle, or the Hub name")
+    revision: str | None = Field(None, description="Hub revision; none for a bundled backbone")
+
+
+class Preprocessing(_Strict):
+    """How a picture becomes the backbone's input: squashed to a square, scaled, normalised."""
+
+    size: int = Field(ge=8, le=4096, description="side of the input square, pixels")
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+class LabelEntry(_Strict):
+    """One label: its name, when it counts as active, and how it comes and goes."""
+
+    name: str = Field(min_length=1)
+    on: float = Field(gt=0, lt=1, description="active at or above this belief")
+    off: float = Field(gt=0, lt=1, description="no longer active below this belief")
+    watch: float = Field(gt=0, lt=1, description="in play (to be covered) at or above this belief")
+    prior: float = Field(gt=0, lt=1, description="share of training time in which it is present")
+    appear_hz: float = Field(gt=0, description="rate of appearing while absent, 1/s")
+    vanish_hz: float = Field(gt=0, description="rate of vanishing while present, 1/s")
+
+    @model_validator(mode="after")
+    def _hysteresis(self) -> LabelEntry:
+        if self.off > self.on:
+            raise ValueError(f"label {self.name}: off ({self.off}) is above on ({self.on})")
+        return self
+
+
+class ContextEntry(_Strict):
+    """A group of labels served by one adapter, and the adapter's folder in the bundle."""
+
+    name: str = Field(min_length=1)
+    labels: tuple[str, ...] = Field(min_length=1)
+    folder: str = Field(min_length=1)
+    prior: float = Field(gt=0, lt=1, description="share of training time in which it is present")
+    appear_hz: float = Field(gt=0, description="rate of appearing while absent, 1/s")
+    vanish_hz: float = Field(gt=0, description="rate of vanishing while present, 1/s")
+
+
+class FileEntry(_Strict):
+    """A file of the bundle and its SHA-256."""
+
+    path: str
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    size: int = Field(ge=0, description="bytes")
+
+    @model_validator(mode="after")
+    def _inside(self) -> FileEntry:
+        path = PurePosixPath(self.path)
+        if path.is_absolute() or ".." in path.parts or "\\" in self.path:
+            raise ValueError(f"path {self.path!r} leaves the bundle")
+        return self
+
+
+class Manifest(_Strict):
+    """The whole text of a bundle."""
+
+    format_version: Literal[1] = FORMAT_VERSION
+    name: str = Field(min_length=1)
+    description: str = ""
+    backbone: BackboneEntry
+    preprocessing: Preprocessing
+    tail_blocks: int = Field(ge=1, description="the last K blocks, which carry the adapters")
+    labels: tuple[LabelEntry, ...] = Field(min_length=1)
+    contexts: tuple[ContextEntry, ...] = Field(min_length=1)
+    metrics: dict[str, float] = Field(default_factory=dict, description="measured when it was made")
+    files: tuple[FileEntry, ...]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Manifest:
+        names = [label.name for label in self.labels]
+        if len(set(names)) != len(names):
+            raise ValueError("a label's name stands twice in the vocabulary")
+        known = set(names)
+        for context in self.contexts:
+            foreign = [label for label in context.labels if label not in known]
+            if foreign:
+                raise ValueError(f"context {context.name} has labels outside the vocabulary: {foreign}")
+            if len(set(context.labels)) != len(context.labels):
+                raise ValueError(f"context {context.name} names a label twice")
+        uncovered = known - {label for context in self.contexts for label in context.labels}
+        if uncovered:
+            raise ValueError(f"labels that no context serves: {sorted(uncovered)}")
+        if len({context.name for context in self.contexts}) != len(self.contexts):
+            raise ValueError("a context's name stands twice")
+        return self

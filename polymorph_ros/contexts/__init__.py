@@ -1,0 +1,1 @@
+"""Label statistics and context formation."""

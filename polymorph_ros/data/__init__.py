@@ -1,0 +1,1 @@
+"""Vocabulary, annotations, frame sources and procedural scenes."""

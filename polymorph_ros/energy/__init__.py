@@ -1,0 +1,1 @@
+"""Meters and the ledger of joules, seconds and adapters per frame."""

@@ -1,0 +1,26 @@
+"""The one error that a user's mistake raises: what was expected, found, where, and what to do."""
+
+from __future__ import annotations
+
+
+class PolymorphError(Exception):
+    """A mistake in input or configuration, told in one line that says how to mend it.
+
+    Command lines print it without a traceback and exit with code 1; the node logs it and
+    stays as it was.
+
+    >>> print(PolymorphError("2 labels", "3 scores", where="head.safetensors", remedy="re-export it"))
+    head.safetensors: expected 2 labels, found 3 scores; re-export it
+    """
+
+    def __init__(self, expected: str, found: str, *, where: str = "", remedy: str = "") -> None:
+        self.expected = expected
+        self.found = found
+        self.where = where
+        self.remedy = remedy
+        super().__init__(expected, found, where, remedy)
+
+    def __str__(self) -> str:
+        prefix = f"{self.where}: " if self.where else ""
+        suffix = f"; {self.remedy}" if self.remedy else ""
+        return f"{prefix}expected {self.expected}, found {self.found}{suffix}"

@@ -1,0 +1,1 @@
+"""Replay, metrics and reports."""

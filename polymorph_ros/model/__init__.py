@@ -1,0 +1,1 @@
+"""Backbones, trunk and tail, adapter bank, composed forward, preprocessing."""

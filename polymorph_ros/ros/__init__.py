@@ -1,0 +1,1 @@
+"""The ROS 2 node and its edges. The only room that imports rclpy."""
