@@ -103,7 +103,9 @@ class Manifest(_Strict):
         for context in self.contexts:
             foreign = [label for label in context.labels if label not in known]
             if foreign:
-                raise ValueError(f"context {context.name} has labels outside the vocabulary: {foreign}")
+                raise ValueError(
+                    f"context {context.name} has labels outside the vocabulary: {foreign}"
+                )
             if len(set(context.labels)) != len(context.labels):
                 raise ValueError(f"context {context.name} names a label twice")
         uncovered = known - {label for context in self.contexts for label in context.labels}

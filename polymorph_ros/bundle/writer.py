@@ -1,0 +1,64 @@
+"""Write a bundle: beside its place under a temporary name, checked, then renamed."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from polymorph_ros.bundle.manifest import MANIFEST_FILE, FileEntry, Manifest
+from polymorph_ros.bundle.reader import Bundle, file_sha256, read_bundle
+from polymorph_ros.errors import PolymorphError
+
+
+def write_bundle(
+    path: Path | str,
+    write_parts: Callable[[Path], None],
+    make_manifest: Callable[[tuple[FileEntry, ...]], Manifest],
+    *,
+    replace: bool = False,
+) -> Bundle:
+    """Write a bundle whole or not at all.
+
+    Args:
+        path: the bundle's folder; its parent is made if needed.
+        write_parts: writes backbone, adapters and scout into the folder it is given.
+        make_manifest: makes the manifest from the list of those files.
+        replace: whether a bundle that is already there is replaced.
+
+    Raises:
+        PolymorphError: something is in the way, or what was written is not a valid bundle.
+    """
+    target = Path(path).expanduser()
+    if target.exists() and not replace:
+        raise PolymorphError(
+            "a folder that does not exist yet", "one that does", where=str(target),
+            remedy="choose another or allow replacing it",
+        )  # fmt: skip
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as scratch:
+        fresh = Path(scratch) / "new"
+        fresh.mkdir()
+        write_parts(fresh)
+        manifest = make_manifest(list_files(fresh))
+        text = manifest.model_dump_json(indent=1)
+        (fresh / MANIFEST_FILE).write_text(text + "\n", encoding="utf-8")
+        read_bundle(fresh)
+        if target.exists():
+            os.rename(target, Path(scratch) / "old")
+        os.rename(fresh, target)
+    return read_bundle(target)
+
+
+def list_files(folder: Path) -> tuple[FileEntry, ...]:
+    """Every file below a folder with its size and SHA-256, sorted by path."""
+    return tuple(
+        FileEntry(
+            path=file.relative_to(folder).as_posix(),
+            sha256=file_sha256(file),
+            size=file.stat().st_size,
+        )
+        for file in sorted(folder.rglob("*"))
+        if file.is_file()
+    )
