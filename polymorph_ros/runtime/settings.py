@@ -1,0 +1,37 @@
+"""What may be changed while the engine runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from polymorph_ros.errors import PolymorphError
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """Settings of the engine; a new object replaces the old one between two frames.
+
+    Attributes:
+        max_adapters: at most so many adapters per frame; 0 for no limit.
+        threshold_shift: log-odds added to every threshold: above 0 fewer labels become active
+            and fewer adapters run, below 0 more.
+        frame_budget_s: seconds that a frame's computation should take; 0 for no budget.
+        frame_budget_j: joules that a frame should take; 0 for no budget.
+
+    Raises:
+        PolymorphError: a value is out of range.
+    """
+
+    max_adapters: int = 0
+    threshold_shift: float = 0.0
+    frame_budget_s: float = 0.0
+    frame_budget_j: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("max_adapters", "frame_budget_s", "frame_budget_j"):
+            if not getattr(self, name) >= 0:
+                raise PolymorphError("a value of at least 0", f"{getattr(self, name)}", where=name)
+        if not -10.0 <= self.threshold_shift <= 10.0:
+            raise PolymorphError(
+                "log-odds from -10 to 10", f"{self.threshold_shift}", where="threshold_shift"
+            )
