@@ -1,0 +1,190 @@
+"""The frozen backbone: loaded through transformers, split into a trunk and a tail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModel
+from transformers.utils import logging
+
+from polymorph_ros.errors import PolymorphError
+from polymorph_ros.model.family import BlockWeights, Family, family_of, lora_targets
+
+transformers_logging: Any = logging  # its functions carry no types
+
+
+class Backbone:
+    """A frozen vision transformer in evaluation mode, float32.
+
+    Attributes:
+        model: the transformers model; its parameters need no gradient.
+        family: what is special about it.
+        hidden_size: D, length of a token.
+        heads: attention heads.
+        num_blocks: transformer blocks in all.
+        patch_size: side of a patch, pixels.
+    """
+
+    def __init__(self, model: nn.Module, family: Family, config: Any) -> None:
+        self.model = model.requires_grad_(False).eval()
+        self.family = family
+        self.hidden_size = int(config.hidden_size)
+        self.heads = int(config.num_attention_heads)
+        self.patch_size = _side(config.patch_size)
+        self.num_blocks = len(family.blocks(model))
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.model.parameters()).device
+
+    @property
+    def final_norm(self) -> nn.Module:
+        return self.family.final_norm(self.model)
+
+    def to(self, device: torch.device | str) -> Backbone:
+        """Moves the weights; returns itself."""
+        self.model.to(device)
+        return self
+
+    def trunk(self, pixels: Tensor, tail_blocks: int) -> Tensor:
+        """Runs the embedding and all but the last K blocks.
+
+        Args:
+            pixels: float (B, 3, S, S), preprocessed.
+            tail_blocks: K; 1 to ``num_blocks``.
+
+        Returns:
+            tokens, float (B, N, D); token 0 is the class token.
+        """
+        tokens = self.family.embed(self.model, pixels)
+        for block in self.family.blocks(self.model)[: self._tail_start(tail_blocks)]:
+            tokens = block(tokens)
+        return tokens
+
+    def tail_modules(self, tail_blocks: int) -> list[nn.Module]:
+        """The last K blocks (with LoRA inside once PEFT has put it there)."""
+        return list(self.family.blocks(self.model)[self._tail_start(tail_blocks) :])
+
+    def tail_weights(self, tail_blocks: int) -> list[BlockWeights]:
+        """The weights of the last K blocks."""
+        return [self.family.read_block(b, self.heads) for b in self.tail_modules(tail_blocks)]
+
+    def lora_targets(self, tail_blocks: int, targets: Iterable[str]) -> list[str]:
+        """Full names of the last K blocks' linear maps, for PEFT's ``LoraConfig``."""
+        self._tail_start(tail_blocks)
+        return lora_targets(self.family, self.num_blocks, tail_blocks, targets)
+
+    def _tail_start(self, tail_blocks: int) -> int:
+        if not 1 <= tail_blocks <= self.num_blocks:
+            raise PolymorphError(
+                f"1 to {self.num_blocks} tail blocks (the backbone's depth)", str(tail_blocks)
+            )
+        return self.num_blocks - tail_blocks
+
+
+def tail_forward(blocks: Iterable[nn.Module], norm: nn.Module, tokens: Tensor) -> Tensor:
+    """Runs tail blocks as the modules they are, with autograd where they need it.
+
+    With LoRA injected by PEFT these are PEFT's own layers: what adapters are trained with from
+    cached trunk tokens, and what the composed tails are compared with.
+
+    Args:
+        blocks: the last K blocks.
+        norm: the final layer norm.
+        tokens: float (B, N, D), the trunk's output.
+
+    Returns:
+        pooled feature, float (B, D): the class token after the final norm.
+    """
+    for block in blocks:
+        tokens = block(tokens)
+    return cast(Tensor, norm(tokens[:, 0]))
+
+
+def load_backbone(
+    name: str | Path, revision: str | None = None, *, download: bool = True
+) -> Backbone:
+    """Loads a backbone from a folder or the Hugging Face Hub; safetensors only, float32.
+
+    Args:
+        name: a folder with ``config.json`` and ``model.safetensors``, or a Hub name.
+        revision: the Hub revision; None for the newest.
+        download: whether a Hub name that is not in the local cache may be fetched.
+
+    Raises:
+        PolymorphError: it cannot be read, is of an unsupported family, or lacks weights.
+    """
+    local = Path(name).is_dir() or not download
+    where = f"backbone {name}"
+    try:
+        config = AutoConfig.from_pretrained(name, revision=revision, local_files_only=local)
+    except (OSError, ValueError) as error:
+        raise _unreadable(error, where, local) from error
+    family = family_of(config.model_type, where)
+    if getattr(config, "use_swiglu_ffn", False):
+        raise PolymorphError("a backbone with a plain MLP", "one with SwiGLU", where=where)
+    try:
+        with _quiet_transformers():
+            model, info = AutoModel.from_pretrained(
+                name,
+                revision=revision,
+                local_files_only=local,
+                use_safetensors=True,
+                dtype=torch.float32,
+                output_loading_info=True,
+                **family.load_arguments,
+            )
+    except (OSError, ValueError, RuntimeError) as error:
+        raise _unreadable(error, where, local) from error
+    _check_complete(model, info, where)
+    return Backbone(model, family, config)
+
+
+def _check_complete(model: nn.Module, info: Any, where: str) -> None:
+    # The mask token is only used in pretraining.
+    missing = sorted(key for key in info["missing_keys"] if not key.endswith("mask_token"))
+    if missing:
+        raise PolymorphError(
+            "every weight of the backbone",
+            f"{len(missing)} missing, first {missing[0]}",
+            where=where,
+        )
+    for key, parameter in model.named_parameters():
+        if not torch.isfinite(parameter).all():
+            raise PolymorphError("finite weights", f"NaN or infinity in {key}", where=where)
+
+
+def _unreadable(error: Exception, where: str, local: bool) -> PolymorphError:
+    first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return PolymorphError(
+        "config.json and model.safetensors of a transformers backbone",
+        first_line,
+        where=where,
+        remedy="check the folder, or fetch the backbone into the local cache first"
+        if local
+        else "check the name and the network",
+    )
+
+
+def _side(size: int | Iterable[int]) -> int:
+    return size if isinstance(size, int) else int(next(iter(size)))
+
+
+@contextmanager
+def _quiet_transformers() -> Iterator[None]:
+    """Keeps progress bars and notes about unused pooler weights out of a robot's log."""
+    level = transformers_logging.get_verbosity()
+    bars = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(level)
+        if bars:
+            transformers_logging.enable_progress_bar()
