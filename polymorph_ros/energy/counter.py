@@ -1,0 +1,80 @@
+"""Hardware energy counters as a meter: joules since opening, across wrap-around and loss."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Sequence
+
+from polymorph_ros.energy.reading import EnergySource
+
+_log = logging.getLogger(__name__)
+
+
+class WrappingCounter:
+    """One counter that starts anywhere and may wrap or restart, as joules since it was opened.
+
+    A fall with a known range is one wrap-around. A fall without one is a restart from zero
+    (a driver was reloaded): what was counted since the restart is added, the rest is lost.
+    Two wrap-arounds between two reads cannot be told from one.
+
+    Args:
+        read: the raw counter, joules.
+        wrap_joules: where it wraps to zero; None if it never does.
+    """
+
+    def __init__(self, read: Callable[[], float], wrap_joules: float | None = None) -> None:
+        self._read = read
+        self._wrap = wrap_joules
+        self._last = read()
+        self._joules = 0.0
+
+    def joules(self) -> float:
+        """Joules since the counter was opened; raises what the raw read raises."""
+        raw = self._read()
+        step = raw - self._last
+        if step < 0:
+            step = step + self._wrap if self._wrap is not None else raw
+        self._joules += max(0.0, step)
+        self._last = raw
+        return self._joules
+
+
+class CounterMeter:
+    """A real sensor: the sum of its counters.
+
+    A sensor that fails while it is in use is lost for good: it is logged once, ``source``
+    becomes ``UNAVAILABLE``, ``note`` says why, and ``read`` gives NaN. Figures of another
+    source are never mixed into its total.
+    """
+
+    def __init__(
+        self,
+        source: EnergySource,
+        scope: str,
+        resolution_s: float,
+        counters: Sequence[WrappingCounter],
+        release: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.source = source
+        self.scope = scope
+        self.resolution_s = resolution_s
+        self.note = ""
+        self._counters = counters
+        self._release = release
+
+    def read(self) -> float:
+        """Joules since opening; NaN once the sensor is lost."""
+        if self.source is EnergySource.UNAVAILABLE:
+            return math.nan
+        try:
+            return sum(counter.joules() for counter in self._counters)
+        except Exception as error:  # noqa: BLE001 - no failing driver may stop the node
+            self.note = f"{self.source.value} stopped working: {error}"
+            _log.warning("%s; energy is unavailable from here on", self.note)
+            self.source = EnergySource.UNAVAILABLE
+            return math.nan
+
+    def close(self) -> None:
+        """Let go of the sensor."""
+        self._release()

@@ -1,0 +1,100 @@
+"""What a meter is, and which one this machine has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, Protocol, get_args
+
+from polymorph_ros.energy.estimated import (
+    DEFAULT_CPU_WATTS,
+    DEFAULT_GPU_WATTS,
+    EstimatedMeter,
+    UnavailableMeter,
+)
+from polymorph_ros.energy.jetson import open_jetson
+from polymorph_ros.energy.nvml import open_nvml
+from polymorph_ros.energy.rapl import open_rapl
+from polymorph_ros.energy.reading import EnergySource
+from polymorph_ros.errors import PolymorphError
+
+MeterKind = Literal["auto", "jetson_rails", "nvml", "rapl", "estimated", "none"]
+METER_KINDS: tuple[str, ...] = get_args(MeterKind)
+
+
+class Meter(Protocol):
+    """Joules from one source. Not safe for several threads at once: the ledger locks it."""
+
+    @property
+    def source(self) -> EnergySource:
+        """Where the figures come from; ``UNAVAILABLE`` once a sensor is lost."""
+
+    @property
+    def scope(self) -> str:
+        """What the figures cover, in plain words."""
+
+    @property
+    def resolution_s(self) -> float:
+        """Seconds between two renewals of the reading; 0 for one that is always current."""
+
+    @property
+    def note(self) -> str:
+        """Why better sensors are not used, or why this one was lost; empty if neither."""
+
+    def read(self) -> float:
+        """Joules since opening, never falling; NaN when unavailable."""
+
+    def close(self) -> None:
+        """Let go of the sensor."""
+
+
+def open_meter(
+    kind: str = "auto",
+    *,
+    cpu_watts: float = DEFAULT_CPU_WATTS,
+    gpu_watts: float = DEFAULT_GPU_WATTS,
+    device: str = "cpu",
+    gpu_seconds: Callable[[], float] | None = None,
+) -> Meter:
+    """Open the meter of the given kind; "auto" takes the best one that works here.
+
+    The order of "auto": Jetson rails, NVML if the device is a CUDA one, RAPL, estimated.
+
+    Args:
+        kind: one of ``METER_KINDS``.
+        cpu_watts: of one busy core, for the estimate.
+        gpu_watts: of the busy GPU, for the estimate.
+        device: where the model runs, as torch names it.
+        gpu_seconds: GPU busy seconds so far, for the estimate.
+
+    Raises:
+        PolymorphError: the sensor asked for is not there (it says what to do), an unknown
+            kind, or watts that are negative or not finite.
+    """
+    estimated = EstimatedMeter(cpu_watts, gpu_watts, gpu_seconds)
+    openers: dict[str, Callable[[], Meter]] = {
+        "jetson_rails": open_jetson,
+        "nvml": lambda: open_nvml(device),
+        "rapl": open_rapl,
+        "estimated": lambda: estimated,
+        "none": UnavailableMeter,
+    }
+    if kind == "auto":
+        return _best(openers, device, estimated)
+    if kind not in openers:
+        raise PolymorphError(f"one of {', '.join(METER_KINDS)}", repr(kind), where="energy source")
+    return openers[kind]()
+
+
+def _best(openers: dict[str, Callable[[], Meter]], device: str, estimated: EstimatedMeter) -> Meter:
+    """The first sensor that opens, else the estimate, with the reasons of those that did not."""
+    reasons: list[str] = []
+    sensors = (
+        ("jetson_rails", "nvml", "rapl") if device.startswith("cuda") else ("jetson_rails", "rapl")
+    )
+    for sensor in sensors:
+        try:
+            return openers[sensor]()
+        except PolymorphError as error:
+            reasons.append(str(error))
+    estimated.note = "no energy sensor is used: " + " | ".join(reasons)
+    return estimated

@@ -1,0 +1,169 @@
+"""Pins the NVML meter against a made driver library behind the real pynvml and the real Zeus.
+
+Not pinned: how often a real GPU renews its counter.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import math
+from typing import Any
+
+import pytest
+
+from polymorph_ros.energy.nvml import open_nvml
+from polymorph_ros.energy.reading import EnergySource
+from polymorph_ros.errors import PolymorphError
+
+pytest.importorskip("zeus", reason="the library zeus is not installed")
+pynvml = pytest.importorskip("pynvml", reason="the library nvidia-ml-py is not installed")
+
+
+class DriverLibrary:
+    """The functions of libnvidia-ml that are called here, with their C signatures."""
+
+    def __init__(self, gpus: int = 1) -> None:
+        self.gpus = gpus
+        self.millijoules = [0] * gpus
+        self.architecture = pynvml.NVML_DEVICE_ARCH_AMPERE
+        self.lost = False
+        self.sessions = 0
+
+    def nvmlInitWithFlags(self, flags: int) -> int:
+        self.sessions += 1
+        return pynvml.NVML_SUCCESS
+
+    def nvmlShutdown(self) -> int:
+        self.sessions -= 1
+        return pynvml.NVML_SUCCESS
+
+    def nvmlDeviceGetCount_v2(self, count: Any) -> int:
+        count._obj.value = self.gpus
+        return pynvml.NVML_SUCCESS
+
+    def nvmlDeviceGetHandleByIndex_v2(self, index: Any, device: Any) -> int:
+        ctypes.memmove(device, ctypes.byref(ctypes.c_uint64(index.value + 1)), 8)
+        return pynvml.NVML_SUCCESS
+
+    def nvmlDeviceGetC2cModeInfoV(self, device: Any, info: Any) -> int:
+        return pynvml.NVML_ERROR_NOT_SUPPORTED
+
+    def nvmlDeviceGetName(self, device: Any, name: Any, length: Any) -> int:
+        name.value = b"Made GPU"
+        return pynvml.NVML_SUCCESS
+
+    def nvmlDeviceGetArchitecture(self, device: Any, architecture: Any) -> int:
+        architecture._obj.value = self.architecture
+        return pynvml.NVML_SUCCESS
+
+    def nvmlDeviceGetTotalEnergyConsumption(self, device: Any, energy: Any) -> int:
+        if self.lost:
+            return pynvml.NVML_ERROR_GPU_IS_LOST
+        index = ctypes.cast(device, ctypes.c_void_p).value - 1
+        energy._obj.value = self.millijoules[index]
+        return pynvml.NVML_SUCCESS
+
+    def nvmlErrorString(self, result: int) -> bytes:
+        return b"made error"
+
+
+@pytest.fixture
+def driver(monkeypatch: pytest.MonkeyPatch) -> DriverLibrary:
+    library = DriverLibrary(gpus=2)
+    monkeypatch.setattr(pynvml, "nvmlLib", library)
+    monkeypatch.setattr(pynvml, "_nvmlGetFunctionPointer_cache", {})
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    return library
+
+
+def test_counts_joules_of_the_named_gpu(driver: DriverLibrary) -> None:
+    driver.millijoules = [10, 5_000_000]
+    meter = open_nvml("cuda:1")
+
+    driver.millijoules = [99_000, 5_002_500]
+
+    assert meter.read() == pytest.approx(2.5)
+    assert meter.source is EnergySource.NVML
+    assert "GPU 1 (Made GPU)" in meter.scope
+
+
+def test_counts_gpus_as_cuda_visible_devices_does(
+    driver: DriverLibrary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    meter = open_nvml("cuda")
+
+    driver.millijoules = [99_000, 2_500]
+
+    assert meter.read() == pytest.approx(2.5)
+
+
+def test_a_driver_reload_restarts_the_counter_and_loses_no_later_joule(
+    driver: DriverLibrary,
+) -> None:
+    driver.millijoules = [8_000, 0]
+    meter = open_nvml("cuda")
+    driver.millijoules = [9_000, 0]
+    before = meter.read()
+
+    driver.millijoules = [500, 0]
+
+    assert before == pytest.approx(1.0)
+    assert meter.read() == pytest.approx(1.5)
+
+
+def test_a_lost_gpu_makes_the_meter_unavailable(driver: DriverLibrary) -> None:
+    meter = open_nvml("cuda")
+
+    driver.lost = True
+
+    assert math.isnan(meter.read())
+    assert meter.source is EnergySource.UNAVAILABLE
+    assert "nvml stopped working" in meter.note
+
+
+def test_closing_ends_the_driver_session(driver: DriverLibrary) -> None:
+    meter = open_nvml("cuda")
+    during = driver.sessions
+
+    meter.close()
+
+    assert during == 1
+    assert driver.sessions == 0
+
+
+def test_says_that_the_gpu_is_too_old(driver: DriverLibrary) -> None:
+    driver.architecture = pynvml.NVML_DEVICE_ARCH_PASCAL
+
+    with pytest.raises(PolymorphError, match="Volta or newer.*Made GPU"):
+        open_nvml("cuda")
+
+
+def test_says_that_there_is_no_such_gpu(driver: DriverLibrary) -> None:
+    with pytest.raises(PolymorphError, match="expected GPU 2, found 2 visible"):
+        open_nvml("cuda:2")
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda:one", "mps"])
+def test_says_that_the_device_is_no_nvidia_gpu(driver: DriverLibrary, device: str) -> None:
+    with pytest.raises(PolymorphError, match="NVML measures NVIDIA GPUs only"):
+        open_nvml(device)
+
+
+def test_says_that_a_visible_device_is_no_number(
+    driver: DriverLibrary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-8932f937")
+
+    with pytest.raises(PolymorphError, match="CUDA_VISIBLE_DEVICES"):
+        open_nvml("cuda")
+
+
+def test_says_that_there_is_no_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_library() -> None:
+        raise pynvml.NVMLError(pynvml.NVML_ERROR_LIBRARY_NOT_FOUND)
+
+    monkeypatch.setattr(pynvml, "_LoadNvmlLibrary", no_library)
+
+    with pytest.raises(PolymorphError, match="a working NVIDIA driver"):
+        open_nvml("cuda")
