@@ -1,0 +1,155 @@
+"""Composed tails: the last K blocks for all active adapters side by side, without merging weights.
+
+Exact, up to rounding, against running each adapter on its own. What makes it cheap:
+
+- The first tail block sees the same tokens for every adapter: its layer norm and its base
+  query, key and value are computed once.
+- The last tail block needs only the class token's row. With one query per head, scores are
+  ``q . (W_k x) = (W_k^T q) . x`` and the head's output is ``W_v (sum_n p_n x_n)``: keys and
+  values of the tokens are never formed. The key's bias shifts all scores of a head alike and
+  drops out of the softmax; the value's bias passes through it, since the weights sum to one.
+- Everything else is one product over all adapters, base and low-rank parts alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from polymorph_ros.model.backbone import Backbone
+from polymorph_ros.model.bank import AdapterStack, LowRankStack
+from polymorph_ros.model.family import BlockWeights, LinearWeights, NormWeights
+
+_Stacks = Mapping[str, LowRankStack]
+
+
+class ComposedTails:
+    """The backbone's last K blocks and final norm, for any stack of adapters.
+
+    Args:
+        backbone: already on its device; later changes of its weights are not followed.
+        tail_blocks: K.
+    """
+
+    def __init__(self, backbone: Backbone, tail_blocks: int) -> None:
+        *full, last = backbone.tail_weights(tail_blocks)
+        self._full = [_FullBlock(block) for block in full]
+        self._last = _ClassTokenBlock(last)
+        self._norm = backbone.final_norm
+
+    def __call__(self, tokens: Tensor, adapters: AdapterStack) -> Tensor:
+        """Trunk tokens (1, N, D) of one picture to pooled features (A, D), a row per adapter."""
+        *full, last = adapters.blocks
+        for block, stacks in zip(self._full, full):
+            tokens = block(tokens, stacks, adapters.count)
+        features: Tensor = self._norm(self._last(tokens, last, adapters.count))
+        return features
+
+
+class _FullBlock:
+    """A block of which every token's output is needed: (1 or A, N, D) to (A, N, D)."""
+
+    def __init__(self, block: BlockWeights) -> None:
+        self._block = block
+        qkv = [block.linear[target] for target in ("q", "k", "v")]
+        self._qkv = LinearWeights(
+            torch.cat([linear.weight for linear in qkv]), torch.cat([linear.bias for linear in qkv])
+        )
+
+    def __call__(self, tokens: Tensor, stacks: _Stacks, count: int) -> Tensor:
+        tokens = self._attend(tokens, stacks, count)
+        return _mlp(tokens, self._block, stacks)
+
+    def _attend(self, tokens: Tensor, stacks: _Stacks, count: int) -> Tensor:
+        normed = _normalise(tokens, self._block.norm1)
+        base = _apply(normed, self._qkv).chunk(3, dim=2)
+        queries, keys, values = (
+            self._split_heads(_add_low_rank(part.expand(count, -1, -1), normed, stacks.get(target)))
+            for target, part in zip(("q", "k", "v"), base)
+        )
+        mixed = functional.scaled_dot_product_attention(queries, keys, values)
+        joined = mixed.transpose(1, 2).flatten(2)
+        out = _linear(joined, self._block.linear["o"], stacks.get("o"))
+        return _add_branch(tokens, out, self._block.scale1)
+
+    def _split_heads(self, x: Tensor) -> Tensor:
+        return _heads(x, 2, self._block.heads).transpose(1, 2)
+
+
+class _ClassTokenBlock:
+    """The last block, of which only the class token's output is needed: (1 or A, N, D) to (A, D)."""
+
+    def __init__(self, block: BlockWeights) -> None:
+        self._block = block
+        self._keys = _heads(block.linear["k"].weight, 0, block.heads)  # (H, d, D)
+        self._values = _heads(block.linear["v"].weight, 0, block.heads)  # (H, d, D)
+
+    def __call__(self, tokens: Tensor, stacks: _Stacks, count: int) -> Tensor:
+        normed = _normalise(tokens, self._block.norm1)
+        row = normed[:, :1].expand(count, -1, -1)
+        query = _linear(row, self._block.linear["q"], stacks.get("q"))
+        probe = self._probe(_heads(query.squeeze(1), 1, self._block.heads), stacks.get("k"))
+        weights = torch.matmul(probe, normed.transpose(1, 2)).softmax(dim=2)  # (A, H, N)
+        mean = torch.matmul(weights, normed)  # (A, H, D)
+        mixed = self._read(mean, stacks.get("v")).unsqueeze(1)
+        out = _linear(mixed, self._block.linear["o"], stacks.get("o"))
+        row = _add_branch(tokens[:, :1], out, self._block.scale1)
+        return _mlp(row, self._block, stacks).squeeze(1)
+
+    def _probe(self, query: Tensor, keys: LowRankStack | None) -> Tensor:
+        """Queries (A, H, d) to what each head looks for in the tokens: scaled W_k^T q, (A, H, D)."""
+        query = query * query.shape[2] ** -0.5
+        probe = torch.matmul(query.transpose(0, 1), self._keys).transpose(0, 1)
+        if keys is None:
+            return probe
+        up = _heads(keys.up, 2, self._block.heads)  # (A, r, H, d)
+        low = torch.einsum("ahd,arhd->ahr", query, up)
+        return torch.baddbmm(probe, low, keys.down)
+
+    def _read(self, mean: Tensor, values: LowRankStack | None) -> Tensor:
+        """Attention-weighted mean tokens (A, H, D) to the heads' joined output (A, D)."""
+        read = torch.matmul(mean.transpose(0, 1), self._values.transpose(1, 2)).transpose(0, 1)
+        if values is not None:
+            up = _heads(values.up, 2, self._block.heads)  # (A, r, H, d)
+            low = torch.bmm(mean, values.down.transpose(1, 2))
+            read = read + torch.einsum("ahr,arhd->ahd", low, up)
+        return read.flatten(1) + self._block.linear["v"].bias
+
+
+def _heads(x: Tensor, dim: int, heads: int) -> Tensor:
+    """Splits one dimension of length heads * d into two, (heads, d)."""
+    return x.reshape(*x.shape[:dim], heads, -1, *x.shape[dim + 1 :])
+
+
+def _mlp(tokens: Tensor, block: BlockWeights, stacks: _Stacks) -> Tensor:
+    normed = _normalise(tokens, block.norm2)
+    hidden = block.activation(_linear(normed, block.linear["fc1"], stacks.get("fc1")))
+    out = _linear(hidden, block.linear["fc2"], stacks.get("fc2"))
+    return _add_branch(tokens, out, block.scale2)
+
+
+def _normalise(x: Tensor, norm: NormWeights) -> Tensor:
+    return functional.layer_norm(x, norm.weight.shape, norm.weight, norm.bias, norm.eps)
+
+
+def _apply(x: Tensor, linear: LinearWeights) -> Tensor:
+    return functional.linear(x, linear.weight, linear.bias)
+
+
+def _linear(x: Tensor, linear: LinearWeights, stack: LowRankStack | None) -> Tensor:
+    """A linear map of (A, N, in) with each adapter's own low-rank update."""
+    return _add_low_rank(_apply(x, linear), x, stack)
+
+
+def _add_low_rank(base: Tensor, x: Tensor, stack: LowRankStack | None) -> Tensor:
+    """base (A, N, out) + x (1 or A, N, in) through each adapter's low-rank update."""
+    if stack is None:
+        return base
+    return torch.baddbmm(base, torch.matmul(x, stack.down.transpose(1, 2)), stack.up)
+
+
+def _add_branch(residual: Tensor, branch: Tensor, scale: Tensor | None) -> Tensor:
+    return residual + branch if scale is None else torch.addcmul(residual, branch, scale)

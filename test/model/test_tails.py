@@ -1,0 +1,157 @@
+"""Composed tails: every active adapter's feature and logits equal PEFT's own, whatever is beside it.
+
+Pins: exactness in float32 (largest difference 1e-4) over families, ranks, alphas, rsLoRA, tail
+depths, targets, and any choice and order of active adapters, with adapters of unlike rank and
+targets in one bank. Leaves open: half precision, and batches of several pictures.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import pytest
+import torch
+from helpers.tiny import (
+    BLOCKS,
+    FAMILIES,
+    IMAGE_SIZE,
+    AdapterSpec,
+    random_pixels,
+    write_tiny_adapter,
+)
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from peft import PeftModel
+from safetensors.torch import load_file
+from torch import Tensor
+
+from polymorph_ros.model.adapter import read_adapter
+from polymorph_ros.model.backbone import load_backbone
+from polymorph_ros.model.bank import AdapterBank
+from polymorph_ros.model.family import TARGETS
+from polymorph_ros.model.tails import ComposedTails
+
+TOLERANCE = 1e-4
+
+adapter_specs = st.builds(
+    AdapterSpec,
+    targets=st.sets(st.sampled_from(TARGETS), min_size=1).map(lambda t: tuple(sorted(t))),
+    rank=st.integers(1, 6),
+    alpha=st.integers(1, 12),
+    rslora=st.booleans(),
+    labels=st.integers(1, 5),
+    seed=st.integers(0, 1000),
+)
+
+
+def composed(
+    backbone_folder: Path,
+    adapter_folders: list[Path],
+    tail_blocks: int,
+    active: list[int],
+    pixels: Tensor,
+) -> tuple[Tensor, list[Tensor]]:
+    """Features (A, D) and the logits of each active adapter, by the product's way."""
+    backbone = load_backbone(backbone_folder)
+    adapters = [read_adapter(folder, backbone, tail_blocks) for folder in adapter_folders]
+    bank = AdapterBank(adapters, tail_blocks, "cpu")
+    stack = bank.select(active)
+    with torch.inference_mode():
+        tokens = backbone.trunk(pixels, tail_blocks)
+        features = ComposedTails(backbone, tail_blocks)(tokens, stack)
+        logits = stack.heads.logits(features)
+    return features, [row[: bank.label_counts[a]] for row, a in zip(logits, active)]
+
+
+def by_peft(backbone_folder: Path, adapter_folder: Path, pixels: Tensor) -> tuple[Tensor, Tensor]:
+    """Feature (D,) and logits by PEFT's own loading and forward of one adapter."""
+    model = PeftModel.from_pretrained(load_backbone(backbone_folder).model, adapter_folder)
+    size = {} if "dinov2" in backbone_folder.name else {"interpolate_pos_encoding": True}
+    with torch.inference_mode():
+        feature = model.eval()(pixels, **size).last_hidden_state[0, 0]
+    head = load_file(adapter_folder / "head.safetensors")
+    return feature, head["weight"] @ feature + head["bias"]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data())
+def test_each_active_adapter_equals_peft_with_that_adapter_active(
+    backbone_folders: dict[str, Path], family: str, data: st.DataObject
+) -> None:
+    tail_blocks = data.draw(st.integers(1, BLOCKS - 1), label="tail blocks")
+    specs = data.draw(st.lists(adapter_specs, min_size=1, max_size=4), label="bank")
+    active = data.draw(
+        st.lists(st.integers(0, len(specs) - 1), min_size=1, max_size=len(specs), unique=True),
+        label="active",
+    )
+    size = data.draw(st.sampled_from([IMAGE_SIZE, 2 * IMAGE_SIZE]), label="picture size")
+    pixels = random_pixels(size=size, seed=data.draw(st.integers(0, 99), label="pixels"))
+    backbone_folder = backbone_folders[family]
+    with tempfile.TemporaryDirectory() as root:
+        folders = [
+            write_tiny_adapter(Path(root, str(i)), backbone_folder, tail_blocks, spec)
+            for i, spec in enumerate(specs)
+        ]
+
+        features, logits = composed(backbone_folder, folders, tail_blocks, active, pixels)
+
+        for row, feature in enumerate(features):
+            expected_feature, expected_logits = by_peft(
+                backbone_folder, folders[active[row]], pixels
+            )
+            torch.testing.assert_close(feature, expected_feature, rtol=0, atol=TOLERANCE)
+            torch.testing.assert_close(logits[row], expected_logits, rtol=0, atol=TOLERANCE)
+
+
+def test_thirty_two_adapters_side_by_side_equal_peft(
+    backbone_folders: dict[str, Path], tmp_path: Path
+) -> None:
+    specs = [AdapterSpec(rank=1 + seed % 5, seed=seed) for seed in range(32)]
+    folders = [
+        write_tiny_adapter(tmp_path / str(i), backbone_folders["vit"], 2, spec)
+        for i, spec in enumerate(specs)
+    ]
+    pixels = random_pixels()
+
+    features, _ = composed(backbone_folders["vit"], folders, 2, list(range(32)), pixels)
+
+    expected = [by_peft(backbone_folders["vit"], folder, pixels)[0] for folder in folders]
+    torch.testing.assert_close(features, torch.stack(expected), rtol=0, atol=TOLERANCE)
+
+
+def test_adapters_change_the_feature_by_far_more_than_the_tolerance(
+    backbone_folders: dict[str, Path], tmp_path: Path
+) -> None:
+    """Without this the comparison with PEFT could pass with no adapter applied."""
+    specs = [AdapterSpec(targets=(target,), seed=i) for i, target in enumerate(TARGETS)]
+    folders = [
+        write_tiny_adapter(tmp_path / str(i), backbone_folders["vit"], 2, spec)
+        for i, spec in enumerate(specs)
+    ]
+
+    features, _ = composed(
+        backbone_folders["vit"], folders, 2, list(range(len(folders))), random_pixels()
+    )
+
+    assert torch.cdist(features, features).fill_diagonal_(1).min() > 100 * TOLERANCE
+
+
+def test_selecting_the_same_adapters_again_gathers_nothing(
+    backbone_folders: dict[str, Path], tmp_path: Path
+) -> None:
+    backbone = load_backbone(backbone_folders["vit"])
+    folders = [
+        write_tiny_adapter(tmp_path / str(i), backbone_folders["vit"], 1, AdapterSpec(seed=i))
+        for i in range(3)
+    ]
+    bank = AdapterBank([read_adapter(folder, backbone, 1) for folder in folders], 1, "cpu")
+
+    first = bank.select([2, 0])
+
+    assert bank.select([2, 0]) is first
+    assert bank.select([0, 2]) is not first
+    assert len(bank) == 3
