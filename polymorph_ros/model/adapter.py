@@ -81,7 +81,7 @@ def _read_updates(
         block, target = place
         if not first <= block < backbone.num_blocks:
             raise PolymorphError(
-                f"LoRA on blocks {first} to {backbone.num_blocks - 1} only (the last {tail_blocks})",
+                f"LoRA on the last {tail_blocks} blocks ({first} to {backbone.num_blocks - 1})",
                 f"tensor {name} of block {block}",
                 where=str(path),
             )

@@ -124,7 +124,7 @@ def load_backbone(
     try:
         config = AutoConfig.from_pretrained(name, revision=revision, local_files_only=local)
     except (OSError, ValueError) as error:
-        raise _unreadable(error, where, local) from error
+        raise _unreadable(error, name, download) from error
     family = family_of(config.model_type, where)
     if getattr(config, "use_swiglu_ffn", False):
         raise PolymorphError("a backbone with a plain MLP", "one with SwiGLU", where=where)
@@ -140,7 +140,7 @@ def load_backbone(
                 **family.load_arguments,
             )
     except (OSError, ValueError, RuntimeError) as error:
-        raise _unreadable(error, where, local) from error
+        raise _unreadable(error, name, download) from error
     _check_complete(model, info, where)
     return Backbone(model, family, config)
 
@@ -159,15 +159,18 @@ def _check_complete(model: nn.Module, info: Any, where: str) -> None:
             raise PolymorphError("finite weights", f"NaN or infinity in {key}", where=where)
 
 
-def _unreadable(error: Exception, where: str, local: bool) -> PolymorphError:
-    first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
+def _unreadable(error: Exception, name: str | Path, download: bool) -> PolymorphError:
+    if Path(name).is_dir():
+        remedy = "check the folder's files"
+    elif download:
+        remedy = "check the name and the network"
+    else:
+        remedy = f"fetch it into the local cache once: hf download {name}"
     return PolymorphError(
         "config.json and model.safetensors of a transformers backbone",
-        first_line,
-        where=where,
-        remedy="check the folder, or fetch the backbone into the local cache first"
-        if local
-        else "check the name and the network",
+        (str(error).strip() or type(error).__name__).splitlines()[0],
+        where=f"backbone {name}",
+        remedy=remedy,
     )
 
 

@@ -91,7 +91,7 @@ class AdapterBank:
         )
         self._stack = AdapterStack(tuple(blocks), _stack_heads(adapters, device))
         self._device = torch.device(device)
-        self._selected: tuple[int, ...] = ()
+        self._selected = tuple(range(len(adapters)))
         self._selection = self._stack
         self.label_counts = tuple(len(adapter.head_bias) for adapter in adapters)
 
@@ -121,7 +121,7 @@ def _stack(
 
     def stack(size: int, part: Callable[[LowRank], Tensor]) -> Tensor:
         padded = torch.zeros(len(updates), rank, size)
-        for row, update in zip(padded, updates):
+        for row, update in zip(padded, updates, strict=True):
             if update is not None:
                 row[: len(update.down)] = part(update)
         return padded.to(device)

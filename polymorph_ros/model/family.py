@@ -61,7 +61,7 @@ class BlockWeights:
 
 @dataclass(frozen=True)
 class Spelling:
-    """Names of a block's linear maps inside the model, as one transformers generation spells them."""
+    """Names of a block's linear maps, as one generation of transformers spells them."""
 
     blocks: str
     targets: Mapping[str, str]
@@ -114,7 +114,7 @@ class Family:
         return model.get_submodule("layernorm")
 
     def embed(self, model: nn.Module, pixels: Tensor) -> Tensor:
-        """Pixels (B, 3, S, S) to tokens (B, N, D); positions resized where S is not the trained size."""
+        """Pixels (B, 3, S, S) to tokens (B, N, D); positions are resized if S needs it."""
         embeddings = model.get_submodule("embeddings")
         if not self.asks_for_resize:
             return cast(Tensor, embeddings(pixels))

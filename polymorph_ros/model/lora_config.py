@@ -92,7 +92,9 @@ def _refuse_variants(config: Mapping[str, Any], path: Path) -> None:
         )
 
 
-def _number(config: Mapping[str, Any], key: str, default: int, path: Path, kind: type[float]) -> Any:
+def _number(
+    config: Mapping[str, Any], key: str, default: int, path: Path, kind: type[float]
+) -> Any:
     value: Any = config.get(key, default)
     if isinstance(value, bool) or not isinstance(value, (int, kind)) or not math.isfinite(value):
         raise PolymorphError(f"a number {key}", repr(value), where=str(path))

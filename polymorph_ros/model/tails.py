@@ -43,14 +43,14 @@ class ComposedTails:
     def __call__(self, tokens: Tensor, adapters: AdapterStack) -> Tensor:
         """Trunk tokens (1, N, D) of one picture to pooled features (A, D), a row per adapter."""
         *full, last = adapters.blocks
-        for block, stacks in zip(self._full, full):
+        for block, stacks in zip(self._full, full, strict=True):
             tokens = block(tokens, stacks, adapters.count)
         features: Tensor = self._norm(self._last(tokens, last, adapters.count))
         return features
 
 
 class _FullBlock:
-    """A block of which every token's output is needed: (1 or A, N, D) to (A, N, D)."""
+    """Every token's output of a block: (1 or A, N, D) to (A, N, D)."""
 
     def __init__(self, block: BlockWeights) -> None:
         self._block = block
@@ -68,7 +68,7 @@ class _FullBlock:
         base = _apply(normed, self._qkv).chunk(3, dim=2)
         queries, keys, values = (
             self._split_heads(_add_low_rank(part.expand(count, -1, -1), normed, stacks.get(target)))
-            for target, part in zip(("q", "k", "v"), base)
+            for target, part in zip(("q", "k", "v"), base, strict=True)
         )
         mixed = functional.scaled_dot_product_attention(queries, keys, values)
         joined = mixed.transpose(1, 2).flatten(2)
@@ -80,7 +80,7 @@ class _FullBlock:
 
 
 class _ClassTokenBlock:
-    """The last block, of which only the class token's output is needed: (1 or A, N, D) to (A, D)."""
+    """The class token's output of the last block: (1 or A, N, D) to (A, D)."""
 
     def __init__(self, block: BlockWeights) -> None:
         self._block = block
@@ -100,7 +100,7 @@ class _ClassTokenBlock:
         return _mlp(row, self._block, stacks).squeeze(1)
 
     def _probe(self, query: Tensor, keys: LowRankStack | None) -> Tensor:
-        """Queries (A, H, d) to what each head looks for in the tokens: scaled W_k^T q, (A, H, D)."""
+        """What each head's query (A, H, d) looks for in the tokens: scaled W_k^T q, (A, H, D)."""
         query = query * query.shape[2] ** -0.5
         probe = torch.matmul(query.transpose(0, 1), self._keys).transpose(0, 1)
         if keys is None:

@@ -158,5 +158,5 @@ def test_a_swiglu_backbone_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_absent_hub_name_is_refused_without_asking_the_network() -> None:
-    with pytest.raises(PolymorphError, match="fetch the backbone into the local cache first"):
+    with pytest.raises(PolymorphError, match="hf download nobody/has-this-backbone"):
         load_backbone("nobody/has-this-backbone", download=False)

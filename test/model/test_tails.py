@@ -1,4 +1,4 @@
-"""Composed tails: every active adapter's feature and logits equal PEFT's own, whatever is beside it.
+"""Composed tails: each active adapter's feature and logits equal PEFT's own.
 
 Pins: exactness in float32 (largest difference 1e-4) over families, ranks, alphas, rsLoRA, tail
 depths, targets, and any choice and order of active adapters, with adapters of unlike rank and
@@ -61,7 +61,7 @@ def composed(
         tokens = backbone.trunk(pixels, tail_blocks)
         features = ComposedTails(backbone, tail_blocks)(tokens, stack)
         logits = stack.heads.logits(features)
-    return features, [row[: bank.label_counts[a]] for row, a in zip(logits, active)]
+    return features, [row[: bank.label_counts[a]] for row, a in zip(logits, active, strict=True)]
 
 
 def by_peft(backbone_folder: Path, adapter_folder: Path, pixels: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,161 @@
+"""The model of a bundle on a device: every stage of a frame that runs on tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from polymorph_ros.bundle.manifest import Manifest
+from polymorph_ros.bundle.reader import Bundle
+from polymorph_ros.errors import PolymorphError
+from polymorph_ros.model.adapter import AdapterWeights, read_adapter
+from polymorph_ros.model.backbone import Backbone, load_backbone
+from polymorph_ros.model.bank import AdapterBank
+from polymorph_ros.model.preprocess import Preprocessor
+from polymorph_ros.model.scout import Scout
+from polymorph_ros.model.tails import ComposedTails
+from polymorph_ros.model.tensor_file import read_tensors
+
+Scores = NDArray[np.float32]
+
+
+class PolymorphModel:
+    """Trunk, scout and composed tails of one bundle, float32, for one thread at a time.
+
+    Attributes:
+        labels: the vocabulary.
+        contexts: for each adapter, the vocabulary indices of its context's labels.
+        context_names: the names of the contexts.
+        device: where it runs.
+    """
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        backbone: Backbone,
+        scout: Scout,
+        adapters: Sequence[AdapterWeights],
+    ) -> None:
+        self.labels = tuple(label.name for label in manifest.labels)
+        index = {name: i for i, name in enumerate(self.labels)}
+        self.contexts = tuple(tuple(index[n] for n in c.labels) for c in manifest.contexts)
+        self.context_names = tuple(context.name for context in manifest.contexts)
+        self.device = backbone.device
+        self._tail_blocks = manifest.tail_blocks
+        self._backbone = backbone
+        self._scout = scout.to(self.device)
+        self._preprocessor = Preprocessor(manifest.preprocessing, self.device)
+        self._bank = AdapterBank(adapters, manifest.tail_blocks, self.device)
+        self._tails = ComposedTails(backbone, manifest.tail_blocks)
+
+    @classmethod
+    def from_bundle(cls, bundle: Bundle, device: str = "auto") -> PolymorphModel:
+        """Builds the model; checks that all parts fit each other.
+
+        A backbone that the bundle only names must already be in the local Hugging Face cache:
+        nothing is downloaded here.
+
+        Args:
+            bundle: as ``read_bundle`` returns it.
+            device: "cpu", "cuda", or "auto" for a GPU where there is one.
+
+        Raises:
+            PolymorphError: the device is not there, or a part does not fit.
+        """
+        chosen = _choose_device(device)
+        manifest = bundle.manifest
+        backbone = load_backbone(
+            bundle.backbone_location, manifest.backbone.revision, download=False
+        )
+        _check_size(manifest, backbone)
+        scout = Scout.from_tensors(read_tensors(bundle.scout_file), str(bundle.scout_file))
+        _check_scout(manifest, backbone, scout, str(bundle.scout_file))
+        adapters = [
+            _read_fitting_adapter(bundle, context, backbone)
+            for context in range(len(manifest.contexts))
+        ]
+        return cls(manifest, backbone.to(chosen), scout, adapters)
+
+    @torch.inference_mode()
+    def preprocess(self, image: NDArray[np.uint8]) -> Tensor:
+        """A picture, uint8 RGB (H, W, 3), to pixels (1, 3, S, S) on the device."""
+        return self._preprocessor(image)
+
+    @torch.inference_mode()
+    def trunk(self, pixels: Tensor) -> Tensor:
+        """Pixels (1, 3, S, S) to tokens (1, N, D)."""
+        return self._backbone.trunk(pixels, self._tail_blocks)
+
+    @torch.inference_mode()
+    def scout(self, tokens: Tensor) -> tuple[Scores, Scores]:
+        """Tokens (1, N, D) to P(label), shape (V,), and P(context), shape (C,)."""
+        label_logits, context_logits = self._scout(tokens)
+        scores = torch.cat([label_logits[0], context_logits[0]]).sigmoid().cpu().numpy()
+        return scores[: len(self.labels)], scores[len(self.labels) :]
+
+    @torch.inference_mode()
+    def tails(self, tokens: Tensor, adapters: Sequence[int]) -> list[Scores]:
+        """Runs the given adapters side by side on the trunk's tokens (1, N, D).
+
+        Returns:
+            for each given adapter P(label | its context is present), in its context's label order.
+        """
+        if not adapters:
+            return []
+        stack = self._bank.select(adapters)
+        scores = stack.heads.logits(self._tails(tokens, stack)).sigmoid().cpu().numpy()
+        return [row[: self._bank.label_counts[a]] for row, a in zip(scores, adapters, strict=True)]
+
+    def warm(self) -> None:
+        """Runs every path once, so that the first frame costs no more than the others."""
+        tokens = self.trunk(self.preprocess(np.zeros((48, 64, 3), np.uint8)))
+        self.scout(tokens)
+        for count in (len(self.contexts), 1):
+            self.tails(tokens, range(count))
+
+
+def _choose_device(device: str) -> torch.device:
+    if device not in ("cpu", "cuda", "auto"):
+        raise PolymorphError("cpu, cuda or auto", repr(device), where="device")
+    available = torch.cuda.is_available()
+    if device == "cuda" and not available:
+        raise PolymorphError(
+            "a GPU that this PyTorch can use",
+            "none",
+            where="device cuda",
+            remedy="choose cpu or auto, or install PyTorch with CUDA",
+        )
+    return torch.device("cuda" if available and device != "cpu" else "cpu")
+
+
+def _check_size(manifest: Manifest, backbone: Backbone) -> None:
+    size, patch = manifest.preprocessing.size, backbone.patch_size
+    if size % patch:
+        raise PolymorphError(
+            f"an input size divisible by the backbone's patch size {patch}",
+            str(size),
+            where="preprocessing.size of the manifest",
+        )
+
+
+def _check_scout(manifest: Manifest, backbone: Backbone, scout: Scout, where: str) -> None:
+    expected = (backbone.hidden_size, len(manifest.labels), len(manifest.contexts))
+    found = (scout.dim, scout.num_labels, scout.num_contexts)
+    if expected != found:
+        names = "token length {}, {} labels and {} contexts"
+        raise PolymorphError(names.format(*expected), names.format(*found), where=where)
+
+
+def _read_fitting_adapter(bundle: Bundle, context: int, backbone: Backbone) -> AdapterWeights:
+    folder = bundle.adapter_folder(context)
+    adapter = read_adapter(folder, backbone, bundle.manifest.tail_blocks)
+    labels = len(bundle.manifest.contexts[context].labels)
+    if len(adapter.head_bias) != labels:
+        raise PolymorphError(
+            f"a head for {labels} labels", f"one for {len(adapter.head_bias)}", where=str(folder)
+        )
+    return adapter
