@@ -14,6 +14,10 @@ from typing import Any
 
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
 from helpers.tiny import (
     BLOCKS,
     HIDDEN_SIZE,
@@ -21,10 +25,6 @@ from helpers.tiny import (
     tiny_backbone,
     write_tiny_adapter,
 )
-from peft import LoraConfig, get_peft_model
-from safetensors.torch import load_file, save_file
-from torch import Tensor
-
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.model.adapter import AdapterWeights, read_adapter
 from polymorph_ros.model.backbone import load_backbone

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers.tiny import BLOCKS, FAMILIES, IMAGE_SIZE, random_pixels, tiny_backbone_folder
 from safetensors.torch import load_file, save_file
 from transformers import AutoModel, BertConfig
 
+from helpers.tiny import BLOCKS, FAMILIES, IMAGE_SIZE, random_pixels, tiny_backbone_folder
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.model.backbone import load_backbone, tail_forward
 

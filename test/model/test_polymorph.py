@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers.tiny import IMAGE_SIZE
-from helpers.tiny_bundle import CONTEXTS, TAIL_BLOCKS, write_tiny_bundle
 from numpy.typing import NDArray
 from peft import PeftModel
 from safetensors.torch import load_file, save_file
 
+from helpers.tiny import IMAGE_SIZE
+from helpers.tiny_bundle import CONTEXTS, TAIL_BLOCKS, write_tiny_bundle
 from polymorph_ros.bundle.manifest import Manifest
 from polymorph_ros.bundle.reader import Bundle
 from polymorph_ros.errors import PolymorphError

@@ -12,6 +12,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from peft import PeftModel
+from safetensors.torch import load_file
+from torch import Tensor
+
 from helpers.tiny import (
     BLOCKS,
     FAMILIES,
@@ -20,12 +26,6 @@ from helpers.tiny import (
     random_pixels,
     write_tiny_adapter,
 )
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from peft import PeftModel
-from safetensors.torch import load_file
-from torch import Tensor
-
 from polymorph_ros.model.adapter import read_adapter
 from polymorph_ros.model.backbone import load_backbone
 from polymorph_ros.model.bank import AdapterBank
