@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from polymorph_ros.errors import PolymorphError
 
 Image = NDArray[np.uint8]
-Buffer = bytes | bytearray | memoryview | NDArray[Any] | array  # type: ignore[type-arg]
+Buffer = bytes | bytearray | memoryview | NDArray[Any] | array
 
 _JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 _JPEG_TAIL = 2048  # bytes at the end of a JPEG in which its end marker must be

@@ -33,7 +33,7 @@ sides = st.integers(1, 23)
 halves = st.integers(2, 12)
 paddings = st.integers(0, 9)
 seeds = st.integers(0, 2**32 - 1)
-light = settings(max_examples=12, deadline=None)
+light = settings(max_examples=40, deadline=None)
 
 
 def padded(rows: np.ndarray, padding: int, rng: np.random.Generator) -> tuple[bytes, int]:

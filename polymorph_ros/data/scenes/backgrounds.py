@@ -30,6 +30,8 @@ def draw_background(
     """The strip of a place: uint8 RGB, ``length`` units plus ``STRIP_PAD`` on every side.
 
     Args:
+        place: what to draw.
+        rng: decides its colours and patterns.
         length: units along the strip.
         floor: where wall and floor meet, in units from the picture's top.
         counter: height of the counter tops, likewise.
@@ -52,8 +54,8 @@ def _mottled(pen: Pen, rng: np.random.Generator) -> NDArray[np.uint8]:
     cells = (round((1 + 2 * STRIP_PAD) * GRAIN_CELLS), round((pen.aspect + 1) * GRAIN_CELLS))
     height, width = pen.image.shape[:2]
     grain = rng.normal(1.0, rng.uniform(0.01, 0.035), cells).astype(np.float32)
-    grain = cv2.resize(grain, (width, height), interpolation=cv2.INTER_CUBIC)
-    colours = pen.image[:, :, :3] * grain[:, :, None]
+    smooth = cv2.resize(grain, (width, height), interpolation=cv2.INTER_CUBIC)
+    colours = pen.image[:, :, :3] * smooth[:, :, None]
     return np.clip(colours, 0, 255).astype(np.uint8)
 
 
@@ -226,7 +228,7 @@ def _draw_park(pen: Pen, rng: np.random.Generator, floor: float) -> None:
     hill = pick(rng, ((120, 150, 130), (140, 160, 170), (110, 140, 100)))
     xs = np.linspace(left, right, 40)
     ridge = floor - 0.16 + 0.07 * np.sin(xs * float(rng.uniform(1.0, 2.0)) + rng.uniform(0, 6))
-    outline = [(float(x), float(y)) for x, y in zip(xs, ridge)]
+    outline = [(float(x), float(y)) for x, y in zip(xs, ridge, strict=True)]
     pen.poly([*outline, (right, floor), (left, floor)], hill)
     hedge = pick(rng, ((60, 100, 50), (80, 116, 60), (50, 84, 56)))
     for _ in range(int((right - left) * 24)):

@@ -14,6 +14,7 @@ DARK: tuple[Colour, ...] = ((30, 32, 36), (52, 54, 60))
 
 
 def chair(pen: Pen, rng: np.random.Generator) -> None:
+    """A wooden chair with a ladder back, seen from the side."""
     wood = pick(rng, WOOD)
     seat = pick(rng, FABRIC)
     pen.shadow()
@@ -30,6 +31,7 @@ def chair(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def table(pen: Pen, rng: np.random.Generator) -> None:
+    """A table seen a little from above."""
     wood = pick(rng, WOOD)
     pen.shadow()
     for x in (0.16, 1.44):
@@ -43,6 +45,7 @@ def table(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def sofa(pen: Pen, rng: np.random.Generator) -> None:
+    """A sofa for two, sometimes with a cushion."""
     fabric = pick(rng, FABRIC)
     pen.shadow()
     for x in (0.2, 1.7):
@@ -62,6 +65,7 @@ def sofa(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def bed(pen: Pen, rng: np.random.Generator) -> None:
+    """A bed from its side: headboard, pillow, blanket."""
     wood = pick(rng, WOOD)
     cover = pick(rng, ((90, 120, 170), (170, 90, 110), (120, 150, 120), (210, 180, 130)))
     pen.shadow()
@@ -78,6 +82,7 @@ def bed(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def shelf(pen: Pen, rng: np.random.Generator) -> None:
+    """A bookcase of four boards."""
     wood = pick(rng, WOOD)
     pen.rect(0.0, 0.0, 0.95, 1.0, shade(wood, 0.45))
     rows = 4
@@ -98,6 +103,7 @@ def shelf(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def fridge(pen: Pen, rng: np.random.Generator) -> None:
+    """A tall fridge with a freezer on top, sometimes with notes on it."""
     body = pick(rng, (*WHITE, (176, 182, 188), (190, 70, 62), (130, 185, 175)), 0.06)
     pen.shadow()
     pen.box(0.02, 0.0, 0.5, 0.97, body, 0.04)
@@ -113,6 +119,7 @@ def fridge(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def oven(pen: Pen, rng: np.random.Generator) -> None:
+    """A cooker: hob, knobs, glass door."""
     body = pick(rng, (*WHITE, *STEEL, (60, 62, 66)), 0.06)
     pen.shadow()
     pen.rect(0.0, 0.05, 0.9, 0.97, body)
@@ -130,6 +137,7 @@ def oven(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def sink(pen: Pen, rng: np.random.Generator) -> None:
+    """A basin with a bent tap."""
     steel = pick(rng, STEEL, 0.06)
     pen.line(
         [(0.62, 0.6), (0.62, 0.16), (0.68, 0.06), (0.84, 0.06), (0.88, 0.14), (0.88, 0.26)],
@@ -145,6 +153,7 @@ def sink(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def door(pen: Pen, rng: np.random.Generator) -> None:
+    """A panelled door in its frame."""
     panel = pick(rng, ((150, 98, 56), (225, 222, 214), (60, 96, 80), (150, 48, 44), (50, 76, 116)))
     frame = pick(rng, ((236, 232, 224), (96, 64, 42)))
     pen.rect(0.0, 0.0, 0.5, 1.0, frame)
@@ -157,6 +166,7 @@ def door(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def window(pen: Pen, rng: np.random.Generator) -> None:
+    """A window with four panes, sometimes with curtains."""
     frame = pick(rng, ((240, 240, 236), (120, 80, 50), (90, 100, 104)), 0.08)
     glass = pick(rng, ((150, 196, 232), (200, 222, 236), (96, 140, 190)))
     pen.rect(0.0, 0.0, 0.9, 0.94, frame)
@@ -176,6 +186,7 @@ def window(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def bench(pen: Pen, rng: np.random.Generator) -> None:
+    """A slatted bench on iron legs."""
     wood = pick(rng, ((150, 92, 50), (110, 70, 40), (84, 110, 72)))
     iron = (44, 46, 48)
     pen.shadow()

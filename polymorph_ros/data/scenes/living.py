@@ -20,6 +20,7 @@ FUR: tuple[Colour, ...] = ((140, 90, 50), (60, 44, 36), (214, 180, 130), (232, 2
 
 
 def person(pen: Pen, rng: np.random.Generator) -> None:
+    """A person from the front, arms and legs in some phase of walking."""
     skin, shirt, hair = pick(rng, SKIN, 0.06), pick(rng, CLOTH), pick(rng, HAIR)
     trousers = pick(rng, ((50, 60, 90), (40, 40, 44), (110, 96, 76), (90, 110, 140)))
     stride = float(rng.uniform(0.02, 0.09))
@@ -46,6 +47,7 @@ def person(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def dog(pen: Pen, rng: np.random.Generator) -> None:
+    """A dog from its side, facing right."""
     fur = pick(rng, FUR)
     dark = shade(fur, 0.6)
     pen.shadow()
@@ -67,6 +69,7 @@ def dog(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def cat(pen: Pen, rng: np.random.Generator) -> None:
+    """A sitting cat that looks at the camera."""
     fur = pick(rng, ((230, 140, 50), (80, 80, 84), (36, 34, 36), (228, 220, 206)))
     mark = shade(fur, 0.6) if fur[0] > 60 else (120, 118, 116)
     pen.shadow()

@@ -103,4 +103,5 @@ def silhouette(sprite: NDArray[np.uint8]) -> NDArray[np.uint8]:
     Shadows are not part of it.
     """
     solid = (sprite[:, :, 3] > 127).astype(np.uint8) * 255
-    return cv2.morphologyEx(solid, cv2.MORPH_CLOSE, np.ones((25, 25), np.uint8))
+    closed = cv2.morphologyEx(solid, cv2.MORPH_CLOSE, np.ones((25, 25), np.uint8))
+    return np.asarray(closed, np.uint8)

@@ -24,6 +24,7 @@ def _wheel(pen: Pen, x: float, y: float, radius: float) -> None:
 
 
 def car(pen: Pen, rng: np.random.Generator) -> None:
+    """A saloon car from its side, facing right."""
     paint = pick(rng, PAINT)
     roof = float(rng.uniform(0.0, 0.08))
     pen.shadow()
@@ -44,6 +45,7 @@ def car(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def bus(pen: Pen, rng: np.random.Generator) -> None:
+    """A bus from its side, facing right."""
     paint = pick(rng, ((235, 180, 40), (200, 50, 46), (50, 120, 190), (70, 150, 90)))
     pen.shadow()
     pen.box(0.0, 0.0, 2.3, 0.88, paint, 0.07)
@@ -63,6 +65,7 @@ def bus(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def bicycle(pen: Pen, rng: np.random.Generator) -> None:
+    """A bicycle from its side."""
     paint = pick(rng, ((210, 40, 40), (40, 110, 180), (230, 170, 40), (30, 150, 120)))
     pen.shadow()
     for x in (0.33, 1.27):
@@ -83,6 +86,7 @@ def bicycle(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def traffic_light(pen: Pen, rng: np.random.Generator) -> None:
+    """A traffic light with one lamp lit."""
     pen.line([(0.19, 0.5), (0.19, 0.98)], 0.05, (90, 94, 98))
     pen.box(0.0, 0.0, 0.38, 0.62, pick(rng, ((30, 32, 34), (40, 60, 50), (190, 150, 40))), 0.06)
     lit = int(rng.integers(3))
@@ -92,6 +96,7 @@ def traffic_light(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def stop_sign(pen: Pen, rng: np.random.Generator) -> None:
+    """An octagonal stop sign on a post."""
     red = pick(rng, ((200, 30, 36),), 0.08)
     pen.line([(0.3, 0.5), (0.3, 0.98)], 0.055, (150, 154, 158))
 
@@ -106,6 +111,7 @@ def stop_sign(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def tree(pen: Pen, rng: np.random.Generator) -> None:
+    """A broad-leaved tree."""
     leaf = pick(rng, ((60, 120, 50), (90, 140, 50), (40, 96, 56), (190, 130, 40)))
     bark = pick(rng, ((96, 70, 48), (130, 120, 108)))
     pen.shadow()
@@ -121,6 +127,7 @@ def tree(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def hydrant(pen: Pen, rng: np.random.Generator) -> None:
+    """A fire hydrant."""
     paint = pick(rng, ((210, 44, 36), (235, 180, 40)), 0.08)
     pen.shadow()
     pen.rect(0.08, 0.88, 0.52, 0.98, shade(paint, 0.7))

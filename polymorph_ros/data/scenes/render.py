@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +14,8 @@ from polymorph_ros.data.scenes.camera import View
 from polymorph_ros.data.scenes.objects import SCENE_LABELS
 from polymorph_ros.data.scenes.pen import SPRITE_PIXELS
 from polymorph_ros.data.scenes.places import PLACES
-from polymorph_ros.data.scenes.visit import Thing, Visit
+from polymorph_ros.data.scenes.thing import Thing
+from polymorph_ros.data.scenes.visit import Visit
 
 PRESENT, ABSENT, UNKNOWN = 1, 0, -1
 MIN_SHARE = 0.4  # of an object's silhouette that must be seen for it to count
@@ -86,9 +90,9 @@ class Renderer:
         self._background = draw_background(
             PLACES[visit.place],
             np.random.default_rng(visit.looks),
-            length=visit.length,
-            floor=visit.floor,
-            counter=visit.counter_top,
+            length=visit.plan.length,
+            floor=visit.plan.floor,
+            counter=visit.plan.counter_top,
             counters=visit.counters,
             pixels=size[1],
         )
@@ -97,13 +101,16 @@ class Renderer:
         """The frame at ``t`` seconds into the visit: uint8 RGB, shape (height, width, 3)."""
         view = self._visit.camera.at(t)
         unit = 1.0 / self._size[1]
-        strip = np.array([[unit, 0.0, self._visit.origin - STRIP_PAD], [0.0, unit, -STRIP_PAD]])
-        picture = cv2.warpAffine(
+        strip = np.array(
+            [[unit, 0.0, self._visit.plan.origin - STRIP_PAD], [0.0, unit, -STRIP_PAD]]
+        )
+        warped = cv2.warpAffine(
             self._background,
             _centred(_chain(view.matrix(self._size), strip)),
             self._size,
             borderMode=cv2.BORDER_REPLICATE,
         )
+        picture = np.asarray(warped, np.uint8)
         for thing in self._visit.things:
             if not _near(thing, t, view, self._size[0] / self._size[1]):
                 continue
@@ -116,13 +123,27 @@ class Renderer:
         """The smallest sprite that still has a pixel for every pixel of the picture."""
         wanted = thing.height * view.zoom * self._size[1]
         level = 0
-        while level + 1 < len(thing.sprites) and SPRITE_PIXELS / 2 ** (level + 1) >= wanted:
+        while level + 1 < len(thing.looks.sprites) and SPRITE_PIXELS / 2 ** (level + 1) >= wanted:
             level += 1
-        return SPRITE_PIXELS / 2**level, thing.sprites[level]
+        return SPRITE_PIXELS / 2**level, thing.looks.sprites[level]
 
 
-def truth_of(visit: Visit, t: float, aspect: float) -> NDArray[np.int8]:
-    """Which labels are there at ``t`` seconds, in ``SCENE_LABELS`` order.
+@dataclass(frozen=True)
+class Seen:
+    """What can be seen at one moment.
+
+    Attributes:
+        truth: int8 of shape (labels,), see ``look``.
+        cells: uint8 of shape (90, round(90 * aspect)): label index + 1 of what each cell of the
+            picture shows, 0 for none of the labels.
+    """
+
+    truth: NDArray[np.int8]
+    cells: NDArray[np.uint8]
+
+
+def look(things: Sequence[Thing], view: View, t: float, aspect: float) -> Seen:
+    """Which labels are there at ``t`` seconds, in ``SCENE_LABELS`` order; nearer things come last.
 
     ``PRESENT`` (1): of some instance at least ``MIN_SHARE`` of the silhouette is inside the
     picture and unoccluded, and it fills at least ``MIN_AREA`` of the picture. ``UNKNOWN`` (-1):
@@ -130,36 +151,45 @@ def truth_of(visit: Visit, t: float, aspect: float) -> NDArray[np.int8]:
 
     The result does not depend on the picture's resolution, only on its aspect (width / height).
     """
-    size = (round(_TRUTH_HEIGHT * aspect), _TRUTH_HEIGHT)
-    view = visit.camera.at(t)
-    owners = np.zeros((size[1], size[0]), np.uint16)
-    whole = np.ones(len(visit.things) + 1)
-    for number, thing in enumerate(visit.things, start=1):
-        if not _near(thing, t, view, aspect):
-            continue
-        placed = thing.placed(t, SPRITE_PIXELS / 2)
-        matrix = _chain(view.matrix(size, thing.parallax), placed)
-        window = _window(matrix, thing.mask.shape, owners.shape)
-        if window is None:
-            continue
-        x0, y0, x1, y1 = window
-        seen = cv2.warpAffine(
-            thing.mask,
-            _centred(_shifted(matrix, x0, y0)),
-            (x1 - x0, y1 - y0),
-            flags=cv2.INTER_NEAREST,
-        )
-        owners[y0:y1, x0:x1][seen > 0] = number
-        whole[number] = thing.mask.sum() * abs(np.linalg.det(matrix[:, :2]))
+    owners, whole = _owners(things, view, t, aspect)
     visible = np.bincount(owners.ravel(), minlength=len(whole))
     truth = np.full(len(SCENE_LABELS), ABSENT, np.int8)
-    for number, thing in enumerate(visit.things, start=1):
+    labels = np.zeros(len(whole), np.uint8)
+    for number, thing in enumerate(things, start=1):
         if visible[number] == 0:
             continue
         index = _INDEX[thing.label]
+        labels[number] = index + 1
         clear = visible[number] >= MIN_SHARE * whole[number]
         if clear and visible[number] >= MIN_AREA * owners.size:
             truth[index] = PRESENT
         elif truth[index] == ABSENT:
             truth[index] = UNKNOWN
-    return truth
+    return Seen(truth, labels[owners])
+
+
+def _owners(
+    things: Sequence[Thing], view: View, t: float, aspect: float
+) -> tuple[NDArray[np.uint16], NDArray[np.float64]]:
+    """The thing (number from 1) that each cell shows, and the cells of each thing if unhidden."""
+    size = (round(_TRUTH_HEIGHT * aspect), _TRUTH_HEIGHT)
+    owners = np.zeros((size[1], size[0]), np.uint16)
+    whole = np.ones(len(things) + 1)
+    for number, thing in enumerate(things, start=1):
+        if not _near(thing, t, view, aspect):
+            continue
+        placed = thing.placed(t, SPRITE_PIXELS / 2)
+        matrix = _chain(view.matrix(size, thing.parallax), placed)
+        window = _window(matrix, thing.looks.mask.shape, owners.shape)
+        if window is None:
+            continue
+        x0, y0, x1, y1 = window
+        seen = cv2.warpAffine(
+            thing.looks.mask,
+            _centred(_shifted(matrix, x0, y0)),
+            (x1 - x0, y1 - y0),
+            flags=cv2.INTER_NEAREST,
+        )
+        owners[y0:y1, x0:x1][seen > 0] = number
+        whole[number] = thing.looks.mask.sum() * abs(np.linalg.det(matrix[:, :2]))
+    return owners, whole

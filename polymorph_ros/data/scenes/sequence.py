@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from polymorph_ros.data.scenes.objects import SCENE_LABELS
 from polymorph_ros.data.scenes.places import PLACES
-from polymorph_ros.data.scenes.render import Renderer, truth_of
+from polymorph_ros.data.scenes.render import Renderer, look
 from polymorph_ros.data.scenes.visit import Visit
 from polymorph_ros.errors import PolymorphError
 
@@ -25,13 +25,16 @@ class SceneFrame:
         image: uint8 RGB, shape (height, width, 3).
         stamp_s: seconds since the sequence began.
         truth: int8, shape (V,), in ``SCENE_LABELS`` order: 1 present, 0 absent, -1 unknown
-            (seen, but too little of it; see ``render.truth_of``).
+            (seen, but too little of it; see ``render.look``).
+        cells: uint8, shape (90, round(90 * width / height)): label index + 1 of what each cell
+            of the picture shows, 0 for none of the labels.
         place: where the camera is.
     """
 
     image: NDArray[np.uint8]
     stamp_s: float
     truth: NDArray[np.int8]
+    cells: NDArray[np.uint8]
     place: str
 
 
@@ -80,20 +83,22 @@ class SceneSequence:
     def frames(self) -> Iterator[SceneFrame]:
         """The frames in order, ``1 / hz`` seconds apart."""
         aspect = self.size[0] / self.size[1]
-        end = 0.0
         visits = self._visits()
+        drawn, end = None, 0.0
         for number in range(self.count):
             stamp = number / self.hz
-            while number == 0 or stamp >= end:
+            while stamp >= end:
                 visit = next(visits)
                 start, end = end, end + visit.duration
-                if stamp < end:
-                    renderer = Renderer(visit, self.size)
-                    break
+            if visit is not drawn:
+                renderer, drawn = Renderer(visit, self.size), visit
+            t = stamp - start
+            seen = look(visit.things, visit.camera.at(t), t, aspect)
             yield SceneFrame(
-                image=renderer.picture(stamp - start, round(stamp * 1000)),
+                image=renderer.picture(t, round(stamp * 1000)),
                 stamp_s=stamp,
-                truth=truth_of(visit, stamp - start, aspect),
+                truth=seen.truth,
+                cells=seen.cells,
                 place=visit.place,
             )
 

@@ -11,6 +11,7 @@ GREY: tuple[Colour, ...] = ((170, 174, 178), (70, 72, 78), (120, 124, 130))
 
 
 def lamp(pen: Pen, rng: np.random.Generator) -> None:
+    """A table lamp, lit."""
     cloth = pick(rng, ((250, 226, 150), (250, 236, 200), (240, 190, 120)), 0.04)
     foot = pick(rng, ((60, 50, 44), (190, 160, 90), (200, 204, 208)))
     pen.ellipse(0.3, 0.95, 0.17, 0.045, foot)
@@ -21,6 +22,7 @@ def lamp(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def plant(pen: Pen, rng: np.random.Generator) -> None:
+    """A pot plant with pointed leaves."""
     green = pick(rng, ((50, 130, 60), (80, 150, 70), (40, 110, 80)))
     pot = pick(rng, ((190, 96, 60), (225, 222, 215), (80, 100, 130), (60, 60, 62)))
     for angle in np.linspace(-1.25, 1.25, 9) + rng.normal(0, 0.1, 9):
@@ -38,6 +40,7 @@ def plant(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def book(pen: Pen, rng: np.random.Generator) -> None:
+    """A row of books, the last one leaning."""
     left = 0.02
     for _ in range(4):
         cover = pick(rng, VIVID)
@@ -53,6 +56,7 @@ def book(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def laptop(pen: Pen, rng: np.random.Generator) -> None:
+    """An open laptop."""
     body = pick(rng, ((190, 194, 198), (150, 154, 160)), 0.06)
     screen = pick(rng, ((60, 120, 200), (40, 60, 90), (90, 150, 160)))
     pen.box(0.2, 0.0, 1.3, 0.66, shade(body, 0.5), 0.04)
@@ -65,6 +69,7 @@ def laptop(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def monitor(pen: Pen, rng: np.random.Generator) -> None:
+    """A screen with lines of text on its stand."""
     frame = pick(rng, ((26, 27, 30), (210, 212, 214)), 0.08)
     page = pick(rng, ((236, 238, 240), (30, 40, 56)), 0.04)
     ink = (60, 110, 180) if page[0] > 120 else (120, 220, 140)
@@ -80,6 +85,7 @@ def monitor(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def tv(pen: Pen, rng: np.random.Generator) -> None:
+    """A flat television that shows a landscape."""
     sky = pick(rng, ((230, 120, 60), (70, 160, 220), (150, 90, 180)))
     land = pick(rng, ((50, 130, 60), (200, 160, 60), (40, 60, 120)))
     pen.box(0.0, 0.0, 1.75, 0.96, (18, 18, 20), 0.03)
@@ -93,6 +99,7 @@ def tv(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def keyboard(pen: Pen, rng: np.random.Generator) -> None:
+    """A keyboard seen from above its front edge."""
     body = pick(rng, ((40, 42, 46), (215, 216, 214)), 0.08)
     key = (225, 228, 230) if body[0] < 120 else (90, 94, 100)
     pen.poly([(0.2, 0.04), (2.2, 0.04), (2.4, 0.9), (0.0, 0.9)], body)
@@ -107,6 +114,7 @@ def keyboard(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def mug(pen: Pen, rng: np.random.Generator) -> None:
+    """A mug with a band."""
     glaze = pick(rng, (*VIVID, (240, 238, 230)))
     pen.ring(0.78, 0.52, 0.2, 0.1, shade(glaze, 0.85))
     pen.poly([(0.06, 0.12), (0.76, 0.12), (0.7, 0.97), (0.12, 0.97)], glaze)
@@ -116,6 +124,7 @@ def mug(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def bottle(pen: Pen, rng: np.random.Generator) -> None:
+    """A bottle with a label."""
     glass = pick(rng, ((36, 96, 56), (110, 66, 26), (70, 130, 170)))
     tag = pick(rng, ((240, 232, 206), (220, 60, 50), (250, 210, 70)))
     pen.poly(
@@ -138,6 +147,7 @@ def bottle(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def pan(pen: Pen, rng: np.random.Generator) -> None:
+    """A frying pan, sometimes with an egg in it."""
     metal = pick(rng, ((40, 40, 44), (176, 70, 50), (120, 126, 132)))
     pen.line([(0.95, 0.42), (1.75, 0.26)], 0.12, (30, 26, 24))
     pen.poly([(0.02, 0.34), (1.04, 0.34), (0.93, 0.93), (0.13, 0.93)], metal)
@@ -150,6 +160,7 @@ def pan(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def clock(pen: Pen, rng: np.random.Generator) -> None:
+    """A round wall clock."""
     rim = pick(rng, ((40, 40, 44), (150, 98, 56), (200, 50, 46), (200, 180, 100)))
     pen.ellipse(0.5, 0.5, 0.5, 0.5, rim)
     pen.ellipse(0.5, 0.5, 0.41, 0.41, (246, 244, 236))
@@ -174,6 +185,7 @@ def clock(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def waste_bin(pen: Pen, rng: np.random.Generator) -> None:
+    """A ribbed bin with a lid."""
     body = pick(rng, ((60, 110, 70), (60, 80, 120), (90, 92, 96), (180, 184, 188)))
     pen.shadow()
     pen.poly([(0.06, 0.2), (0.64, 0.2), (0.57, 0.97), (0.13, 0.97)], body)
