@@ -69,7 +69,7 @@ class CounterMeter:
             return math.nan
         try:
             return sum(counter.joules() for counter in self._counters)
-        except Exception as error:  # noqa: BLE001 - no failing driver may stop the node
+        except Exception as error:  # drivers fail in many ways, and none may stop the node
             self.note = f"{self.source.value} stopped working: {error}"
             _log.warning("%s; energy is unavailable from here on", self.note)
             self.source = EnergySource.UNAVAILABLE

@@ -137,5 +137,5 @@ def _missing(found: str) -> PolymorphError:
         "readable INA3221 rails in /sys/bus/i2c/drivers/ina3221",
         found,
         where="jetson_rails",
-        remedy="these are on NVIDIA Jetson modules only; in a container mount /sys (docs/energy.md)",
+        remedy="only NVIDIA Jetson modules have them; in a container mount /sys (docs/energy.md)",
     )

@@ -41,7 +41,7 @@ def open_rapl() -> CounterMeter:
             f"the folder {rapl.RAPL_DIR}",
             "none",
             where="rapl",
-            remedy="RAPL needs an x86 CPU, the kernel module intel_rapl_msr, and no virtual machine",
+            remedy="RAPL needs an x86 CPU, the module intel_rapl_msr, and no virtual machine",
         )
     try:
         domains = [

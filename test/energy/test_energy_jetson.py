@@ -141,7 +141,7 @@ def test_closing_ends_the_sampling_thread(hwmon: Path) -> None:
 
 
 def test_says_that_the_board_has_no_rails(hwmon: Path) -> None:
-    with pytest.raises(PolymorphError, match="NVIDIA Jetson modules only"):
+    with pytest.raises(PolymorphError, match="only NVIDIA Jetson modules"):
         open_jetson()
 
 
