@@ -1,0 +1,115 @@
+"""Start one `polymorph` node; start several by giving each its own name or namespace.
+
+ros2 launch polymorph_ros polymorph.launch.py image_topic:=/camera/image_raw
+ros2 launch polymorph_ros polymorph.launch.py namespace:=rear image_topic:=/rear/image_raw
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ament_index_python.packages import get_package_share_directory
+from launch import LaunchContext, LaunchDescription
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+
+FROM_FILE = ""  # an empty argument leaves the parameter as the params file has it
+
+ARGUMENTS = (
+    DeclareLaunchArgument("name", default_value="polymorph", description="name of the node"),
+    DeclareLaunchArgument(
+        "namespace", default_value="", description="namespace of the node and its image topics"
+    ),
+    DeclareLaunchArgument(
+        "params_file",
+        default_value=str(
+            Path(get_package_share_directory("polymorph_ros")) / "config" / "polymorph.yaml"
+        ),
+        description="parameters of the node; arguments that are given here win over it",
+    ),
+    DeclareLaunchArgument(
+        "autostart",
+        default_value="true",
+        choices=["true", "false"],
+        description="configure and activate the node as soon as it runs",
+    ),
+    DeclareLaunchArgument(
+        "cameras",
+        default_value=FROM_FILE,
+        description="names of the cameras, separated by commas; empty: from params_file",
+    ),
+    DeclareLaunchArgument(
+        "image_topic",
+        default_value=FROM_FILE,
+        description="image topic of each camera, separated by commas; empty: from params_file",
+    ),
+    DeclareLaunchArgument(
+        "image_transport",
+        default_value=FROM_FILE,
+        choices=[FROM_FILE, "raw", "compressed"],
+        description="what the image topics carry; empty: from params_file",
+    ),
+    DeclareLaunchArgument(
+        "bundle",
+        default_value=FROM_FILE,
+        description="folder of the bundle; empty: from params_file, else the default bundle",
+    ),
+    DeclareLaunchArgument(
+        "device",
+        default_value=FROM_FILE,
+        choices=[FROM_FILE, "auto", "cpu", "cuda"],
+        description="where the model runs; empty: from params_file",
+    ),
+    DeclareLaunchArgument(
+        "use_sim_time",
+        default_value="false",
+        choices=["true", "false"],
+        description="take the time from /clock",
+    ),
+    DeclareLaunchArgument(
+        "log_level",
+        default_value="info",
+        choices=["debug", "info", "warn", "error", "fatal"],
+        description="least severe messages to log",
+    ),
+)
+
+LISTS = {"cameras": "cameras", "image_topic": "image_topics"}
+TEXTS = ("image_transport", "bundle", "device")
+FLAGS = ("autostart", "use_sim_time")
+
+
+def generate_launch_description() -> LaunchDescription:
+    """The arguments, then the node that they describe."""
+    return LaunchDescription([*ARGUMENTS, OpaqueFunction(function=_node)])
+
+
+def _node(context: LaunchContext) -> list[Node]:
+    def value(argument: str) -> str:
+        return LaunchConfiguration(argument).perform(context).strip()
+
+    return [
+        Node(
+            package="polymorph_ros",
+            executable="polymorph_node",
+            name=value("name"),
+            namespace=value("namespace"),
+            parameters=[value("params_file"), _given(value)],
+            arguments=["--ros-args", "--log-level", value("log_level")],
+            output="screen",
+            emulate_tty=True,
+        )
+    ]
+
+
+def _given(value):
+    """The parameters that the arguments set, as the node's own types."""
+    parameters = {flag: value(flag) == "true" for flag in FLAGS}
+    for argument, parameter in LISTS.items():
+        if value(argument):
+            parameters[parameter] = [item.strip() for item in value(argument).split(",")]
+    for name in TEXTS:
+        if value(name):
+            parameters[name] = value(name)
+    return parameters

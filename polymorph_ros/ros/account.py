@@ -1,0 +1,63 @@
+"""What happened to the frames of one camera: every frame received is in exactly one column."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from dataclasses import dataclass, field
+
+_RECENT = 100  # latencies kept for the median and the worst
+
+
+@dataclass
+class FrameAccount:
+    """Counts since the node was configured, and the last words about faults.
+
+    ``received = answered + dropped + rejected + failed`` plus a frame that waits or is at work.
+    Each field is written by one thread only and read by others as it stands.
+
+    Attributes:
+        dropped: replaced by a fresher frame before the worker came to it.
+        rejected: malformed, by reason.
+        failed: raised an error in the engine; answered by NO_DATA.
+        lost: never reached this node, as the middleware counts it.
+        last_fault: the last rejection or failure in words.
+        last_arrival_s, last_answer_s, last_fault_s: by the monotonic clock.
+        latencies_s: of the last answers, image stamp to publication, by the node's clock.
+    """
+
+    received: int = 0
+    answered: int = 0
+    dropped: int = 0
+    failed: int = 0
+    lost: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+    last_fault: str = ""
+    last_fault_s: float | None = None
+    last_arrival_s: float | None = None
+    last_answer_s: float | None = None
+    largest_bytes: int = 0
+    latencies_s: deque[float] = field(default_factory=lambda: deque(maxlen=_RECENT))
+
+    def arrived(self, size_bytes: int) -> None:
+        self.received += 1
+        self.largest_bytes = max(self.largest_bytes, size_bytes)
+        self.last_arrival_s = time.monotonic()
+
+    def answer(self, latency_s: float | None) -> None:
+        self.answered += 1
+        self.last_answer_s = time.monotonic()
+        if latency_s is not None:
+            self.latencies_s.append(latency_s)
+
+    def reject(self, reason: str, words: str) -> None:
+        self.rejected[reason] += 1
+        self._fault(words)
+
+    def fail(self, words: str) -> None:
+        self.failed += 1
+        self._fault(words)
+
+    def _fault(self, words: str) -> None:
+        self.last_fault = words
+        self.last_fault_s = time.monotonic()

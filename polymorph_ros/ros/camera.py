@@ -1,0 +1,115 @@
+"""One camera of the node: its subscription, its gate, and its frames on their way to the worker."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, TypeAlias
+
+from rclpy.exceptions import InvalidTopicNameException
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
+
+from polymorph_ros.errors import PolymorphError
+from polymorph_ros.ros import qos
+from polymorph_ros.ros.account import FrameAccount
+from polymorph_ros.ros.inbox import Inbox
+
+try:
+    from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
+except ImportError:  # ROS 2 Humble
+    from rclpy.qos_event import SubscriptionEventCallbacks, UnsupportedEventTypeError
+
+ImageMessage: TypeAlias = Image | CompressedImage
+
+
+class Camera:
+    """Receives one camera's images and leaves the freshest in the inbox while the gate is open.
+
+    Attributes:
+        name: the camera's name, its key in the inbox.
+        topic: the image topic, fully resolved.
+        header: header of the last image; empty before the first.
+        opened_s: when the gate was opened, by the monotonic clock; none while it is closed.
+
+    Raises:
+        PolymorphError: the topic's name is not a valid one.
+    """
+
+    def __init__(
+        self, node: Node, name: str, topic: str, compressed: bool, inbox: Inbox[ImageMessage]
+    ) -> None:
+        self.name = name
+        self.account = FrameAccount()
+        self.header = Header()
+        self.opened_s: float | None = None
+        self._node = node
+        self._inbox = inbox
+        self._message_type: type[Any] = CompressedImage if compressed else Image
+        self._type_name = f"sensor_msgs/msg/{self._message_type.__name__}"
+        self._subscription = self._subscribe(topic)
+        self.topic: str = self._subscription.topic_name
+
+    def open(self) -> None:
+        """Let frames through."""
+        self.opened_s = time.monotonic()
+
+    def close(self) -> None:
+        """Let no more frames through; those that arrive are not counted."""
+        self.opened_s = None
+
+    def destroy(self) -> None:
+        """End the subscription."""
+        self.close()
+        self._node.destroy_subscription(self._subscription)
+
+    @property
+    def qos(self) -> QoSProfile:
+        """What the subscription asks for, overrides included."""
+        profile: QoSProfile = self._subscription.qos_profile
+        return profile
+
+    def obstacle(self) -> str:
+        """Why no image can arrive, in plain words; empty where a publisher matches."""
+        publishers = qos.publishers_of(self._node, self.topic)
+        return qos.unmatched(publishers, self.topic, self._type_name, self.qos)
+
+    def _subscribe(self, topic: str) -> Any:
+        def create(events: SubscriptionEventCallbacks) -> Any:
+            return self._node.create_subscription(
+                self._message_type,
+                topic,
+                self._on_image,
+                qos.IMAGES,
+                event_callbacks=events,
+                qos_overriding_options=qos.image_overrides(),
+            )
+
+        try:
+            return create(
+                SubscriptionEventCallbacks(
+                    incompatible_qos=self._on_incompatible_qos, message_lost=self._on_lost
+                )
+            )
+        except InvalidTopicNameException:
+            raise PolymorphError("a valid topic name", repr(topic), where="image_topics") from None
+        except UnsupportedEventTypeError:  # a middleware that does not count lost messages
+            return create(SubscriptionEventCallbacks(incompatible_qos=self._on_incompatible_qos))
+
+    def _on_image(self, message: ImageMessage) -> None:
+        if self.opened_s is None:
+            return
+        self.header = message.header
+        self.account.arrived(len(message.data))
+        if self._inbox.put(self.name, message):
+            self.account.dropped += 1
+
+    def _on_incompatible_qos(self, _event: Any) -> None:
+        self._node.get_logger().warning(
+            f"camera {self.name}: {self.obstacle() or 'a publisher offers a QoS that cannot match'}"
+        )
+
+    def _on_lost(self, event: Any) -> None:
+        if self.opened_s is not None:
+            self.account.lost += event.total_count_change

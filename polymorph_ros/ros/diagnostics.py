@@ -1,0 +1,174 @@
+"""The node's diagnostics: cameras, model and energy in figures and plain words, once a second."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from dataclasses import dataclass
+
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+
+from polymorph_ros.bundle.reader import Bundle
+from polymorph_ros.energy.ledger import EnergySummary
+from polymorph_ros.energy.reading import EnergySource
+from polymorph_ros.ros.account import FrameAccount
+from polymorph_ros.ros.camera import Camera
+
+OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
+
+# Fast DDS's default shared-memory segment holds 512 KB, and best-effort images above it get lost.
+_LARGE_IMAGE_BYTES = 512 * 1024
+_LARGE_IMAGE_ADVICE = (
+    "large best-effort images do not fit the default shared-memory segment of Fast DDS: start "
+    "the camera with FASTDDS_DEFAULT_PROFILES_FILE=<share>/polymorph_ros/config/"
+    "fastdds_large_images.xml"
+)
+
+
+@dataclass(frozen=True)
+class _Snapshot:
+    """The figures that the next report is compared with."""
+
+    time_s: float
+    received: int = 0
+    answered: int = 0
+    dropped: int = 0
+    unusable: int = 0
+    lost: int = 0
+
+    @classmethod
+    def of(cls, account: FrameAccount) -> _Snapshot:
+        unusable = account.failed + sum(account.rejected.values())
+        return cls(
+            time.monotonic(), account.received, account.answered, account.dropped, unusable,
+            account.lost,
+        )  # fmt: skip
+
+
+class CameraReporter:
+    """Reports on one camera, with rates since its last report."""
+
+    def __init__(self, camera: Camera) -> None:
+        self._camera = camera
+        self._last = _Snapshot(time.monotonic())
+
+    def report(self) -> DiagnosticStatus:
+        camera, account = self._camera, self._camera.account
+        before, now = self._last, _Snapshot.of(account)
+        self._last = now
+        elapsed_s = max(now.time_s - before.time_s, 1e-3)
+        level, words = self._judge(before, now)
+        values: dict[str, object] = {
+            "topic": camera.topic,
+            "received_hz": f"{(now.received - before.received) / elapsed_s:.2f}",
+            "answered_hz": f"{(now.answered - before.answered) / elapsed_s:.2f}",
+            "received": account.received,
+            "answered": account.answered,
+            "dropped": account.dropped,
+            "rejected": sum(account.rejected.values()),
+            "failed": account.failed,
+            "lost_before_this_node": account.lost,
+            **{f"rejected.{reason}": count for reason, count in sorted(account.rejected.items())},
+            **_latencies(account),
+            "last_error": account.last_fault,
+        }
+        return status(f"camera {camera.name}", level, words, values, hardware_id=camera.name)
+
+    def _judge(self, before: _Snapshot, now: _Snapshot) -> tuple[bytes, str]:
+        camera = self._camera
+        if camera.opened_s is None:
+            return OK, "not listening: the node is not active"
+        if now.unusable > before.unusable:
+            return ERROR, camera.account.last_fault
+        if now.received == before.received:
+            return self._judge_silence(now)
+        if now.lost > before.lost:
+            return WARN, self._loss(now.lost - before.lost, now.received - before.received)
+        return OK, "images are answered"
+
+    def _judge_silence(self, now: _Snapshot) -> tuple[bytes, str]:
+        obstacle = self._camera.obstacle()
+        if obstacle:
+            return ERROR, obstacle
+        since_s = self._camera.account.last_arrival_s or self._camera.opened_s or now.time_s
+        return WARN, f"no image on {self._camera.topic} for {now.time_s - since_s:.1f} s"
+
+    def _loss(self, lost: int, received: int) -> str:
+        words = f"{lost} of {lost + received} images got lost on their way to this node"
+        large = self._camera.account.largest_bytes > _LARGE_IMAGE_BYTES
+        return f"{words}; {_LARGE_IMAGE_ADVICE}" if large else words
+
+
+def _latencies(account: FrameAccount) -> dict[str, str]:
+    recent = list(account.latencies_s)
+    if not recent:
+        return {}
+    return {
+        "latency_median_s": f"{statistics.median(recent):.4f}",
+        "latency_worst_s": f"{max(recent):.4f}",
+    }
+
+
+def model_status(
+    state: str, bundle: Bundle | None, device: str, asked: str, fault: str
+) -> DiagnosticStatus:
+    """The model: which bundle runs where, or why none does.
+
+    Args:
+        device: where the model runs, as torch names it.
+        asked: the parameter `device`.
+        fault: the last transition or load that failed; empty if none did since the last success.
+    """
+    if bundle is None:
+        return status("model", ERROR if fault else OK, fault or f"no bundle: the node is {state}")
+    manifest = bundle.manifest
+    where = "runs on the GPU" if device.startswith("cuda") else "runs on the CPU"
+    if asked == "auto" and not device.startswith("cuda"):
+        where += ": no GPU was found"
+    values: dict[str, object] = {
+        "state": state,
+        "device": device,
+        "path": bundle.path,
+        "checksum": bundle.checksum,
+        "labels": len(manifest.labels),
+        "contexts": len(manifest.contexts),
+        "last_error": fault,
+    }
+    return status("model", WARN if fault else OK, fault or f"{manifest.name} {where}", values)
+
+
+def energy_status(summary: EnergySummary | None) -> DiagnosticStatus:
+    """The energy account: figures, where they come from and what they cover."""
+    if summary is None:
+        return status("energy", OK, "no account: the node is not configured")
+    values: dict[str, object] = {
+        "source": summary.source.value,
+        "scope": summary.scope,
+        "mean_watts": f"{summary.mean_watts:.3f}",
+        "total_joules": f"{summary.total_joules:.3f}",
+        "frames": summary.frames,
+        "adapters": summary.adapters,
+        "note": summary.note,
+    }
+    if summary.source is EnergySource.UNAVAILABLE:
+        return status("energy", WARN, summary.note or "no energy figures", values)
+    words = f"{summary.mean_watts:.2f} W ({summary.source.value})"
+    return status("energy", OK, words, values)
+
+
+def status(
+    name: str,
+    level: bytes,
+    words: str,
+    values: dict[str, object] | None = None,
+    *,
+    hardware_id: str = "",
+) -> DiagnosticStatus:
+    """One status with its figures as text."""
+    return DiagnosticStatus(
+        name=name,
+        level=level,
+        message=words,
+        hardware_id=hardware_id,
+        values=[KeyValue(key=key, value=str(value)) for key, value in (values or {}).items()],
+    )

@@ -1,0 +1,88 @@
+"""From a bundle's path to a warm model; where bundles may lie; and giving the memory back."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from polymorph_ros.bundle.reader import Bundle, read_bundle
+from polymorph_ros.errors import PolymorphError
+from polymorph_ros.model.polymorph import PolymorphModel
+from polymorph_ros.ros.share import share_folder
+
+
+class LoadCancelled(Exception):
+    """Loading was given up because the node is ending."""
+
+
+@dataclass(frozen=True)
+class LoadedBundle:
+    """A bundle with its model, warm on its device."""
+
+    bundle: Bundle
+    model: PolymorphModel
+
+
+def load(path: Path, device: str, cpu_threads: int, cancelled: Callable[[], bool]) -> LoadedBundle:
+    """Check a bundle whole, build its model and run every path of it once.
+
+    Args:
+        path: the bundle's folder.
+        device: "auto", "cpu" or "cuda".
+        cpu_threads: threads of a computation on the CPU; 0 leaves them.
+        cancelled: asked between the steps.
+
+    Raises:
+        PolymorphError: the bundle or the device is not as it must be.
+        LoadCancelled: `cancelled` said so.
+    """
+    _go_on(cancelled)
+    if cpu_threads:
+        torch.set_num_threads(cpu_threads)
+    bundle = read_bundle(path)
+    _go_on(cancelled)
+    model = PolymorphModel.from_bundle(bundle, device=device)
+    _go_on(cancelled)
+    model.warm()
+    return LoadedBundle(bundle, model)
+
+
+def _go_on(cancelled: Callable[[], bool]) -> None:
+    if cancelled():
+        raise LoadCancelled
+
+
+def free_memory() -> None:
+    """Give memory of models that are no longer used back to the system and the GPU."""
+    gc.collect()
+    if torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
+
+
+def default_bundle() -> Path:
+    """The bundle that is loaded when none is named."""
+    return share_folder("bundles") / "default"
+
+
+def inside(root: Path, text: str) -> Path:
+    """A path below a folder, with every link followed.
+
+    Raises:
+        PolymorphError: it is empty or leads out of the folder.
+    """
+    if not text:
+        raise PolymorphError("a path below bundle_root", "an empty one", where="load_bundle")
+    resolved_root = root.resolve()
+    resolved = (resolved_root / text).resolve()
+    if not resolved.is_relative_to(resolved_root):
+        raise PolymorphError(
+            f"a path below {resolved_root}",
+            f"{text!r}, which leads to {resolved}",
+            where="load_bundle",
+            remedy="put the bundle there, or start the node with another bundle_root",
+        )
+    return resolved

@@ -1,0 +1,191 @@
+"""The node's parameters: types, ranges, descriptions, and when each may change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from polymorph_ros.energy.estimated import DEFAULT_CPU_WATTS, DEFAULT_GPU_WATTS
+from polymorph_ros.energy.meter import METER_KINDS
+from polymorph_ros.errors import PolymorphError
+from polymorph_ros.ros.settings import DEVICES, LABEL_CHOICES, TRANSPORTS, NodeSettings
+
+
+class Changes(Enum):
+    """When a parameter may change."""
+
+    NEVER = "never"  # read-only: set it when the node starts
+    UNCONFIGURED = "unconfigured"  # while the node is unconfigured; the next configure reads it
+    LIVE = "live"  # at any time, between two frames
+
+
+@dataclass(frozen=True)
+class ParameterSpec:
+    """One parameter as it is declared."""
+
+    name: str
+    default: Any
+    changes: Changes
+    description: str
+    choices: tuple[str, ...] = ()
+    bounds: tuple[float, float] | None = None
+
+    def descriptor(self) -> ParameterDescriptor:
+        """The descriptor that ``ros2 param describe`` shows."""
+        descriptor = ParameterDescriptor(
+            name=self.name,
+            description=f"{self.description} (may change: {self.changes.value})",
+            read_only=self.changes is Changes.NEVER,
+        )
+        if self.choices:
+            descriptor.additional_constraints = "one of: " + ", ".join(self.choices)
+        if self.bounds and isinstance(self.default, int):
+            low, high = int(self.bounds[0]), int(self.bounds[1])
+            descriptor.integer_range = [IntegerRange(from_value=low, to_value=high, step=0)]
+        elif self.bounds:
+            least, most = self.bounds
+            descriptor.floating_point_range = [FloatingPointRange(from_value=least, to_value=most)]
+        return descriptor
+
+
+_NEVER, _UNCONFIGURED, _LIVE = Changes.NEVER, Changes.UNCONFIGURED, Changes.LIVE
+
+SPECS: tuple[ParameterSpec, ...] = (
+    ParameterSpec("autostart", False, _NEVER, "configure and activate by itself"),
+    ParameterSpec("cameras", ["camera"], _NEVER, "names of the cameras"),
+    ParameterSpec(
+        "image_topics", [""], _NEVER,
+        "image topic of each camera; empty: `image` of one camera, `<camera>/image` of several",
+    ),
+    ParameterSpec("image_transport", "raw", _NEVER, "what the topics carry", TRANSPORTS),
+    ParameterSpec(
+        "bundle_root", "", _NEVER,
+        "folder that ~/load_bundle may load from; empty: the bundles of the package",
+    ),
+    ParameterSpec(
+        "bundle", "", _UNCONFIGURED, "the bundle's folder; empty: the package's default bundle"
+    ),
+    ParameterSpec("device", "auto", _UNCONFIGURED, "where the model runs", DEVICES),
+    ParameterSpec(
+        "cpu_threads", 0, _UNCONFIGURED,
+        "threads of a computation on the CPU; 0: as PyTorch chooses", bounds=(0, 1024),
+    ),
+    ParameterSpec("energy.meter", "auto", _UNCONFIGURED, "where joules come from", METER_KINDS),
+    ParameterSpec(
+        "energy.cpu_watts", DEFAULT_CPU_WATTS, _UNCONFIGURED,
+        "watts of one busy CPU core, for estimates", bounds=(0.0, 10000.0),
+    ),
+    ParameterSpec(
+        "energy.gpu_watts", DEFAULT_GPU_WATTS, _UNCONFIGURED,
+        "watts of the busy GPU, for estimates", bounds=(0.0, 10000.0),
+    ),
+    ParameterSpec(
+        "max_adapters", 0, _LIVE, "adapters per frame at most; 0: no limit", bounds=(0, 100000)
+    ),
+    ParameterSpec(
+        "threshold_shift", 0.0, _LIVE,
+        "log-odds added to every label's thresholds; above 0: fewer active labels",
+        bounds=(-10.0, 10.0),
+    ),
+    ParameterSpec(
+        "frame_budget_s", 0.0, _LIVE,
+        "seconds that a frame's computation should take; 0: no budget", bounds=(0.0, 3600.0),
+    ),
+    ParameterSpec(
+        "frame_budget_j", 0.0, _LIVE,
+        "joules that a frame should take; 0: no budget", bounds=(0.0, 1000000.0),
+    ),
+    ParameterSpec(
+        "max_rate_hz", 0.0, _LIVE,
+        "frames per second and camera to label at most; 0: no limit", bounds=(0.0, 10000.0),
+    ),
+    ParameterSpec(
+        "no_data_timeout", 1.0, _LIVE,
+        "seconds without an answer after which NO_DATA is published", bounds=(0.01, 3600.0),
+    ),
+    ParameterSpec("publish.labels", "all", _LIVE, "which labels ~/labels lists", LABEL_CHOICES),
+    ParameterSpec("publish.events", True, _LIVE, "whether ~/events is published"),
+    ParameterSpec("publish.context", True, _LIVE, "whether ~/context is published"),
+    ParameterSpec("publish.energy", True, _LIVE, "whether ~/energy is published"),
+    ParameterSpec(
+        "publish.classification", True, _LIVE,
+        "whether ~/classification is published, where vision_msgs is installed",
+    ),
+)  # fmt: skip
+
+_BY_NAME: Mapping[str, ParameterSpec] = {spec.name: spec for spec in SPECS}
+
+
+class NodeParameters:
+    """Declares the parameters of a node and turns their values into `NodeSettings`.
+
+    A value that is refused at the start (from a params file or the command line) does not end
+    the node: it is remembered, and `settings` raises until it is set right.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._faults: dict[str, PolymorphError] = {}
+        for spec in SPECS:
+            self._declare(spec)
+
+    def _declare(self, spec: ParameterSpec) -> None:
+        try:
+            self._node.declare_parameter(spec.name, spec.default, spec.descriptor())
+        except (InvalidParameterValueException, InvalidParameterTypeException) as error:
+            self._faults[spec.name] = PolymorphError(
+                _wanted(spec), str(error), where=f"parameter {spec.name}"
+            )
+            self._node.declare_parameter(
+                spec.name, spec.default, spec.descriptor(), ignore_override=True
+            )
+
+    def settings(self) -> NodeSettings:
+        """The settings that the present values mean.
+
+        Raises:
+            PolymorphError: a value was refused at the start, or values do not fit each other.
+        """
+        for fault in self._faults.values():
+            raise fault
+        return NodeSettings.of(self._values())
+
+    def proposed(self, changes: Iterable[Parameter], *, configured: bool) -> NodeSettings:
+        """The settings that would hold with these changes, or the reason why they cannot.
+
+        Args:
+            changes: parameters with their new values; foreign ones (QoS, time) are passed over.
+            configured: whether the node is configured, so that only live parameters may change.
+
+        Raises:
+            PolymorphError: one of them may not change now, or the values do not fit each other.
+        """
+        ours = {change.name: change.value for change in changes if change.name in _BY_NAME}
+        for name in ours:
+            if configured and _BY_NAME[name].changes is not Changes.LIVE:
+                raise PolymorphError(
+                    "a change while the node is unconfigured", "a configured node",
+                    where=f"parameter {name}",
+                    remedy="clean up first, or call ~/load_bundle for another bundle",
+                )  # fmt: skip
+        settings = NodeSettings.of({**self._values(), **ours})
+        for name in ours:
+            self._faults.pop(name, None)
+        return settings
+
+    def _values(self) -> dict[str, Any]:
+        return {spec.name: self._node.get_parameter(spec.name).value for spec in SPECS}
+
+
+def _wanted(spec: ParameterSpec) -> str:
+    kind = "a list of names" if isinstance(spec.default, list) else type(spec.default).__name__
+    if spec.bounds:
+        return f"{kind} from {spec.bounds[0]:g} to {spec.bounds[1]:g}"
+    return kind

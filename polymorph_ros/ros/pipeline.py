@@ -1,0 +1,77 @@
+"""A frame's way on the worker's thread: message, picture, engine, messages; or a named fault."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rclpy.node import Node
+
+from polymorph_ros.data.frame import Frame
+from polymorph_ros.data.pixels import ImageError
+from polymorph_ros.ros.camera import Camera, ImageMessage
+from polymorph_ros.ros.faults import one_line
+from polymorph_ros.ros.messages import to_image
+from polymorph_ros.ros.publishers import ResultPublishers
+from polymorph_ros.ros.settings import PublishSettings
+from polymorph_ros.ros.stamps import latency_s, to_ns
+from polymorph_ros.runtime.engine import Engine
+
+_LOG_EVERY_S = 5.0
+
+
+class Pipeline:
+    """Labels frames with an engine and publishes what it says.
+
+    Owned by the worker's thread: `engine` and `publish` are replaced between two frames only.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        cameras: Mapping[str, Camera],
+        publishers: ResultPublishers,
+        engine: Engine,
+        publish: PublishSettings,
+    ) -> None:
+        self.engine = engine
+        self.publish = publish
+        self._node = node
+        self._cameras = cameras
+        self._publishers = publishers
+
+    def handle(self, camera_name: str, message: ImageMessage) -> None:
+        """Answer one frame. A fault in it is counted and told; it never ends the worker."""
+        camera = self._cameras[camera_name]
+        try:
+            self._answer(camera, message)
+        except Exception as error:
+            if self._node.context.ok():  # else publishing fails because the node is ending
+                self._warn(f"camera {camera.name}: {one_line(error)}")
+
+    def _answer(self, camera: Camera, message: ImageMessage) -> None:
+        try:
+            self._label(camera, message)
+        except ImageError as error:
+            camera.account.reject(error.reason, one_line(error))
+            self._warn(f"camera {camera.name}: image rejected: {one_line(error)}")
+        except Exception as error:
+            self._fail(camera, message, one_line(error))
+
+    def _label(self, camera: Camera, message: ImageMessage) -> None:
+        header = message.header
+        frame = Frame(to_image(message), to_ns(header.stamp), camera.name, header.frame_id)
+        result = self.engine.step(frame)
+        self._publishers.publish(result, header, self.publish)
+        now_ns = self._node.get_clock().now().nanoseconds
+        camera.account.answer(latency_s(now_ns, header.stamp))
+
+    def _fail(self, camera: Camera, message: ImageMessage, words: str) -> None:
+        self.engine.ledger.cancel_frame()
+        camera.account.fail(words)
+        self._warn(f"camera {camera.name}: no result for a frame: {words}")
+        self._publishers.publish_no_data(
+            camera.name, message.header, f"the engine failed on this frame: {words}"
+        )
+
+    def _warn(self, words: str) -> None:
+        self._node.get_logger().warning(words, throttle_duration_sec=_LOG_EVERY_S)

@@ -1,0 +1,97 @@
+"""For planners: from label messages to "is `person` there, and may I rely on it?"."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from polymorph_ros.msg import LabelArray, LabelInfo
+from polymorph_ros.ros.stamps import to_ns
+
+
+class Presence(Enum):
+    """The three answers; a planner that needs only two must choose what UNKNOWN means for it."""
+
+    PRESENT = "present"
+    ABSENT = "absent"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """Whether a label is there, how sure that is, and why it is unknown where it is.
+
+    Attributes:
+        score: probability in [0, 1]; 0 where the message lists active labels only.
+    """
+
+    presence: Presence
+    score: float
+    reason: str
+
+
+class LabelView:
+    """The freshest labels of one camera, as a planner may use them.
+
+    Feed it every message of ``~/labels`` and ``~/label_info`` and ask it. It answers UNKNOWN
+    rather than repeat an old answer: after NO_DATA, in an unknown scene, when the last image
+    is older than `max_age_s`, or for a label that the bundle does not know.
+
+    >>> view = LabelView(camera="front", max_age_s=0.5)
+    >>> view.look("person", now_ns=0).presence
+    <Presence.UNKNOWN: 'unknown'>
+
+    Args:
+        camera: which camera; messages of others are passed over.
+        max_age_s: oldest image stamp that still counts, seconds.
+        trust_unknown_scenes: whether answers in unknown scenes count.
+    """
+
+    def __init__(
+        self, camera: str, max_age_s: float, *, trust_unknown_scenes: bool = False
+    ) -> None:
+        self._camera = camera
+        self._max_age_ns = round(max_age_s * 1e9)
+        self._trust_unknown_scenes = trust_unknown_scenes
+        self._latest: LabelArray | None = None
+        self._vocabulary: frozenset[str] = frozenset()
+
+    def take(self, message: LabelArray) -> None:
+        """Take a message of ``~/labels``."""
+        if message.camera == self._camera:
+            self._latest = message
+
+    def take_info(self, message: LabelInfo) -> None:
+        """Take a message of ``~/label_info`` (subscribe transient local)."""
+        self._vocabulary = frozenset(message.labels)
+
+    def look(self, label: str, now_ns: int) -> Sighting:
+        """Whether a label is there.
+
+        Args:
+            label: its name.
+            now_ns: now by the clock that stamps the images, nanoseconds.
+        """
+        doubt = self._doubt(label, now_ns)
+        if doubt or self._latest is None:
+            return Sighting(Presence.UNKNOWN, 0.0, doubt)
+        for candidate in self._latest.labels:
+            if candidate.name == label:
+                presence = Presence.PRESENT if candidate.active else Presence.ABSENT
+                return Sighting(presence, float(candidate.score), "")
+        return Sighting(Presence.ABSENT, 0.0, "")  # in the vocabulary, but not active
+
+    def _doubt(self, label: str, now_ns: int) -> str:
+        message = self._latest
+        if message is None:
+            return f"no labels of camera {self._camera} have come yet"
+        if message.state == LabelArray.STATE_NO_DATA:
+            return message.reason
+        if message.state == LabelArray.STATE_UNKNOWN_SCENE and not self._trust_unknown_scenes:
+            return message.reason or "unlike anything seen in training"
+        age_ns = now_ns - to_ns(message.header.stamp)
+        if age_ns > self._max_age_ns:
+            return f"the last image is {age_ns * 1e-9:.2f} s old"
+        if label not in self._vocabulary and all(it.name != label for it in message.labels):
+            return f"{label} is not in the vocabulary (or no label_info has come yet)"
+        return ""

@@ -1,0 +1,105 @@
+"""Everything that the node publishes about frames."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from rclpy.node import Node
+from std_msgs.msg import Header
+
+from polymorph_ros.bundle.reader import Bundle
+from polymorph_ros.msg import ContextState, EnergyReport, LabelArray, LabelEvent, LabelInfo
+from polymorph_ros.ros import classification, messages, qos
+from polymorph_ros.ros.settings import PublishSettings
+from polymorph_ros.runtime.result import FrameResult
+
+
+class ResultPublishers:
+    """The topics ``~/labels``, ``~/events``, ``~/context``, ``~/energy``, ``~/label_info``.
+
+    ``~/classification`` too where vision_msgs is installed. Any thread may publish: a lock
+    keeps the label messages of a camera in order, so that NO_DATA never overtakes a result.
+    """
+
+    def __init__(self, node: Node, cameras: Iterable[str]) -> None:
+        self._node = node
+        self._labels = node.create_publisher(LabelArray, "~/labels", qos.RESULTS)
+        self._events = node.create_publisher(LabelEvent, "~/events", qos.RESULTS)
+        self._context = node.create_publisher(ContextState, "~/context", qos.RESULTS)
+        self._energy = node.create_publisher(EnergyReport, "~/energy", qos.RESULTS)
+        self._info = node.create_publisher(LabelInfo, "~/label_info", qos.LATCHED)
+        self._classification = classification.create_publisher(node)
+        self._lock = threading.Lock()
+        self._messages: dict[str, messages.LabelMessage] = {}
+        self._names: tuple[str, ...] = ()
+        self._contexts: tuple[str, ...] = ()
+        self._spoken_s = dict.fromkeys(cameras, time.monotonic())
+
+    def describe(self, bundle: Bundle, threshold_shift: float) -> None:
+        """Take a bundle's names and publish its label information for all, late comers too."""
+        manifest = bundle.manifest
+        names = tuple(label.name for label in manifest.labels)
+        with self._lock:
+            self._names = names
+            self._contexts = tuple(context.name for context in manifest.contexts)
+            self._messages = {
+                camera: messages.LabelMessage(camera, names) for camera in self._spoken_s
+            }
+        stamp = self._node.get_clock().now().to_msg()
+        self._info.publish(messages.label_info(bundle, stamp, threshold_shift))
+
+    def publish(self, result: FrameResult, header: Header, settings: PublishSettings) -> None:
+        """Publish a frame's result; labels first, since planners wait for them."""
+        active_only = settings.labels == "active"
+        with self._lock:
+            message = self._messages[result.camera]
+            self._labels.publish(message.fill(result, header, active_only=active_only))
+            self._spoken_s[result.camera] = time.monotonic()
+        if settings.events:
+            for event in messages.label_events(result, header, self._names):
+                self._events.publish(event)
+        if settings.context:
+            self._context.publish(
+                messages.context_state(result, header, self._names, self._contexts)
+            )
+        if settings.energy:
+            self._energy.publish(messages.energy_report(result, header))
+        if settings.classification and self._classification is not None:
+            self._classification.publish(
+                classification.message(result, header, self._names, active_only=active_only)
+            )
+
+    def publish_no_data(self, camera: str, header: Header, reason: str) -> None:
+        """Say that there is no result for a frame, or no frame."""
+        with self._lock:
+            self._say_no_data(camera, header, reason)
+
+    def publish_no_data_if_silent(
+        self, camera: str, header: Header, reason: str, timeout_s: float
+    ) -> None:
+        """Say it only if nothing was said about the camera for so long."""
+        with self._lock:
+            if time.monotonic() - self._spoken_s[camera] >= timeout_s:
+                self._say_no_data(camera, header, reason)
+
+    def _say_no_data(self, camera: str, header: Header, reason: str) -> None:
+        self._labels.publish(messages.no_data(camera, header, reason))
+        self._spoken_s[camera] = time.monotonic()
+
+    def restart_silence(self) -> None:
+        """Measure silence from now on (the gates were just opened)."""
+        with self._lock:
+            self._spoken_s = dict.fromkeys(self._spoken_s, time.monotonic())
+
+    def destroy(self) -> None:
+        """End all topics."""
+        publishers: list[Any] = [
+            self._labels, self._events, self._context, self._energy, self._info,
+            self._classification,
+        ]  # fmt: skip
+        for publisher in publishers:
+            if publisher is not None:
+                self._node.destroy_publisher(publisher)

@@ -1,0 +1,93 @@
+"""Quality of service: what is asked for, and plain words for what cannot match."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rclpy.node import Node
+from rclpy.qos import (
+    DurabilityPolicy,
+    HistoryPolicy,
+    QoSCompatibility,
+    QoSPolicyKind,
+    QoSProfile,
+    ReliabilityPolicy,
+    qos_check_compatible,
+    qos_profile_sensor_data,
+)
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.topic_endpoint_info import TopicEndpointInfo
+
+IMAGES: QoSProfile = qos_profile_sensor_data
+"""Best effort, volatile, last 5: matches every publisher unless it is overridden."""
+
+RESULTS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=10)
+"""Reliable, volatile, last 10: a subscriber may ask for best effort or reliable."""
+
+LATCHED = QoSProfile(
+    history=HistoryPolicy.KEEP_LAST, depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL
+)
+"""Reliable, transient local, last 1: late subscribers get the last message too."""
+
+
+def image_overrides() -> QoSOverridingOptions:
+    """Lets ``qos_overrides.<topic>.subscription.*`` parameters change how images are received."""
+    return QoSOverridingOptions(
+        policy_kinds=(
+            QoSPolicyKind.HISTORY,
+            QoSPolicyKind.DEPTH,
+            QoSPolicyKind.RELIABILITY,
+            QoSPolicyKind.DURABILITY,
+        )
+    )
+
+
+def unmatched(
+    publishers: Sequence[TopicEndpointInfo], topic: str, type_name: str, asked: QoSProfile
+) -> str:
+    """Why none of a topic's publishers can be heard, in plain words; empty where one can.
+
+    Args:
+        publishers: what the graph knows of the topic's publishers.
+        type_name: the message type of the subscription, as ``sensor_msgs/msg/Image``.
+        asked: the subscription's QoS.
+    """
+    if not publishers:
+        return f"nobody publishes {topic} ({type_name})"
+    same_type = [publisher for publisher in publishers if publisher.topic_type == type_name]
+    if not same_type:
+        found = publishers[0].topic_type
+        return f"{topic} carries {found}, this node expects {type_name}: set image_transport"
+    for publisher in same_type:
+        compatibility, _ = qos_check_compatible(publisher.qos_profile, asked)
+        if compatibility is not QoSCompatibility.ERROR:
+            return ""
+    return _mismatch(same_type[0], topic, asked)
+
+
+def _mismatch(publisher: TopicEndpointInfo, topic: str, asked: QoSProfile) -> str:
+    who = f"the publisher of {topic} ({publisher.node_name})"
+    offer = publisher.qos_profile
+    override = f"qos_overrides.{topic}.subscription"
+    if (
+        asked.reliability is ReliabilityPolicy.RELIABLE
+        and offer.reliability is ReliabilityPolicy.BEST_EFFORT
+    ):
+        return (
+            f"{who} offers best effort, this node asks for reliable, so no image can arrive: "
+            f"set {override}.reliability to best_effort"
+        )
+    if (
+        asked.durability is DurabilityPolicy.TRANSIENT_LOCAL
+        and offer.durability is DurabilityPolicy.VOLATILE
+    ):
+        return (
+            f"{who} offers volatile, this node asks for transient local, so no image can arrive: "
+            f"set {override}.durability to volatile"
+        )
+    return f"{who} offers a QoS that this node's cannot match: see `ros2 topic info -v {topic}`"
+
+
+def publishers_of(node: Node, topic: str) -> list[TopicEndpointInfo]:
+    """The publishers of a fully resolved topic."""
+    return list(node.get_publishers_info_by_topic(topic))

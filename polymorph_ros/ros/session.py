@@ -1,0 +1,151 @@
+"""What lives from configure to cleanup: cameras, worker, engine, publishers, energy account."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from contextlib import ExitStack
+
+from rclpy.node import Node
+
+from polymorph_ros.bundle.reader import Bundle
+from polymorph_ros.energy.ledger import EnergyLedger
+from polymorph_ros.energy.meter import open_meter
+from polymorph_ros.errors import PolymorphError
+from polymorph_ros.ros.camera import Camera, ImageMessage
+from polymorph_ros.ros.inbox import Inbox
+from polymorph_ros.ros.loader import LoadedBundle, free_memory
+from polymorph_ros.ros.pipeline import Pipeline
+from polymorph_ros.ros.publishers import ResultPublishers
+from polymorph_ros.ros.settings import NodeSettings
+from polymorph_ros.ros.watchdog import Watchdog
+from polymorph_ros.ros.worker import Worker
+from polymorph_ros.runtime.engine import Engine
+
+
+class Session:
+    """A configured node's inside. All methods are for the executor's thread.
+
+    Args:
+        node: the node that owns it.
+        settings: the node's settings; `apply` replaces them.
+        loaded: the bundle to begin with; `swap` replaces it.
+
+    Raises:
+        PolymorphError: a meter that was asked for is not there.
+        Exception: rclpy's own, for instance for an invalid topic name; nothing is left behind.
+    """
+
+    def __init__(self, node: Node, settings: NodeSettings, loaded: LoadedBundle) -> None:
+        self.settings = settings
+        self.loaded = loaded
+        self._node = node
+        self._watchdog: Watchdog | None = None
+        with ExitStack() as undo:
+            undo.callback(free_memory)
+            self.ledger = self._open_ledger()
+            undo.callback(self.ledger.close)
+            self._publishers = ResultPublishers(node, settings.topics)
+            undo.callback(self._publishers.destroy)
+            self._inbox: Inbox[ImageMessage] = Inbox()
+            self._inbox.limit_rate(settings.max_rate_hz)
+            self.cameras: dict[str, Camera] = {}
+            for name, topic in settings.topics.items():
+                camera = Camera(node, name, topic, settings.compressed, self._inbox)
+                self.cameras[name] = camera
+                undo.callback(camera.destroy)
+            self._pipeline = Pipeline(
+                node, self.cameras, self._publishers, self._engine(loaded), settings.publish
+            )
+            self._publishers.describe(loaded.bundle, settings.engine.threshold_shift)
+            self._worker = Worker(self._inbox, self._pipeline.handle)
+            self._worker.start()
+            undo.callback(self._worker.stop)
+            self._undo = undo.pop_all()
+
+    @property
+    def bundle(self) -> Bundle:
+        """The bundle that runs now."""
+        return self.loaded.bundle
+
+    @property
+    def device(self) -> str:
+        """Where the model runs, as torch names it."""
+        return str(self.loaded.model.device)
+
+    def open(self) -> None:
+        """Open the gates: images are answered, and silence is told."""
+        self._watchdog = Watchdog(
+            self._node, self.cameras, self._publishers, self.settings.no_data_timeout_s
+        )
+        for camera in self.cameras.values():
+            camera.open()
+
+    def close(self) -> None:
+        """Close the gates; on return nothing more is published. Weights are kept."""
+        for camera in self.cameras.values():
+            camera.close()
+        if self._watchdog is not None:
+            self._watchdog.stop()
+            self._watchdog = None
+        for name in self._inbox.clear():
+            self.cameras[name].account.dropped += 1
+        self._worker.between_frames(lambda: None).result()
+
+    def end(self) -> None:
+        """Stop everything and give the memory back."""
+        self.close()
+        self._undo.close()
+
+    def apply(self, settings: NodeSettings) -> None:
+        """Use other live settings from the next frame on."""
+        before, self.settings = self.settings, settings
+        self._inbox.limit_rate(settings.max_rate_hz)
+        self._worker.between_frames(lambda: self._apply_to_pipeline(before, settings))
+        if self._watchdog is not None and settings.no_data_timeout_s != before.no_data_timeout_s:
+            self._watchdog.stop()
+            self._watchdog = Watchdog(
+                self._node, self.cameras, self._publishers, settings.no_data_timeout_s
+            )
+
+    def reset(self, camera: str) -> Future[None]:
+        """Forget what was believed of one camera (empty: of all), between two frames.
+
+        Raises:
+            PolymorphError: there is no camera of that name.
+        """
+        if camera and camera not in self.cameras:
+            raise PolymorphError(
+                f"one of {', '.join(self.cameras)}, or nothing for all", f"{camera!r}",
+                where="camera",
+            )  # fmt: skip
+        return self._worker.between_frames(lambda: self._pipeline.engine.reset(camera or None))
+
+    def swap(self, loaded: LoadedBundle) -> Future[None]:
+        """Go over to another bundle between two frames."""
+        return self._worker.between_frames(lambda: self._go_over_to(loaded))
+
+    def _go_over_to(self, loaded: LoadedBundle) -> None:
+        self._pipeline.engine = self._engine(loaded)
+        self.loaded = loaded
+        self._publishers.describe(loaded.bundle, self.settings.engine.threshold_shift)
+        free_memory()
+
+    def _apply_to_pipeline(self, before: NodeSettings, now: NodeSettings) -> None:
+        self._pipeline.publish = now.publish
+        self._pipeline.engine.apply(now.engine)
+        if now.engine.threshold_shift != before.engine.threshold_shift:
+            self._publishers.describe(self.bundle, now.engine.threshold_shift)
+
+    def _engine(self, loaded: LoadedBundle) -> Engine:
+        return Engine(loaded.model, loaded.bundle.manifest, self.ledger, self.settings.engine)
+
+    def _open_ledger(self) -> EnergyLedger:
+        energy = self.settings.energy
+        return EnergyLedger(
+            open_meter(
+                energy.meter,
+                cpu_watts=energy.cpu_watts,
+                gpu_watts=energy.gpu_watts,
+                device=self.device,
+            )
+        )

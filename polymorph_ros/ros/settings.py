@@ -1,0 +1,165 @@
+"""What the node's parameters mean: one frozen object, checked whole before any of it is used."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from polymorph_ros.energy.meter import METER_KINDS
+from polymorph_ros.errors import PolymorphError
+from polymorph_ros.runtime.settings import EngineSettings
+
+TRANSPORTS = ("raw", "compressed")
+DEVICES = ("auto", "cpu", "cuda")
+LABEL_CHOICES = ("all", "active")
+
+_CAMERA_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
+
+
+@dataclass(frozen=True)
+class EnergySettings:
+    """Which meter is read, and the watts that an estimate rests on."""
+
+    meter: str
+    cpu_watts: float
+    gpu_watts: float
+
+
+@dataclass(frozen=True)
+class PublishSettings:
+    """What is published for each frame: every label or the active ones, and which topics."""
+
+    labels: str
+    events: bool
+    context: bool
+    energy: bool
+    classification: bool
+
+
+@dataclass(frozen=True)
+class NodeSettings:
+    """All parameters of the node, consistent with each other.
+
+    Attributes:
+        topics: image topic of each camera, by the camera's name, in the order of `cameras`.
+        compressed: whether the topics carry ``CompressedImage`` instead of ``Image``.
+        bundle: the bundle's folder; none for the one that comes with the package.
+        bundle_root: bundles outside this folder are not loaded by the service; none for the
+            folder of the bundles that come with the package.
+        cpu_threads: threads of a computation on the CPU; 0 leaves the choice to PyTorch.
+        max_rate_hz: frames per second and camera that are labelled; 0 for no limit.
+        no_data_timeout_s: seconds without an answer after which NO_DATA is published.
+    """
+
+    topics: Mapping[str, str]
+    compressed: bool
+    bundle: Path | None
+    bundle_root: Path | None
+    device: str
+    cpu_threads: int
+    engine: EngineSettings
+    energy: EnergySettings
+    publish: PublishSettings
+    max_rate_hz: float
+    no_data_timeout_s: float
+    autostart: bool
+
+    def __post_init__(self) -> None:
+        if self.max_rate_hz > 0 and self.no_data_timeout_s * self.max_rate_hz <= 1.0:
+            raise PolymorphError(
+                f"no_data_timeout above the {1.0 / self.max_rate_hz:g} s between two frames "
+                f"at max_rate_hz {self.max_rate_hz:g}",
+                f"{self.no_data_timeout_s:g} s",
+                where="no_data_timeout",
+                remedy="raise one of the two",
+            )
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> NodeSettings:
+        """Settings from parameter values by parameter name.
+
+        Raises:
+            PolymorphError: a value is not one of its choices, or two do not fit each other.
+        """
+        for name, value in values.items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise PolymorphError("a finite number", f"{value}", where=name)
+        return cls(
+            topics=_topics(values),
+            compressed=_choice(values, "image_transport", TRANSPORTS) == "compressed",
+            bundle=_folder(values["bundle"]),
+            bundle_root=_folder(values["bundle_root"]),
+            device=_choice(values, "device", DEVICES),
+            cpu_threads=values["cpu_threads"],
+            engine=EngineSettings(
+                max_adapters=values["max_adapters"],
+                threshold_shift=values["threshold_shift"],
+                frame_budget_s=values["frame_budget_s"],
+                frame_budget_j=values["frame_budget_j"],
+            ),
+            energy=EnergySettings(
+                meter=_choice(values, "energy.meter", METER_KINDS),
+                cpu_watts=values["energy.cpu_watts"],
+                gpu_watts=values["energy.gpu_watts"],
+            ),
+            publish=PublishSettings(
+                labels=_choice(values, "publish.labels", LABEL_CHOICES),
+                events=values["publish.events"],
+                context=values["publish.context"],
+                energy=values["publish.energy"],
+                classification=values["publish.classification"],
+            ),
+            max_rate_hz=values["max_rate_hz"],
+            no_data_timeout_s=values["no_data_timeout"],
+            autostart=values["autostart"],
+        )
+
+
+def _choice(values: Mapping[str, Any], name: str, choices: tuple[str, ...]) -> str:
+    value = str(values[name])
+    if value not in choices:
+        raise PolymorphError(f"one of {', '.join(choices)}", f"{value!r}", where=name)
+    return value
+
+
+def _folder(text: str) -> Path | None:
+    return Path(text).expanduser() if text else None
+
+
+def _topics(values: Mapping[str, Any]) -> dict[str, str]:
+    cameras = list(values["cameras"])
+    for camera in cameras:
+        if not _CAMERA_NAME.match(camera):
+            raise PolymorphError(
+                "names of letters, digits and underscores, a letter first",
+                f"{camera!r}",
+                where="cameras",
+            )
+    if not cameras or len(set(cameras)) != len(cameras):
+        raise PolymorphError(
+            "at least one camera, each named once", f"{', '.join(cameras) or 'none'}",
+            where="cameras",
+        )  # fmt: skip
+    given = [topic for topic in values["image_topics"] if topic]
+    if not given:
+        return dict(zip(cameras, _default_topics(cameras, values["image_transport"]), strict=True))
+    if len(given) != len(cameras) or len(set(given)) != len(given):
+        raise PolymorphError(
+            f"{len(cameras)} different topics, one for each of {', '.join(cameras)}",
+            ", ".join(given),
+            where="image_topics",
+            remedy="leave it empty for <camera>/image",
+        )
+    return dict(zip(cameras, given, strict=True))
+
+
+def _default_topics(cameras: list[str], transport: str) -> list[str]:
+    """``image`` of one camera, ``<camera>/image`` of several; image_transport's suffix."""
+    suffix = "/compressed" if transport == "compressed" else ""
+    if len(cameras) == 1:
+        return [f"image{suffix}"]
+    return [f"{camera}/image{suffix}" for camera in cameras]
