@@ -1,0 +1,85 @@
+"""A whole bundle with random weights in two overlapping contexts: small, quick, and real files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+from helpers.tiny import (
+    HIDDEN_SIZE,
+    IMAGE_SIZE,
+    AdapterSpec,
+    tiny_backbone_folder,
+    write_tiny_adapter,
+)
+from polymorph_ros.bundle.manifest import (
+    BackboneEntry,
+    ContextEntry,
+    FileEntry,
+    LabelEntry,
+    Manifest,
+    Preprocessing,
+)
+from polymorph_ros.bundle.reader import Bundle
+from polymorph_ros.bundle.writer import write_bundle
+from polymorph_ros.model.scout import Scout
+
+TAIL_BLOCKS = 2
+CONTEXTS: Mapping[str, Sequence[str]] = {
+    "office": ("person", "desk", "chair", "cup"),
+    "street": ("person", "car", "tree"),
+}
+
+
+def write_tiny_bundle(
+    path: Path,
+    *,
+    name: str = "tiny",
+    contexts: Mapping[str, Sequence[str]] = CONTEXTS,
+    on: float = 0.5,
+    seed: int = 0,
+) -> Bundle:
+    """Writes a bundle of a ViT backbone for 32 px pictures, a PEFT adapter per context, a scout.
+
+    Args:
+        path: its folder; it must not exist yet.
+        contexts: labels by context; the vocabulary is their union, in order of appearance.
+        on: threshold of every label; `off` and `watch` lie below it.
+        seed: of the random weights.
+    """
+    vocabulary = list(dict.fromkeys(label for labels in contexts.values() for label in labels))
+
+    def write_parts(folder: Path) -> None:
+        backbone = tiny_backbone_folder(folder / "backbone", seed=seed)
+        for index, (context, labels) in enumerate(contexts.items()):
+            spec = AdapterSpec(labels=len(labels), seed=seed + index)
+            write_tiny_adapter(folder / "adapters" / context, backbone, TAIL_BLOCKS, spec)
+        torch.manual_seed(seed)
+        scout = Scout(HIDDEN_SIZE, len(vocabulary), len(contexts), hidden=16, detectors=8)
+        save_file(scout.tensors(), folder / "scout.safetensors")
+
+    def make_manifest(files: tuple[FileEntry, ...]) -> Manifest:
+        rates = {"prior": 0.3, "appear_hz": 0.1, "vanish_hz": 0.2}
+        return Manifest(
+            name=name,
+            description="random weights, for tests",
+            backbone=BackboneEntry(source="bundle", name="backbone"),
+            preprocessing=Preprocessing(size=IMAGE_SIZE, mean=(0.5,) * 3, std=(0.5,) * 3),
+            tail_blocks=TAIL_BLOCKS,
+            labels=tuple(
+                LabelEntry(name=label, on=on, off=0.8 * on, watch=0.5 * on, **rates)
+                for label in vocabulary
+            ),
+            contexts=tuple(
+                ContextEntry(
+                    name=context, labels=tuple(labels), folder=f"adapters/{context}", **rates
+                )
+                for context, labels in contexts.items()
+            ),
+            files=files,
+        )
+
+    return write_bundle(path, write_parts, make_manifest)
