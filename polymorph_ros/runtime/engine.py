@@ -73,9 +73,16 @@ class Engine:
         """Label one frame.
 
         A stamp before the camera's last one (a bag that loops, a clock that was set back)
-        starts that camera anew.
+        starts that camera anew. A frame that fails leaves no entry in the ledger.
         """
         self.ledger.start_frame()
+        try:
+            return self._step(frame)
+        except BaseException:
+            self.ledger.cancel_frame()
+            raise
+
+    def _step(self, frame: Frame) -> FrameResult:
         clock = _StageClock()
         with clock.stage("preprocess"):
             pixels = self.model.preprocess(frame.image)
@@ -179,7 +186,7 @@ class Engine:
         changes: tuple[LabelChange, ...],
         stage_seconds: dict[str, float],
     ) -> FrameResult:
-        energy = self.ledger.finish_frame(adapters=len(cover.adapters))
+        energy = self.ledger.finish_frame(len(cover.adapters), stage_seconds)
         self._governor.learn(
             total_s=sum(stage_seconds.values()),
             tails_s=stage_seconds["tails"],

@@ -1,0 +1,55 @@
+"""The command line ``polymorph``.
+
+Exit codes: 0 done, 1 failed (one line says why), 2 wrong use.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+from rich.console import Console
+
+from polymorph_ros import __version__
+from polymorph_ros.cli.bundle import bundle_app
+from polymorph_ros.cli.train import train
+from polymorph_ros.errors import PolymorphError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="Many labels at little energy: train, check and measure bundles.",
+)
+app.command()(train)
+app.add_typer(bundle_app, name="bundle")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"polymorph_ros {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Show the version."
+    ),
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line; a user's mistake is one line, not a traceback."""
+    try:
+        app()
+    except PolymorphError as error:
+        Console(stderr=True).print(f"[red]error:[/red] {error}", soft_wrap=True, highlight=False)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        Console(stderr=True).print("stopped; what was finished is kept")
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+"""Train one context's adapter and head with PEFT, from cached trunk tokens."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from peft import LoraConfig, get_peft_model
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from polymorph_ros.bundle.manifest import HEAD_FILE
+from polymorph_ros.model.backbone import load_backbone, tail_forward
+from polymorph_ros.training.config import AdaptersConfig
+from polymorph_ros.training.loop import Indices, fit
+from polymorph_ros.training.losses import known_bce
+
+_BATCH = 256
+
+
+@dataclass(frozen=True)
+class TokenSet:
+    """Cached tokens with what is true in them.
+
+    Attributes:
+        tokens: float16 (frames, N, D).
+        truth: int8 (frames, labels), -1 unknown.
+        presence: int8 (frames, contexts), 1 where the context is there.
+    """
+
+    tokens: NDArray[np.float16]
+    truth: NDArray[np.int8]
+    presence: NDArray[np.int8]
+
+
+def frames_for(
+    data: TokenSet, context: int, others: float, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """The frames that teach a context's adapter: its own, and a share of the others."""
+    own = np.flatnonzero(data.presence[:, context] == 1)
+    rest = np.flatnonzero(data.presence[:, context] != 1)
+    count = min(len(rest), round(others * len(own)))
+    return np.sort(np.concatenate([own, rng.choice(rest, count, replace=False)]))
+
+
+def train_adapter(
+    config: AdaptersConfig,
+    backbone_folder: Path,
+    data: TokenSet,
+    validation: TokenSet,
+    context: int,
+    labels: tuple[int, ...],
+    folder: Path,
+    *,
+    name: str,
+    seed: int,
+) -> NDArray[np.float32]:
+    """Train, and save a plain PEFT adapter with its head to a new folder.
+
+    Returns:
+        logits of all validation frames, (frames, labels of the context).
+    """
+    torch.manual_seed(seed)
+    rng = np.random.default_rng(seed)
+    backbone = load_backbone(backbone_folder)
+    lora = LoraConfig(
+        r=config.rank,
+        lora_alpha=config.alpha,
+        target_modules=backbone.lora_targets(config.tail_blocks, config.targets),
+        lora_dropout=0.0,
+        bias="none",
+    )
+    peft_model = get_peft_model(backbone.model, lora)
+    head = nn.Linear(backbone.hidden_size, len(labels))
+    blocks, norm = backbone.tail_modules(config.tail_blocks), backbone.final_norm
+    columns = list(labels)
+
+    def logits_of(tokens: NDArray[np.float16]) -> Tensor:
+        pooled = tail_forward(blocks, norm, torch.from_numpy(tokens).float())
+        logits: Tensor = head(pooled)
+        return logits
+
+    def loss_of(batch: Indices) -> Tensor:
+        truth = torch.from_numpy(data.truth[batch][:, columns])
+        return known_bce(logits_of(data.tokens[batch]), truth)
+
+    fit(
+        f"adapter {name}",
+        [*peft_model.parameters(), *head.parameters()],
+        loss_of,
+        frames_for(data, context, config.others, rng),
+        epochs=config.epochs,
+        batch_size=config.batch_size,
+        learning_rate=config.learning_rate,
+        weight_decay=0.01,
+        rng=rng,
+    )
+    _save(peft_model, head, folder)
+    with torch.inference_mode():
+        return np.concatenate(
+            [
+                logits_of(validation.tokens[first : first + _BATCH]).numpy()
+                for first in range(0, len(validation.tokens), _BATCH)
+            ]
+        )
+
+
+def _save(peft_model: nn.Module, head: nn.Linear, folder: Path) -> None:
+    """Save under a temporary name, then rename: a folder that exists is whole."""
+    scratch = folder.with_name(f".{folder.name}.new")
+    shutil.rmtree(scratch, ignore_errors=True)
+    # The folder of this machine has no meaning elsewhere.
+    peft_model.peft_config["default"].base_model_name_or_path = "backbone"  # type: ignore
+    peft_model.save_pretrained(str(scratch), save_embedding_layers=False)  # type: ignore
+    (scratch / "README.md").unlink(missing_ok=True)
+    save_file(
+        {"weight": head.weight.detach().contiguous(), "bias": head.bias.detach().contiguous()},
+        scratch / HEAD_FILE,
+    )
+    scratch.rename(folder)

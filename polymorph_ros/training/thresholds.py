@@ -1,0 +1,78 @@
+"""Choose each label's thresholds on validation sequences, with the engine as it will run."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from polymorph_ros.contexts.statistics import Dynamics
+from polymorph_ros.runtime.belief import TwoStateFilter, logit, sigmoid
+from polymorph_ros.runtime.camera_state import CORRELATION_S
+from polymorph_ros.training.frames import LabelledFrames
+
+_GRID = np.linspace(0.1, 0.9, 33)
+_HYSTERESIS = 1.0  # log-odds between on and off
+_WATCH_RANGE = (0.03, 0.4)
+
+
+def on_off(
+    beliefs: NDArray[np.float32], truth: NDArray[np.int8]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """On-thresholds with the best F1 per label, and off-thresholds below them.
+
+    Args:
+        beliefs: (frames, labels), the engine's scores.
+        truth: (frames, labels), -1 unknown.
+
+    Returns:
+        on and off, each (labels,); on is 0.5 for a label without examples.
+    """
+    on = np.full(truth.shape[1], 0.5)
+    for label in range(truth.shape[1]):
+        known = truth[:, label] >= 0
+        present = truth[known, label] == 1
+        if not present.any():
+            continue
+        called = beliefs[known, label][:, None] >= _GRID
+        hits = (called & present[:, None]).sum(axis=0)
+        f1 = 2.0 * hits / (called.sum(axis=0) + present.sum())
+        # The middle of the best stretch stands more firmly than its edge.
+        on[label] = np.median(_GRID[f1 >= f1.max() - 0.005])
+    return on, sigmoid(logit(on) - _HYSTERESIS)
+
+
+def watch(
+    scores: NDArray[np.float64], frames: LabelledFrames, learned: Dynamics, recall: float
+) -> NDArray[np.float64]:
+    """Thresholds at which a label is covered: the scout's belief reaches them in time.
+
+    Args:
+        scores: the scout's calibrated probabilities, (frames, labels).
+        frames: the frames that they belong to.
+        learned: the labels' dynamics.
+        recall: share of a label's frames in which it has to be in play.
+
+    Returns:
+        (labels,), inside a sensible range also for labels without examples.
+    """
+    beliefs = np.concatenate(
+        [_filtered(scores[part], frames.stamps_s[part], learned) for part in frames.slices()]
+    )
+    thresholds = np.full(scores.shape[1], _WATCH_RANGE[1])
+    for label in range(scores.shape[1]):
+        present = frames.truth[:, label] == 1
+        if present.any():
+            thresholds[label] = np.quantile(beliefs[present, label], 1.0 - recall)
+    return np.clip(thresholds, *_WATCH_RANGE)
+
+
+def _filtered(
+    scores: NDArray[np.float64], stamps_s: NDArray[np.float64], learned: Dynamics
+) -> NDArray[np.float64]:
+    belief = TwoStateFilter(learned.prior, learned.appear_hz, learned.vanish_hz, CORRELATION_S)
+    out = np.empty_like(scores)
+    for row, elapsed in enumerate(np.diff(stamps_s, prepend=stamps_s[0])):
+        belief.predict(float(elapsed))
+        belief.observe(scores[row])
+        out[row] = belief.belief
+    return out

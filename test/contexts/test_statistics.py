@@ -1,0 +1,45 @@
+"""Pins label statistics: unknown is not absent, rates are by seconds, sets are counted."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from polymorph_ros.contexts.statistics import Track, dynamics, label_sets
+
+
+def track(columns: list[list[int]], hz: float = 1.0) -> Track:
+    truth = np.array(columns, dtype=np.int8).T
+    return Track(truth, np.arange(len(truth)) / hz)
+
+
+def test_label_sets_are_counted_and_empty_ones_left_out() -> None:
+    counted = label_sets([track([[1, 1, 0, 1], [0, 0, 0, 1]]), track([[1], [0]])])
+
+    found = {tuple(row): weight for row, weight in zip(counted.sets, counted.weights, strict=True)}
+    assert found == {(True, False): 3.0, (True, True): 1.0}
+
+
+def test_unknown_frames_count_neither_way() -> None:
+    known = dynamics([track([[1, 0, 1, 0] * 200])])
+    with_gaps = dynamics([track([[1, 0, -1, -1] * 400])])
+
+    assert known.prior[0] == pytest.approx(0.5, abs=0.01)
+    assert with_gaps.prior[0] == pytest.approx(0.5, abs=0.01)
+
+
+def test_rates_are_per_second_whatever_the_frame_rate() -> None:
+    slow = dynamics([track([([1] * 20 + [0] * 40) * 50], hz=1.0)])
+    fast = dynamics([track([([1] * 200 + [0] * 400) * 50], hz=10.0)])
+
+    assert slow.vanish_hz[0] == pytest.approx(1 / 20, rel=0.1)
+    assert fast.vanish_hz[0] == pytest.approx(slow.vanish_hz[0], rel=0.1)
+    assert fast.appear_hz[0] == pytest.approx(1 / 40, rel=0.1)
+
+
+def test_a_label_never_seen_has_finite_positive_rates_and_a_prior_inside_zero_and_one() -> None:
+    learned = dynamics([track([[0] * 10, [-1] * 10])])
+
+    for values in (learned.prior, learned.appear_hz, learned.vanish_hz):
+        assert (np.isfinite(values) & (values > 0)).all()
+    assert (learned.prior < 1).all()
