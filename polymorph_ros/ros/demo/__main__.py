@@ -1,0 +1,82 @@
+"""``python -m polymorph_ros.ros.demo``: plays a bag to the node through DDS and shows the answers.
+
+Ends with a summary (``summary.json``) and a picture (``sheet.png``) in the output folder.
+Exit codes: 0 every frame was answered or counted as dropped and the accuracy is above the
+bundle's floor, 1 not so or it could not run, 2 wrong use, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from polymorph_ros.data.bags import read_bag_truth
+from polymorph_ros.errors import PolymorphError
+from polymorph_ros.ros.demo.frames import draw_run
+from polymorph_ros.ros.demo.made_scenes import made_recording
+from polymorph_ros.ros.demo.recording import Recording, open_recording
+from polymorph_ros.ros.demo.run import Played, Settings, play, stated_floor
+from polymorph_ros.ros.demo.sheet import write_sheet
+from polymorph_ros.ros.demo.summary import Summary, Truth, summarise, write_summary
+from polymorph_ros.ros.demo.table import closing_view
+
+_MADE_SECONDS = 30.0
+_MADE_RATE = 10.0
+
+console = Console()
+
+
+def demo(
+    bag: Annotated[
+        Path | None, typer.Option(help="A bag of yours; without it, held-out scenes are made.")
+    ] = None,
+    topic: Annotated[str, typer.Option(help="The bag's image topic, if it has several.")] = "",
+    seconds: Annotated[float, typer.Option(help="How much of it; 0: all (made scenes: 30 s).")] = 0,
+    rate: Annotated[float, typer.Option(help="Images per second; 0: the bag's own pace.")] = 0,
+    out: Annotated[Path, typer.Option(help="Folder for what is made.")] = Path("build/demo"),
+    bundle: Annotated[Path | None, typer.Option(help="A bundle instead of the default.")] = None,
+    live: Annotated[bool, typer.Option(help="Show the live view.")] = True,
+) -> None:
+    """Play a bag to the node and judge what comes back."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        if bag is None:
+            recording = made_recording(out, seconds or _MADE_SECONDS, rate or _MADE_RATE, console)
+        else:
+            recording = open_recording(bag, topic or None)
+        truth = read_bag_truth(recording.path)
+        played = play(recording, Settings(out, rate, seconds, bundle, live), console)
+        summary = _report(recording, played, truth, out)
+    except PolymorphError as error:
+        console.print(f"[red]error:[/red] {error}", soft_wrap=True, highlight=False)
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        console.print("interrupted")
+        raise typer.Exit(130) from None
+    raise typer.Exit(1 if summary.faults else 0)
+
+
+def _report(recording: Recording, played: Played, truth: Truth, out: Path) -> Summary:
+    summary = summarise(
+        recording.material,
+        played.heard,
+        played.recorded_ns,
+        truth,
+        floor=stated_floor(played.heard),
+        node_faults=played.faults,
+    )
+    write_summary(summary, out / "summary.json")
+    console.print()
+    console.print(closing_view(summary))
+    if summary.answered:
+        write_sheet(draw_run(recording, played, truth, summary), out / "sheet.png")
+        console.print(f"picture: {out / 'sheet.png'}", highlight=False)
+    console.print(f"figures: {out / 'summary.json'}", highlight=False)
+    return summary
+
+
+if __name__ == "__main__":
+    typer.run(demo)

@@ -1,0 +1,165 @@
+"""What a demonstration came to: counts, accuracy, latency, energy, and whether it is in order."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from polymorph_ros.evaluation.metrics import mean_average_precision
+from polymorph_ros.ros.demo.listener import Answer, CameraCounts, Heard
+
+Truth = Mapping[int, Mapping[str, int]]
+"""By recorded stamp: 1 present, 0 absent, -1 unknown, for each label."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The figures of a run; times in seconds, energy in joules.
+
+    Attributes:
+        material: what was played; synthetic pictures say that they are.
+        published: images that the player sent.
+        received: images that the node got.
+        answered: images whose LabelArray came back.
+        dropped: images that the node left for fresher ones.
+        lost: images that the middleware lost before the node, as it counts them.
+        rejected, failed: malformed images, and images that the engine failed on.
+        mean_ap: over labels with positives in the truth; None without truth.
+        mean_ap_floor: what the bundle states for its held-out scenes; None if nothing.
+        scored_labels: labels that ``mean_ap`` is over.
+        joules_per_frame: mean over the answered; None when unavailable.
+        energy_source: where it comes from; an estimate says so.
+        faults: why the run is not in order, in words; empty if it is.
+    """
+
+    material: str
+    published: int
+    received: int
+    answered: int
+    dropped: int
+    lost: int
+    rejected: int
+    failed: int
+    mean_ap: float | None
+    mean_ap_floor: float | None
+    scored_labels: int
+    latency_p50_s: float | None
+    latency_p95_s: float | None
+    adapters_per_frame: float | None
+    joules_per_frame: float | None
+    mean_watts: float | None
+    energy_source: str
+    bundle: str
+    bundle_checksum: str
+    faults: tuple[str, ...]
+
+
+def summarise(
+    material: str,
+    heard: Heard,
+    recorded_ns: Mapping[int, int],
+    truth: Truth,
+    *,
+    floor: float | None,
+    node_faults: Sequence[str] = (),
+) -> Summary:
+    """Sum up a run.
+
+    Args:
+        material: what was played, in words.
+        heard: what the node said.
+        recorded_ns: the recorded stamp of each published image, by its published stamp.
+        truth: of the recorded frames; empty if there is none.
+        floor: the mean average precision to exceed, where there is truth.
+        node_faults: what else went wrong, in words.
+    """
+    answers = [heard.answers[stamp] for stamp in sorted(heard.answers) if stamp in recorded_ns]
+    mean_ap, scored_labels = _accuracy(answers, recorded_ns, truth)
+    reports = [
+        heard.energy[answer.stamp_ns] for answer in answers if answer.stamp_ns in heard.energy
+    ]
+    latencies = [answer.latency_s for answer in answers]
+    camera = heard.camera
+    faults = [*_count_faults(len(recorded_ns), len(answers), camera), *node_faults]
+    if mean_ap is not None and floor is not None and not mean_ap > floor:
+        faults.append(f"mean AP {mean_ap:.3f} is not above the bundle's floor {floor:.3f}")
+    return Summary(
+        material=material,
+        published=len(recorded_ns),
+        received=camera.received,
+        answered=len(answers),
+        dropped=camera.dropped,
+        lost=camera.lost,
+        rejected=camera.rejected,
+        failed=camera.failed,
+        mean_ap=mean_ap,
+        mean_ap_floor=floor,
+        scored_labels=scored_labels,
+        latency_p50_s=_percentile(latencies, 50),
+        latency_p95_s=_percentile(latencies, 95),
+        adapters_per_frame=_mean([report.adapters_run for report in reports]),
+        joules_per_frame=_mean([report.joules for report in reports]),
+        mean_watts=_finite(reports[-1].mean_watts) if reports else None,
+        energy_source=reports[-1].source if reports else "unavailable",
+        bundle=heard.info.bundle if heard.info else "",
+        bundle_checksum=heard.info.checksum if heard.info else "",
+        faults=tuple(faults),
+    )
+
+
+def write_summary(summary: Summary, path: Path) -> None:
+    """Write it as JSON, whole or not at all."""
+    temporary = path.with_name(path.name + ".part")
+    temporary.write_text(json.dumps(asdict(summary), indent=2) + "\n")
+    os.replace(temporary, path)
+
+
+def _count_faults(published: int, answered: int, camera: CameraCounts) -> list[str]:
+    faults = []
+    missing = published - answered - camera.dropped
+    if published == 0:
+        faults.append("nothing was published")
+    if missing > 0:
+        faults.append(
+            f"{missing} of {published} frames were neither answered nor counted as dropped "
+            f"({camera.lost} lost on their way, {camera.rejected} rejected, {camera.failed} failed)"
+        )
+    return faults
+
+
+def _accuracy(
+    answers: Sequence[Answer], recorded_ns: Mapping[int, int], truth: Truth
+) -> tuple[float | None, int]:
+    """Mean average precision over the answered frames that have truth, and its labels."""
+    pairs = [
+        (answer.scores, truth[recorded_ns[answer.stamp_ns]])
+        for answer in answers
+        if recorded_ns[answer.stamp_ns] in truth
+    ]
+    if not pairs:
+        return None, 0
+    labels = [label for label in pairs[0][0] if label in pairs[0][1]]
+    if not labels:
+        return None, 0
+    scores = np.array([[s[label] for label in labels] for s, _ in pairs], dtype=np.float32)
+    present = np.array([[t[label] for label in labels] for _, t in pairs], dtype=np.int8)
+    scored = int((present == 1).any(axis=0).sum())
+    return _finite(mean_average_precision(scores, present)), scored
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return _finite(float(np.mean(values))) if values else None
+
+
+def _percentile(values: Sequence[float], percent: float) -> float | None:
+    return float(np.percentile(values, percent)) if values else None
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

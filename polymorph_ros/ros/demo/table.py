@@ -1,0 +1,110 @@
+"""The live view of a demonstration, and its closing words."""
+
+from __future__ import annotations
+
+import statistics
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from polymorph_ros.ros.demo.listener import Answer, Heard
+from polymorph_ros.ros.demo.summary import Summary
+
+_LABELS_SHOWN = 12
+_RECENT = 50
+_BAR_WIDTH = 14
+
+
+def live_view(heard: Heard, published: int, total: int) -> RenderableType:
+    """Labels with their scores beside the figures of the last frames.
+
+    Args:
+        heard: what the node has said so far.
+        published: images sent so far.
+        total: images of the recording.
+    """
+    answers = list(heard.answers.values())
+    view = Table.grid(padding=(0, 2))
+    view.add_row(_labels(answers[-1] if answers else None), _figures(heard, answers, published))
+    progress = Text.assemble(("polymorph", "bold"), f"   {published} of {total} images played")
+    return Panel(Group(progress, "", view), box=box.ROUNDED, border_style="cyan", expand=False)
+
+
+def closing_view(summary: Summary) -> RenderableType:
+    """The summary as a table."""
+    table = Table(box=box.SIMPLE_HEAD, show_header=False, padding=(0, 2))
+    table.add_column(style="cyan")
+    table.add_column()
+    accuracy = "no truth in this bag"
+    if summary.mean_ap is not None:
+        floor = summary.mean_ap_floor
+        against = f", the bundle's floor is {floor:.3f}" if floor is not None else ""
+        accuracy = f"{summary.mean_ap:.3f} over {summary.scored_labels} labels{against}"
+    table.add_row("played", summary.material)
+    table.add_row("frames", f"{summary.published} published, {summary.received} received")
+    table.add_row("", f"{summary.answered} answered, {summary.dropped} dropped for fresher ones")
+    table.add_row("mean AP", accuracy)
+    table.add_row("latency", f"p50 {_ms(summary.latency_p50_s)}, p95 {_ms(summary.latency_p95_s)}")
+    table.add_row("adapters", f"{_number(summary.adapters_per_frame)} per frame")
+    table.add_row(
+        "energy", f"{_joules(summary.joules_per_frame)} per frame ({summary.energy_source})"
+    )
+    if not summary.faults:
+        return Group(table, Text("every frame is accounted for", style="bold green"))
+    return Group(table, *[Text(fault, style="bold red") for fault in summary.faults])
+
+
+def _labels(answer: Answer | None) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
+    table.add_column("label", min_width=14, no_wrap=True)
+    table.add_column("", width=_BAR_WIDTH)
+    table.add_column("score", justify="right", width=6)
+    scores = answer.scores if answer else {}
+    active = frozenset(answer.active) if answer else frozenset()
+    best = sorted(scores, key=lambda label: scores[label], reverse=True)[:_LABELS_SHOWN]
+    for label in best:
+        style = "bold green" if label in active else "dim"
+        bar = ProgressBar(
+            total=1.0, completed=scores[label], width=_BAR_WIDTH,
+            complete_style="green" if label in active else "grey50",
+            finished_style="green",
+        )  # fmt: skip
+        table.add_row(Text(label, style=style), bar, Text(f"{scores[label]:.2f}", style=style))
+    for _ in range(_LABELS_SHOWN - len(best)):
+        table.add_row("", "", "")
+    return table
+
+
+def _figures(heard: Heard, answers: list[Answer], published: int) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, show_header=False, padding=(0, 1))
+    table.add_column(style="cyan", no_wrap=True)
+    table.add_column(min_width=16)
+    last = answers[-1].stamp_ns if answers else 0
+    recent = [answer.latency_s for answer in answers[-_RECENT:]]
+    report = heard.energy.get(last)
+    table.add_row("published", str(published))
+    table.add_row("answered", str(len(answers)))
+    table.add_row("dropped", str(heard.camera.dropped))
+    table.add_row("lost on the way", str(heard.camera.lost))
+    table.add_row("latency", _ms(statistics.median(recent) if recent else None))
+    table.add_row("adapters", "\n".join(heard.adapters.get(last, ())) or "none")
+    table.add_row("joules per frame", _joules(report.joules if report else None))
+    table.add_row("energy source", report.source if report else "-")
+    table.add_row("mean watts", f"{report.mean_watts:.2f} W" if report else "-")
+    return table
+
+
+def _ms(seconds: float | None) -> str:
+    return "-" if seconds is None else f"{seconds * 1e3:.1f} ms"
+
+
+def _joules(joules: float | None) -> str:
+    return "-" if joules is None else f"{joules:.3f} J"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
