@@ -81,7 +81,7 @@ class Camera:
                 self._message_type,
                 topic,
                 self._on_image,
-                qos.IMAGES,
+                qos.images(),
                 event_callbacks=events,
                 qos_overriding_options=qos.image_overrides(),
             )

@@ -13,13 +13,9 @@ from rclpy.qos import (
     QoSProfile,
     ReliabilityPolicy,
     qos_check_compatible,
-    qos_profile_sensor_data,
 )
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.topic_endpoint_info import TopicEndpointInfo
-
-IMAGES: QoSProfile = qos_profile_sensor_data
-"""Best effort, volatile, last 5: matches every publisher unless it is overridden."""
 
 RESULTS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=10)
 """Reliable, volatile, last 10: a subscriber may ask for best effort or reliable."""
@@ -28,6 +24,16 @@ LATCHED = QoSProfile(
     history=HistoryPolicy.KEEP_LAST, depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL
 )
 """Reliable, transient local, last 1: late subscribers get the last message too."""
+
+
+def images() -> QoSProfile:
+    """Sensor data: best effort, volatile, last 5; matches every publisher unless overridden.
+
+    A new one for each subscription, since rclpy writes overrides into the profile it is given.
+    """
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST, depth=5, reliability=ReliabilityPolicy.BEST_EFFORT
+    )
 
 
 def image_overrides() -> QoSOverridingOptions:
@@ -60,7 +66,7 @@ def unmatched(
         return f"{topic} carries {found}, this node expects {type_name}: set image_transport"
     for publisher in same_type:
         compatibility, _ = qos_check_compatible(publisher.qos_profile, asked)
-        if compatibility is not QoSCompatibility.ERROR:
+        if compatibility != QoSCompatibility.ERROR:
             return ""
     return _mismatch(same_type[0], topic, asked)
 
@@ -70,16 +76,16 @@ def _mismatch(publisher: TopicEndpointInfo, topic: str, asked: QoSProfile) -> st
     offer = publisher.qos_profile
     override = f"qos_overrides.{topic}.subscription"
     if (
-        asked.reliability is ReliabilityPolicy.RELIABLE
-        and offer.reliability is ReliabilityPolicy.BEST_EFFORT
+        asked.reliability == ReliabilityPolicy.RELIABLE
+        and offer.reliability == ReliabilityPolicy.BEST_EFFORT
     ):
         return (
             f"{who} offers best effort, this node asks for reliable, so no image can arrive: "
             f"set {override}.reliability to best_effort"
         )
     if (
-        asked.durability is DurabilityPolicy.TRANSIENT_LOCAL
-        and offer.durability is DurabilityPolicy.VOLATILE
+        asked.durability == DurabilityPolicy.TRANSIENT_LOCAL
+        and offer.durability == DurabilityPolicy.VOLATILE
     ):
         return (
             f"{who} offers volatile, this node asks for transient local, so no image can arrive: "

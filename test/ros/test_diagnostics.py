@@ -1,0 +1,190 @@
+"""Pins what diagnostics say in plain words: a topic that nobody publishes, a type or QoS that
+cannot match, images lost on the way, the model and the energy account."""
+
+from __future__ import annotations
+
+import pytest
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CompressedImage, Image
+
+from helpers.ros_peer import Peer, image_message, latest_status, picture, value_of
+from polymorph_ros.msg import LabelArray
+
+BEST_EFFORT = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
+
+
+def wait_for_words(peer: Peer, reports: list[DiagnosticArray], suffix: str, words: str):
+    """The first status of that name that holds these words, from now on."""
+    reports.clear()
+
+    def found() -> DiagnosticStatus | None:
+        status = latest_status(reports, suffix)
+        return status if status and words in status.message else None
+
+    return peer.wait_for(found, f"a status of {suffix} with {words!r}")
+
+
+def test_a_topic_that_nobody_publishes_is_named(peer: Peer, active_node) -> None:
+    active_node(image_topics=["/front/image_raw"])
+    reports = peer.listen(DiagnosticArray, "/diagnostics")
+
+    status = wait_for_words(peer, reports, ": camera camera", "nobody publishes")
+
+    assert "/front/image_raw (sensor_msgs/msg/Image)" in status.message
+    assert status.level == DiagnosticStatus.ERROR
+
+
+def test_a_topic_of_another_type_is_named_with_its_remedy(peer: Peer, active_node) -> None:
+    active_node()
+    reports = peer.listen(DiagnosticArray, "/diagnostics")
+    # a participant of its own, as another process has: one holds a topic under one type only
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    driver = Node("driver", context=context)
+    driver.create_publisher(CompressedImage, "image", 5)
+
+    status = wait_for_words(peer, reports, ": camera camera", "CompressedImage")
+    driver.destroy_node()
+    rclpy.shutdown(context=context)
+
+    assert "image_transport" in status.message
+    assert status.level == DiagnosticStatus.ERROR
+
+
+def test_a_quality_of_service_that_cannot_match_is_told_with_the_publishers_offer(
+    peer: Peer, active_node, capfd: pytest.CaptureFixture[str]
+) -> None:
+    active_node(**{"qos_overrides./image.subscription.reliability": "reliable"})
+    peer.node.create_publisher(Image, "image", BEST_EFFORT)
+    reports = peer.listen(DiagnosticArray, "/diagnostics")
+
+    status = wait_for_words(peer, reports, ": camera camera", "best effort")
+
+    assert "the publisher of /image (peer) offers best effort" in status.message
+    assert "asks for reliable" in status.message
+    assert "qos_overrides./image.subscription.reliability" in status.message
+    assert status.level == DiagnosticStatus.ERROR
+    assert "offers best effort" in capfd.readouterr().err, "and it is logged at once"
+
+
+def test_without_overrides_a_best_effort_publisher_matches(peer: Peer, active_node) -> None:
+    active_node()
+    reports = peer.listen(DiagnosticArray, "/diagnostics")
+    peer.images("image", qos=BEST_EFFORT)
+
+    status = wait_for_words(peer, reports, ": camera camera", "no image on /image for")
+
+    assert status.level == DiagnosticStatus.WARN
+
+
+def test_figures_of_a_camera_add_up(peer: Peer, active_node) -> None:
+    active_node()
+    reports = peer.listen(DiagnosticArray, "/diagnostics")
+    images = peer.images("image")
+
+    def publish_on() -> bool:
+        now = peer.node.get_clock().now().nanoseconds
+        images.publish(image_message(picture(), stamp_ns=now))
+        status = latest_status(reports, ": camera camera")
+        return bool(status) and float(value_of(status, "answered_hz")) > 0
+
+    peer.wait_for(publish_on, "a rate of answers")
+
+    status = latest_status(reports, ": camera camera")
+    figures = {item.key: item.value for item in status.values}
+    received = int(figures["received"])
+    accounted = sum(int(figures[key]) for key in ("answered", "dropped", "rejected", "failed"))
+    assert received - accounted in (0, 1), "one frame may be at work"
+    assert 0 < float(figures["latency_median_s"]) <= float(figures["latency_worst_s"]) < 60
+    assert status.hardware_id == "camera"
+
+
+def test_images_lost_on_the_way_are_told_with_the_remedy_for_large_ones(
+    peer: Peer, active_node
+) -> None:
+    node = active_node()
+    camera = node._session.cameras["camera"]
+    reports = peer.listen(DiagnosticArray, "/diagnostics")
+    images = peer.images("image")
+
+    class Lost:  # as rclpy hands over the middleware's count of lost messages
+        total_count_change = 3
+
+    stamp = 0
+
+    def lossy() -> bool:
+        nonlocal stamp
+        stamp += 1
+        images.publish(image_message(picture(0, 480, 640), stamp_ns=stamp))
+        camera._on_lost(Lost())
+        status = latest_status(reports, ": camera camera")
+        return bool(status) and "got lost" in status.message
+
+    peer.wait_for(lossy, "the loss in diagnostics")
+    status = latest_status(reports, ": camera camera")
+    assert status.level == DiagnosticStatus.WARN
+    assert "fastdds_large_images.xml" in status.message
+
+
+def test_the_model_and_its_device_are_named(peer: Peer, make_node) -> None:
+    node = make_node(device="auto")
+    reports = peer.listen(DiagnosticArray, "/diagnostics")
+    status = wait_for_words(peer, reports, ": model", "no bundle: the node is unconfigured")
+    assert status.name == "/polymorph: model"
+
+    node.trigger_configure()
+    status = wait_for_words(peer, reports, ": model", "tiny runs on")
+
+    assert (value_of(status, "labels"), value_of(status, "contexts")) == ("6", "2")
+    if value_of(status, "device") == "cpu":
+        assert status.message == "tiny runs on the CPU: no GPU was found"
+
+
+def test_a_missing_gpu_is_told_where_one_was_asked_for(peer: Peer, make_node) -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    node = make_node(device="cuda")
+    reports = peer.listen(DiagnosticArray, "/diagnostics")
+
+    node.trigger_configure()
+    status = wait_for_words(peer, reports, ": model", "GPU")
+
+    assert "choose cpu or auto" in status.message
+    assert status.level == DiagnosticStatus.ERROR
+    node.set_parameters([Parameter("device", value="cpu")])
+    node.trigger_configure()
+    assert wait_for_words(peer, reports, ": model", "tiny runs on the CPU").level == (
+        DiagnosticStatus.OK
+    )
+
+
+def test_the_energy_account_names_its_source(peer: Peer, active_node) -> None:
+    active_node()
+    reports = peer.listen(DiagnosticArray, "/diagnostics")
+    heard = peer.listen(LabelArray, "polymorph/labels")
+    peer.images("image").publish(image_message(picture()))
+    peer.wait_for(lambda: heard, "an answer")
+
+    status = wait_for_words(peer, reports, ": energy", "(estimated)")
+
+    assert value_of(status, "source") == "estimated"
+    assert "estimate" in value_of(status, "scope")
+    assert float(value_of(status, "total_joules")) > 0
+    assert value_of(status, "frames") == "1"
+
+
+def test_without_a_meter_the_account_says_that_there_are_no_figures(
+    peer: Peer, active_node
+) -> None:
+    active_node(energy__meter="none")
+    reports = peer.listen(DiagnosticArray, "/diagnostics")
+
+    status = wait_for_words(peer, reports, ": energy", "no energy figures")
+
+    assert value_of(status, "source") == "unavailable"
