@@ -53,6 +53,7 @@ def test_command_line_answers(run, messages_prefix: Path, tmp_path: Path) -> Non
     executable = messages_prefix / "bin" / "polymorph"
 
     assert "0.1.0" in run([str(executable), "--version"], cwd=tmp_path)
+    assert "Usage" in run([str(executable), "train", "--help"], cwd=tmp_path)
 
 
 @pytest.mark.parametrize("folder", ["launch", "config"])
