@@ -59,7 +59,7 @@ $(build_done): $(venv_done) $(sources) $(folders)
 	@touch $@
 
 demo: build ## the node on a bag, through DDS: a live table (BAG=, TOPIC=, SECONDS=)
-	@$(bin)/python -m polymorph_ros.ros.demo $(if $(BAG),--bag $(BAG)) $(if $(TOPIC),--topic $(TOPIC)) \
+	@$(bin)/python -m polymorph_ros.ros.demo $(if $(BAG),--bag "$(BAG)") $(if $(TOPIC),--topic "$(TOPIC)") \
 	  $(if $(SECONDS),--seconds $(SECONDS))
 
 bundle: build ## train the default bundle anew (up to an hour on two cores)
