@@ -24,6 +24,15 @@ class LowRankStack:
     down: Tensor
     up: Tensor
 
+    def lowered(self, x: Tensor) -> Tensor:
+        """x (1 or adapters, N, in) to (adapters, N, rank), what ``up`` takes."""
+        return torch.matmul(x, self.down.transpose(1, 2))
+
+    def part(self, first: int, count: int) -> LowRankStack:
+        """Views of at most ``count`` neighbouring adapters."""
+        last = first + count
+        return LowRankStack(self.down[first:last], self.up[first:last])
+
     def select(self, index: Tensor) -> LowRankStack:
         return LowRankStack(self.down.index_select(0, index), self.up.index_select(0, index))
 

@@ -76,7 +76,7 @@ def by_peft(backbone_folder: Path, adapter_folder: Path, pixels: Tensor) -> tupl
 
 @pytest.mark.parametrize("family", FAMILIES)
 @settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(data=st.data())
 def test_each_active_adapter_equals_peft_with_that_adapter_active(
