@@ -62,6 +62,9 @@ def _spin() -> int:
         executor.spin()
     except ExternalShutdownException:
         pass
+    except Exception:
+        if rclpy.ok():  # else a callback could not publish any more
+            raise
     finally:
         executor.shutdown()
         node.destroy_node()

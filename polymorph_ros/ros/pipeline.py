@@ -45,8 +45,7 @@ class Pipeline:
         try:
             self._answer(camera, message)
         except Exception as error:
-            if self._node.context.ok():  # else publishing fails because the node is ending
-                self._warn(f"camera {camera.name}: {one_line(error)}")
+            self._warn(f"camera {camera.name}: {one_line(error)}")
 
     def _answer(self, camera: Camera, message: ImageMessage) -> None:
         try:
@@ -55,7 +54,8 @@ class Pipeline:
             camera.account.reject(error.reason, one_line(error))
             self._warn(f"camera {camera.name}: image rejected: {one_line(error)}")
         except Exception as error:
-            self._fail(camera, message, one_line(error))
+            if self._node.context.ok():  # else only publishing failed: the node is ending
+                self._fail(camera, message, one_line(error))
 
     def _label(self, camera: Camera, message: ImageMessage) -> None:
         header = message.header
@@ -74,4 +74,5 @@ class Pipeline:
         )
 
     def _warn(self, words: str) -> None:
-        self._node.get_logger().warning(words, throttle_duration_sec=_LOG_EVERY_S)
+        if self._node.context.ok():
+            self._node.get_logger().warning(words, throttle_duration_sec=_LOG_EVERY_S)
