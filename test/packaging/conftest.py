@@ -59,7 +59,7 @@ def run() -> Run:
         clean["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{clean.get('PATH', '')}"
         done = subprocess.run(
             list(command), cwd=cwd, env={**clean, **(env or {})}, text=True,
-            capture_output=True, timeout=300, check=False,
+            capture_output=True, timeout=900, check=False,
         )  # fmt: skip
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         return done.stdout
