@@ -7,6 +7,7 @@ bundle's floor, 1 not so or it could not run, 2 wrong use, 130 interrupted.
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Annotated
 
@@ -41,6 +42,7 @@ def demo(
     live: Annotated[bool, typer.Option(help="Show the live view.")] = True,
 ) -> None:
     """Play a bag to the node and judge what comes back."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # its processes end with it
     try:
         out.mkdir(parents=True, exist_ok=True)
         if bag is None:

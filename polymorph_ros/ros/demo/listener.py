@@ -56,6 +56,13 @@ class CameraCounts:
     failed: int = 0
     lost: int = 0
 
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """The figures without the words, which change although nothing happens."""
+        return (
+            self.received, self.answered, self.dropped, self.rejected, self.failed, self.lost
+        )  # fmt: skip
+
 
 @dataclass
 class Heard:

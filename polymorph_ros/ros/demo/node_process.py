@@ -7,6 +7,10 @@ from pathlib import Path
 
 from polymorph_ros.ros.demo.child import Child
 
+# Images that wait in the middleware when the whole machine stalls. The node's own five last
+# would be overwritten uncounted, and here every frame is to be accounted for.
+_DEPTH = 30
+
 NODE_MODULE = "polymorph_ros.ros.main"
 
 
@@ -23,6 +27,7 @@ def start_node(topic: str, log: Path, *, compressed: bool, bundle: Path | None) 
         "autostart": "true",
         "image_topics": f"['{topic}']",
         "image_transport": "compressed" if compressed else "raw",
+        f"qos_overrides.{topic}.subscription.depth": str(_DEPTH),
     }
     if bundle is not None:
         parameters["bundle"] = f"'{bundle.resolve()}'"

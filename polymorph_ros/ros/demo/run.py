@@ -144,7 +144,7 @@ def _follow(
         screen = stack.enter_context(Live(console=console, auto_refresh=False)) if live else None
         while not _accounted(player, heard):
             node.check()
-            now = (len(player.recorded_ns), len(heard.answers), heard.camera)
+            now = (len(player.recorded_ns), len(heard.answers), heard.camera.counts)
             if now != last:
                 moved_s, last = time.monotonic(), now
             if player.done and time.monotonic() - moved_s > _STALL_S:
