@@ -9,8 +9,8 @@ class PolymorphError(Exception):
     Command lines print it without a traceback and exit with code 1; the node logs it and
     stays as it was.
 
-    >>> print(PolymorphError("2 labels", "3 scores", where="head.safetensors", remedy="re-export it"))
-    head.safetensors: expected 2 labels, found 3 scores; re-export it
+    >>> print(PolymorphError("2 rows", "3", where="head.safetensors", remedy="export it again"))
+    head.safetensors: expected 2 rows, found 3; export it again
     """
 
     def __init__(self, expected: str, found: str, *, where: str = "", remedy: str = "") -> None:

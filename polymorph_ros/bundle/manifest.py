@@ -7,8 +7,6 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-FORMAT_VERSION = 1
-
 MANIFEST_FILE = "manifest.json"
 SCOUT_FILE = "scout.safetensors"
 ADAPTER_CONFIG_FILE = "adapter_config.json"
@@ -83,7 +81,7 @@ class FileEntry(_Strict):
 class Manifest(_Strict):
     """The whole text of a bundle."""
 
-    format_version: Literal[1] = FORMAT_VERSION
+    format_version: Literal[1] = 1
     name: str = Field(min_length=1)
     description: str = ""
     backbone: BackboneEntry

@@ -140,4 +140,5 @@ def _drops(members: Mask, row: int, size: int) -> list[int]:
     """Labels that may leave a full group (they stand elsewhere too); -1: none has to."""
     if members[row].sum() < size:
         return [-1]
-    return np.flatnonzero(members[row] & (members.sum(axis=0) > 1)).tolist()
+    elsewhere: list[int] = np.flatnonzero(members[row] & (members.sum(axis=0) > 1)).tolist()
+    return elsewhere

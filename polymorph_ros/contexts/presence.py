@@ -43,4 +43,5 @@ def _around(present: Mask, stamps_s: NDArray[np.float64]) -> NDArray[np.float64]
     total = np.vstack([np.zeros(present.shape[1]), np.cumsum(present, axis=0)])
     first = np.searchsorted(stamps_s, stamps_s - _NEIGHBOURHOOD_S, side="left")
     last = np.searchsorted(stamps_s, stamps_s + _NEIGHBOURHOOD_S, side="right")
-    return (total[last] - total[first]) / (last - first)[:, None]
+    mean: NDArray[np.float64] = (total[last] - total[first]) / (last - first)[:, None]
+    return mean

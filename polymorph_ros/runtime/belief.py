@@ -27,12 +27,14 @@ _FLOOR = 1e-4  # no single score is surer than this, and no belief ever leaves l
 def logit(probability: Floats) -> Floats:
     """Log-odds of probabilities, clipped so that they stay finite."""
     clipped = np.clip(probability, _FLOOR, 1.0 - _FLOOR)
-    return np.log(clipped / (1.0 - clipped))
+    odds: Floats = np.log(clipped / (1.0 - clipped))
+    return odds
 
 
 def sigmoid(log_odds: Floats) -> Floats:
     """Probability of log-odds."""
-    return 1.0 / (1.0 + np.exp(-log_odds))
+    probability: Floats = 1.0 / (1.0 + np.exp(-log_odds))
+    return probability
 
 
 class TwoStateFilter:

@@ -37,22 +37,22 @@ class CameraState:
     """Beliefs, active labels and cover of one camera.
 
     Attributes:
-        stamp_ns: stamp of the last frame; none before the first.
+        stamp_ns: stamp of the last frame.
         active: mask of the active labels, shape (labels,).
         cover: the last frame's cover.
     """
 
-    def __init__(self, manifest: Manifest) -> None:
+    def __init__(self, manifest: Manifest, first_stamp_ns: int) -> None:
         self.labels = _filter(manifest.labels)
         self.contexts = _filter(manifest.contexts)
-        self.stamp_ns: int | None = None
+        self.stamp_ns = first_stamp_ns
         self.active: Mask = np.zeros(len(manifest.labels), dtype=np.bool_)
         self.cover: Cover | None = None
         self._first_stamp_ns = np.zeros(len(manifest.labels), dtype=np.int64)
 
     def predict(self, stamp_ns: int) -> None:
         """Go on to a frame's stamp, which is not before the last one's."""
-        elapsed_s = 0.0 if self.stamp_ns is None else (stamp_ns - self.stamp_ns) * 1e-9
+        elapsed_s = (stamp_ns - self.stamp_ns) * 1e-9
         self.stamp_ns = stamp_ns
         self.labels.predict(elapsed_s)
         self.contexts.predict(elapsed_s)

@@ -108,14 +108,14 @@ class Engine:
     def _camera(self, frame: Frame) -> tuple[CameraState, str]:
         """The camera's state, and why it is a new one if it is."""
         known = self._cameras.get(frame.camera)
-        if known is not None and known.stamp_ns is not None:
-            if frame.stamp_ns >= known.stamp_ns:
-                return known, ""
+        if known is None:
+            reason = "first frame"
+        elif frame.stamp_ns >= known.stamp_ns:
+            return known, ""
+        else:
             back_s = (known.stamp_ns - frame.stamp_ns) * 1e-9
             reason = f"stamps jumped back by {back_s:.3f} s: started anew"
-        else:
-            reason = "first frame"
-        fresh = self._cameras[frame.camera] = CameraState(self.manifest)
+        fresh = self._cameras[frame.camera] = CameraState(self.manifest, frame.stamp_ns)
         return fresh, reason
 
     def _choose(self, camera: CameraState, restarted: str) -> Cover:

@@ -43,9 +43,7 @@ def platt(
     return scale, shift
 
 
-def fold_into(
-    linear: nn.Linear, scale: NDArray[np.float32], shift: NDArray[np.float32]
-) -> None:
+def fold_into(linear: nn.Linear, scale: NDArray[np.float32], shift: NDArray[np.float32]) -> None:
     """Change a head so that its logits are ``scale * logit + shift``."""
     with torch.no_grad():
         factor = torch.from_numpy(scale)
@@ -53,9 +51,7 @@ def fold_into(
         linear.bias.mul_(factor).add_(torch.from_numpy(shift))
 
 
-def fold_into_head(
-    folder: Path, scale: NDArray[np.float32], shift: NDArray[np.float32]
-) -> None:
+def fold_into_head(folder: Path, scale: NDArray[np.float32], shift: NDArray[np.float32]) -> None:
     """The same for the head file of an adapter's folder."""
     tensors = load_file(folder / HEAD_FILE)
     head = nn.Linear(tensors["weight"].shape[1], tensors["weight"].shape[0])

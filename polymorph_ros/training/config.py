@@ -66,7 +66,7 @@ class AdaptersConfig(_Strict):
 
     tail_blocks: int = Field(2, ge=1)
     rank: int = Field(8, ge=1)
-    alpha: float = Field(16.0, gt=0)
+    alpha: int = Field(16, ge=1)
     targets: tuple[str, ...] = ("q", "v", "fc1", "fc2")
     others: float = Field(
         0.2, ge=0, description="frames of other contexts, per frame of the adapter's own"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,7 @@ class LabelledFrames:
         """Where each sequence begins and ends."""
         cuts = np.flatnonzero(np.diff(self.sequence)) + 1
         bounds = [0, *cuts.tolist(), len(self)]
-        return [slice(first, last) for first, last in zip(bounds, bounds[1:], strict=False)]
+        return [slice(first, last) for first, last in pairwise(bounds)]
 
 
 ARRAYS = ("images", "truth", "patches", "sequence", "stamps_s")

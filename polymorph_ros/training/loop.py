@@ -73,7 +73,7 @@ def fit(
             first = (step % per_epoch) * batch_size
             loss = loss_of(np.sort(order[first : first + batch_size]))
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             nn.utils.clip_grad_norm_(weights, _CLIP)
             optimizer.step()
             schedule.step()

@@ -117,9 +117,7 @@ def train_bundle(
         sets.append(TokenSet(tokens, frames.truth, _presence(frames, contexts)))
     data, held_out = sets
 
-    scout = train_scout(
-        config.scout, data.tokens, data.truth, data.presence, seed=config.seed
-    )
+    scout = train_scout(config.scout, data.tokens, data.truth, data.presence, seed=config.seed)
     watched = _calibrate_scout(scout, held_out, validation, dynamics(train.tracks()))
     adapters = tuple(
         _adapter(config, work, backbone_folder, data, held_out, contexts, index)
@@ -139,9 +137,7 @@ def train_bundle(
     return _write(config, parts, out, on, off, watched, metrics)
 
 
-def _contexts(
-    config: TrainConfig, tracks: list[Track], vocabulary: tuple[str, ...]
-) -> _Contexts:
+def _contexts(config: TrainConfig, tracks: list[Track], vocabulary: tuple[str, ...]) -> _Contexts:
     limits = ContextLimits(config.contexts.count, config.contexts.labels_per_context)
     labels = form_contexts(label_sets(tracks), limits)
     members = membership(labels, len(vocabulary))

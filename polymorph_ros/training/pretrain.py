@@ -57,7 +57,9 @@ def pretrain_backbone(
         tokens = model(pixel_values=pixels).last_hidden_state
         picture = known_bce(picture_head(tokens[:, 0]), torch.from_numpy(frames.truth[batch]))
         wanted = patch_shares(cells, side, labels)
-        named = functional.cross_entropy(patch_head(tokens[:, 1:]).flatten(0, 1), wanted.flatten(0, 1))
+        named = functional.cross_entropy(
+            patch_head(tokens[:, 1:]).flatten(0, 1), wanted.flatten(0, 1)
+        )
         return picture + config.patch_loss * named
 
     parameters = [*model.parameters(), *picture_head.parameters(), *patch_head.parameters()]

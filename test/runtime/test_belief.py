@@ -25,9 +25,7 @@ def make_filter(labels: int = 1, prior: float = 0.2, correlation_s: float = 0.3)
 
 
 @given(
-    st.lists(
-        st.tuples(st.floats(0, 1e9), st.lists(ANY_FLOAT, min_size=3, max_size=3)), max_size=20
-    )
+    st.lists(st.tuples(st.floats(0, 1e9), st.lists(ANY_FLOAT, min_size=3, max_size=3)), max_size=20)
 )
 @settings(deadline=None)
 def test_belief_stays_finite_and_inside_zero_and_one(

@@ -32,7 +32,9 @@ def problems(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, np.ndarray, tuple
 
 
 @given(problems())
-def test_every_label_that_some_context_has_is_covered_and_no_adapter_is_superfluous(problem) -> None:
+def test_every_label_that_some_context_has_is_covered_and_no_adapter_is_superfluous(
+    problem,
+) -> None:
     members, in_play, belief, previous = problem
 
     chosen = greedy_cover(members, in_play, context_belief=belief, previous=previous)
@@ -48,9 +50,7 @@ def test_every_label_that_some_context_has_is_covered_and_no_adapter_is_superflu
 def test_the_limit_holds(problem, limit: int) -> None:
     members, in_play, belief, previous = problem
 
-    chosen = greedy_cover(
-        members, in_play, context_belief=belief, previous=previous, limit=limit
-    )
+    chosen = greedy_cover(members, in_play, context_belief=belief, previous=previous, limit=limit)
 
     assert len(chosen) <= limit
 

@@ -1,0 +1,217 @@
+"""Pins the engine on a tiny real bundle: contracts of its result, time, limits, determinism.
+
+Open: how good the labels are (random weights); evaluation measures that.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from helpers.tiny_bundle import write_tiny_bundle
+from polymorph_ros.bundle.reader import Bundle
+from polymorph_ros.data.frame import Frame
+from polymorph_ros.energy.ledger import EnergyLedger
+from polymorph_ros.energy.meter import open_meter
+from polymorph_ros.energy.reading import EnergySource
+from polymorph_ros.model.polymorph import PolymorphModel
+from polymorph_ros.runtime.engine import Engine
+from polymorph_ros.runtime.result import ChangeKind, FrameResult, ResultState, ScoreSource
+from polymorph_ros.runtime.settings import EngineSettings
+
+SECOND_NS = 1_000_000_000
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return write_tiny_bundle(tmp_path_factory.mktemp("bundles") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def model(bundle: Bundle) -> PolymorphModel:
+    return PolymorphModel.from_bundle(bundle, "cpu")
+
+
+@pytest.fixture
+def make_engine(bundle: Bundle, model: PolymorphModel) -> Callable[..., Engine]:
+    def make(**settings: float) -> Engine:
+        ledger = EnergyLedger(open_meter("estimated", cpu_watts=5.0, gpu_watts=0.0, device="cpu"))
+        return Engine(model, bundle.manifest, ledger, EngineSettings(**settings))
+
+    return make
+
+
+def frame(
+    number: int, *, camera: str = "front", hz: float = 10.0, seed: int | None = None
+) -> Frame:
+    rng = np.random.default_rng(number if seed is None else seed)
+    image = rng.integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    return Frame(image, SECOND_NS + round(number * SECOND_NS / hz), camera)
+
+
+def run(engine: Engine, count: int) -> list[FrameResult]:
+    return [engine.step(frame(number)) for number in range(count)]
+
+
+def test_a_result_keeps_its_contract(make_engine: Callable[..., Engine]) -> None:
+    engine = make_engine()
+    labels, contexts = len(engine.model.labels), len(engine.model.contexts)
+
+    for number, result in enumerate(run(engine, 20)):
+        assert result.stamp_ns == frame(number).stamp_ns
+        assert result.camera == "front"
+        assert result.state == ResultState.FRESH
+        assert result.scores.dtype == np.float32
+        assert result.scores.shape == result.sources.shape == result.ages_s.shape == (labels,)
+        assert ((result.scores >= 0) & (result.scores <= 1)).all()
+        assert set(result.cover.adapters) <= set(range(contexts))
+        assert list(result.stage_seconds) == [
+            "preprocess", "trunk", "scout", "belief", "cover", "tails", "update",
+        ]  # fmt: skip
+        assert result.energy.source == EnergySource.ESTIMATED
+        assert result.energy.joules >= 0
+        assert result.energy.frames == number + 1
+
+
+def test_scores_of_covered_labels_come_from_adapters_and_the_others_from_the_scout(
+    make_engine: Callable[..., Engine],
+) -> None:
+    engine = make_engine(max_adapters=1, threshold_shift=-3.0)
+
+    result = engine.step(frame(0))
+
+    (adapter,) = result.cover.adapters
+    covered = set(engine.model.contexts[adapter])
+    for label, source in enumerate(result.sources):
+        assert source == (ScoreSource.ADAPTER if label in covered else ScoreSource.SCOUT)
+
+
+def test_a_limit_that_leaves_labels_uncovered_is_told(make_engine: Callable[..., Engine]) -> None:
+    # Every label is in play, two contexts are needed, one is allowed.
+    result = make_engine(max_adapters=1, threshold_shift=-9.0).step(frame(0))
+
+    assert result.state == ResultState.DEGRADED
+    assert len(result.cover.adapters) == 1
+    assert result.cover.uncovered
+    assert "at most 1 adapter" in result.reason
+
+
+def test_with_high_thresholds_nothing_runs_but_trunk_and_scout(
+    make_engine: Callable[..., Engine],
+) -> None:
+    result = make_engine(threshold_shift=9.0).step(frame(0))
+
+    assert result.cover.adapters == ()
+    assert result.active_labels == ()
+    assert (result.sources == ScoreSource.SCOUT).all()
+
+
+def test_settings_take_effect_with_the_next_frame(make_engine: Callable[..., Engine]) -> None:
+    engine = make_engine(threshold_shift=-9.0)
+    before = engine.step(frame(0))
+
+    engine.apply(EngineSettings(threshold_shift=9.0))
+    after = engine.step(frame(1))
+
+    assert len(before.active_labels) == len(engine.model.labels)
+    assert after.active_labels == ()
+    assert {change.kind for change in after.changes} == {ChangeKind.VANISHED}
+    assert all(change.first_stamp_ns == before.stamp_ns for change in after.changes)
+
+
+def test_changes_and_active_labels_agree(make_engine: Callable[..., Engine]) -> None:
+    active: set[int] = set()
+
+    for result in run(make_engine(), 40):
+        for change in result.changes:
+            if change.kind == ChangeKind.APPEARED:
+                assert change.label not in active
+                active.add(change.label)
+            else:
+                active.remove(change.label)
+        assert active == set(result.active_labels)
+
+
+def test_the_same_frames_give_the_same_results(make_engine: Callable[..., Engine]) -> None:
+    first, second = run(make_engine(), 10), run(make_engine(), 10)
+
+    for one, other in zip(first, second, strict=True):
+        assert (one.scores == other.scores).all()
+        assert one.cover == other.cover
+
+
+def test_reset_means_reset(make_engine: Callable[..., Engine]) -> None:
+    engine = make_engine()
+    fresh = engine.step(frame(0))
+    run(engine, 10)
+
+    engine.reset("front")
+    again = engine.step(frame(0))
+
+    assert (again.scores == fresh.scores).all()
+    assert again.cover == fresh.cover
+
+
+def test_cameras_do_not_hear_of_each_other(make_engine: Callable[..., Engine]) -> None:
+    alone = [make_engine().step(frame(0)).scores]
+    engine = make_engine()
+
+    for number in range(5):
+        engine.step(frame(number, camera="rear"))
+    together = [engine.step(frame(0)).scores]
+
+    assert (together[0] == alone[0]).all()
+
+
+def test_a_stamp_that_jumps_back_starts_anew_and_says_so(
+    make_engine: Callable[..., Engine],
+) -> None:
+    engine = make_engine()
+    fresh = engine.step(frame(0))
+    run(engine, 10)
+
+    again = engine.step(frame(0))
+
+    assert "jumped back by 0.900 s" in again.cover.reason
+    assert again.cover.changed
+    assert (again.scores == fresh.scores).all()
+
+
+def test_a_frame_that_fails_leaves_the_engine_usable(make_engine: Callable[..., Engine]) -> None:
+    engine = make_engine()
+    broken = frame(0)
+    object.__setattr__(broken, "image", np.zeros((4, 4), np.uint8))
+
+    with pytest.raises(Exception, match="shape"):
+        engine.step(broken)
+
+    assert engine.step(frame(1)).energy.frames == 1
+
+
+def test_without_a_meter_energy_is_unavailable_not_zero(
+    bundle: Bundle, model: PolymorphModel
+) -> None:
+    engine = Engine(model, bundle.manifest, EnergyLedger(open_meter("none")))
+
+    energy = engine.step(frame(0)).energy
+
+    assert energy.source == EnergySource.UNAVAILABLE
+    assert math.isnan(energy.joules)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.zeros((4, 4), np.uint8),
+        np.zeros((4, 4, 4), np.uint8),
+        np.zeros((4, 4, 3), np.float32),
+        np.zeros((0, 4, 3), np.uint8),
+    ],
+)
+def test_a_frame_is_checked_at_the_boundary(image: np.ndarray, tmp_path: Path) -> None:
+    with pytest.raises(Exception, match="uint8 image of shape"):
+        Frame(image, 0)

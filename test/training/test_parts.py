@@ -1,0 +1,121 @@
+"""Pins the parts of training: losses over unknowns, calibration, thresholds, choice of frames."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from polymorph_ros.errors import PolymorphError
+from polymorph_ros.training.adapters import TokenSet, frames_for
+from polymorph_ros.training.calibration import fold_into, platt
+from polymorph_ros.training.config import read_config
+from polymorph_ros.training.losses import known_bce
+from polymorph_ros.training.pretrain import patch_shares
+from polymorph_ros.training.thresholds import on_off
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def test_unknown_entries_teach_nothing() -> None:
+    logits = torch.tensor([[2.0, -1.0, 5.0]], requires_grad=True)
+
+    known_bce(logits, torch.tensor([[1, 0, -1]], dtype=torch.int8)).backward()
+
+    assert logits.grad is not None
+    assert logits.grad[0, 2] == 0
+    assert (logits.grad[0, :2] != 0).all()
+
+
+def test_platt_finds_the_scale_and_shift_that_made_the_truth() -> None:
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 2, (20_000, 1)).astype(np.float32)
+    truth = (rng.random(logits.shape) < 1 / (1 + np.exp(-(0.5 * logits - 1)))).astype(np.int8)
+
+    scale, shift = platt(logits, truth)
+
+    assert scale[0] == pytest.approx(0.5, abs=0.05)
+    assert shift[0] == pytest.approx(-1.0, abs=0.1)
+
+
+def test_platt_leaves_labels_with_few_or_contrary_examples_alone() -> None:
+    logits = np.linspace(-3, 3, 100, dtype=np.float32)[:, None].repeat(2, axis=1)
+    truth = np.zeros((100, 2), np.int8)
+    truth[-3:, 0] = 1  # too few
+    truth[:50, 1] = 1  # the score falls with the truth
+
+    scale, shift = platt(logits, truth)
+
+    assert scale.tolist() == [1.0, 1.0]
+    assert shift.tolist() == [0.0, 0.0]
+
+
+def test_a_folded_head_gives_the_calibrated_logits() -> None:
+    head, inputs = nn.Linear(4, 2), torch.randn(3, 4)
+    before = head(inputs).detach()
+
+    fold_into(head, np.float32([2.0, 0.5]), np.float32([1.0, -1.0]))
+
+    expected = before * torch.tensor([2.0, 0.5]) + torch.tensor([1.0, -1.0])
+    assert torch.allclose(head(inputs), expected, atol=1e-6)
+
+
+def test_thresholds_separate_what_can_be_separated() -> None:
+    truth = np.array([[1], [1], [0], [0], [-1]], np.int8)
+    beliefs = np.array([[0.8], [0.7], [0.4], [0.1], [0.75]], np.float32)
+
+    on, off = on_off(beliefs, truth)
+
+    assert 0.4 < on[0] <= 0.7
+    assert 0 < off[0] < on[0]
+
+
+def test_an_adapter_learns_from_its_own_frames_and_a_share_of_others() -> None:
+    presence = np.zeros((100, 2), np.int8)
+    presence[:20, 0] = 1
+    data = TokenSet(np.zeros((100, 1, 1), np.float16), np.zeros((100, 1), np.int8), presence)
+
+    chosen = frames_for(data, 0, 0.5, np.random.default_rng(0))
+
+    assert set(range(20)) <= set(chosen.tolist())
+    assert len(set(chosen.tolist())) == len(chosen) == 30
+
+
+def test_patch_shares_say_how_much_of_each_label_a_patch_shows() -> None:
+    cells = torch.zeros(1, 4, 4, dtype=torch.uint8)
+    cells[0, :2, 0] = 2  # half of the first patch shows label 1
+
+    shares = patch_shares(cells, 2, labels=3)
+
+    assert shares.shape == (1, 4, 4)
+    assert shares[0, 0].tolist() == [0.5, 0.0, 0.5, 0.0]
+    assert shares.sum(dim=2).eq(1).all()
+
+
+def test_the_default_bundle_s_configuration_is_valid() -> None:
+    assert read_config(REPOSITORY / "config/default_bundle.yaml").name == "rooms_and_streets"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (None, "no such file"),
+        ("a: [", "not"),
+        ("name: x", "scenes"),
+        ("just text", "fault"),
+    ],
+)
+def test_a_wrong_configuration_is_told_in_one_line(
+    tmp_path: Path, text: str | None, told: str
+) -> None:
+    file = tmp_path / "config.yaml"
+    if text is not None:
+        file.write_text(text)
+
+    with pytest.raises(PolymorphError, match=told) as caught:
+        read_config(file)
+
+    assert "\n" not in str(caught.value)
