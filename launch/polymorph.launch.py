@@ -6,7 +6,9 @@ ros2 launch polymorph_ros polymorph.launch.py namespace:=rear image_topic:=/rear
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from ament_index_python.packages import get_package_share_directory
 from launch import LaunchContext, LaunchDescription
@@ -103,9 +105,9 @@ def _node(context: LaunchContext) -> list[Node]:
     ]
 
 
-def _given(value):
+def _given(value: Callable[[str], str]) -> dict[str, Any]:
     """The parameters that the arguments set, as the node's own types."""
-    parameters = {flag: value(flag) == "true" for flag in FLAGS}
+    parameters: dict[str, Any] = {flag: value(flag) == "true" for flag in FLAGS}
     for argument, parameter in LISTS.items():
         if value(argument):
             parameters[parameter] = [item.strip() for item in value(argument).split(",")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 import threading
@@ -30,6 +31,7 @@ def main(args: Sequence[str] | None = None) -> int:
     code = _run(args)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # the interpreter's last steps are not interrupted
+    gc.freeze()  # nor lengthened by a search through all of PyTorch for cycles
     return code
 
 

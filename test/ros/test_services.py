@@ -72,9 +72,8 @@ def test_a_path_that_leads_elsewhere_is_refused_and_the_old_bundle_stays(
     shutil.copytree(bundle_root / "other", tmp_path / "outside")
     (root / "link_out").symlink_to(tmp_path / "outside")
     active_node(bundle_root=str(root))
-    info = peer.wait_for(
-        lambda heard=peer.listen(LabelInfo, "polymorph/label_info", LATCHED): heard, "label info"
-    )
+    info = peer.listen(LabelInfo, "polymorph/label_info", LATCHED)
+    peer.wait_for(lambda: info, "the label information")
 
     response = peer.call(LoadBundle, LOAD, path=path)
 

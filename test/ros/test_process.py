@@ -1,0 +1,156 @@
+"""Pins the node as a process: Ctrl-C and SIGTERM at any moment, once or twice, end it with code 0
+and no traceback; what cannot start says so in one line; instances live side by side."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+from lifecycle_msgs.msg import TransitionEvent
+
+from helpers.ros_peer import Peer, image_message, picture
+from helpers.ros_process import NodeProcess
+from polymorph_ros.bundle.manifest import MANIFEST_FILE, Manifest
+from polymorph_ros.bundle.writer import list_files
+from polymorph_ros.msg import LabelArray
+
+SIGNALS = [(signal.SIGINT,), (signal.SIGTERM,), (signal.SIGINT, signal.SIGINT)]
+
+
+def parameters(bundle: Path, **more: object) -> dict[str, object]:
+    return {"bundle": bundle, "device": "cpu", "cpu_threads": 1, "autostart": True, **more}
+
+
+def assert_ended_well(process: NodeProcess) -> None:
+    assert process.end() == 0, process.output
+    assert "Traceback" not in process.output
+    assert "no result for a frame" not in process.output, "the end is no fault of a frame"
+
+
+@pytest.mark.parametrize("signals", SIGNALS, ids=["SIGINT", "SIGTERM", "twice"])
+def test_a_signal_while_idle_ends_it_well(
+    bundle_root: Path, signals: tuple[signal.Signals, ...]
+) -> None:
+    with NodeProcess(parameters=parameters(bundle_root / "tiny")) as process:
+        process.wait_for_words("ready after")
+        for number in signals:
+            process.send(number)
+
+        assert_ended_well(process)
+
+
+@pytest.mark.parametrize("signals", SIGNALS, ids=["SIGINT", "SIGTERM", "twice"])
+def test_a_signal_during_inference_ends_it_well(
+    peer: Peer, bundle_root: Path, signals: tuple[signal.Signals, ...]
+) -> None:
+    with NodeProcess(parameters=parameters(bundle_root / "tiny")) as process:
+        heard = peer.listen(LabelArray, "polymorph/labels")
+        images = peer.images("image")
+        stamp = 0
+
+        def stream_is_answered() -> bool:
+            nonlocal stamp
+            stamp += 1
+            images.publish(image_message(picture(0, 480, 640), stamp_ns=stamp))
+            return len([m for m in heard if m.state != LabelArray.STATE_NO_DATA]) >= 5
+
+        peer.wait_for(stream_is_answered, "a stream of answers")
+        images.publish(image_message(picture(0, 480, 640), stamp_ns=stamp + 1))
+        for number in signals:
+            process.send(number)
+
+        assert_ended_well(process)
+
+
+@pytest.fixture(scope="module")
+def slow_bundle(bundle_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle whose checksums take long enough to be interrupted."""
+    folder = tmp_path_factory.mktemp("slow") / "bundle"
+    shutil.copytree(bundle_root / "tiny", folder)
+    with (folder / "ballast").open("wb") as stream:
+        stream.truncate(1 << 30)
+    manifest_file = folder / MANIFEST_FILE
+    manifest = Manifest.model_validate_json(manifest_file.read_bytes())
+    manifest_file.unlink()
+    files = {"files": list_files(folder)}
+    manifest_file.write_text(manifest.model_copy(update=files).model_dump_json())
+    return folder
+
+
+@pytest.mark.parametrize("signals", SIGNALS, ids=["SIGINT", "SIGTERM", "twice"])
+def test_a_signal_during_configure_ends_it_well(
+    peer: Peer, slow_bundle: Path, signals: tuple[signal.Signals, ...]
+) -> None:
+    transitions: list[TransitionEvent] = []
+    peer.node.create_subscription(
+        TransitionEvent, "polymorph/transition_event", transitions.append, 10
+    )
+    with NodeProcess(parameters=parameters(slow_bundle, autostart=False)) as process:
+        from lifecycle_msgs.msg import Transition
+        from lifecycle_msgs.srv import ChangeState
+
+        client = peer.node.create_client(ChangeState, "polymorph/change_state")
+        peer.wait_for(client.service_is_ready, "the node")
+        peer.wait_for(
+            lambda: peer.node.count_publishers("polymorph/transition_event"), "its transitions"
+        )
+        request = ChangeState.Request()
+        request.transition.id = Transition.TRANSITION_CONFIGURE
+        client.call_async(request)
+        peer.wait_for(
+            lambda: any(it.goal_state.label == "configuring" for it in transitions),
+            "the beginning of configure",
+        )
+        for number in signals:
+            process.send(number)
+
+        assert_ended_well(process)
+        assert "ready after" not in process.output, "it was interrupted, not finished"
+
+
+def test_a_signal_before_the_node_exists_ends_it_well(bundle_root: Path) -> None:
+    with NodeProcess("--log-level", "rcl:=debug", parameters=parameters(bundle_root)) as process:
+        process.wait_for_words("rcl")  # the first words of rclpy.init: there is no node yet
+        process.send(signal.SIGINT)
+
+        assert process.end() == 0, process.output
+        assert "Traceback" not in process.output
+
+
+def test_arguments_that_cannot_be_parsed_are_one_line_and_code_1() -> None:
+    with NodeProcess("-p", "not a parameter") as process:
+        assert process.end() == 1
+        assert "polymorph cannot start:" in process.output
+        assert "Traceback" not in process.output
+
+
+def test_two_instances_live_side_by_side(peer: Peer, bundle_root: Path) -> None:
+    front = NodeProcess("-r", "__ns:=/front", parameters=parameters(bundle_root / "tiny"))
+    rear = NodeProcess(
+        "-r", "__node:=lookout", "-r", "__ns:=/rear", parameters=parameters(bundle_root / "other")
+    )
+    with front, rear:
+        heard = {
+            "front": peer.listen(LabelArray, "/front/polymorph/labels"),
+            "rear": peer.listen(LabelArray, "/rear/lookout/labels"),
+        }
+        images = {side: peer.images(f"/{side}/image") for side in heard}
+
+        def answers(side: str) -> list[LabelArray]:
+            return [m for m in heard[side] if m.state != LabelArray.STATE_NO_DATA]
+
+        def both_answer() -> bool:
+            for side, publisher in images.items():
+                publisher.publish(image_message(picture(), stamp_ns=1, frame_id=side))
+            return all(answers(side) for side in heard)
+
+        peer.wait_for(both_answer, "answers of both")
+        for process in (front, rear):
+            process.send(signal.SIGINT)
+            assert_ended_well(process)
+
+    names = {side: answers(side)[0].labels[0].name for side in heard}
+    assert names == {"front": "person", "rear": "boat"}
+    assert all(m.header.frame_id == side for side in heard for m in answers(side))
