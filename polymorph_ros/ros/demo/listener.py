@@ -70,6 +70,7 @@ class Heard:
 
     Attributes:
         silences: NO_DATA messages (they are no answers).
+        model: what the node says of its model.
         model_fault: why no bundle runs; empty if one does.
         bundle: folder of the bundle that runs; empty before one does.
     """
@@ -80,6 +81,7 @@ class Heard:
     camera: CameraCounts = field(default_factory=CameraCounts)
     info: LabelInfo | None = None
     silences: int = 0
+    model: str = ""
     model_fault: str = ""
     bundle: str = ""
 
@@ -156,6 +158,7 @@ class Listener:
                 self.heard.camera = _counts(status)
             elif status.name == f"{self._name}: model":
                 failed = status.level == DiagnosticStatus.ERROR
+                self.heard.model = status.message
                 self.heard.model_fault = status.message if failed else ""
                 self.heard.bundle = _values(status).get("path", "")
 
@@ -164,13 +167,15 @@ def wait_until(
     condition: Callable[[], bool],
     what: str,
     deadline_s: float,
-    check: Callable[[], None] = lambda: None,
+    check: Callable[[], None],
+    state: Callable[[], str],
 ) -> None:
     """Wait for a condition.
 
     Args:
         what: the condition in words, for the error.
         check: called again and again; may raise to end the waiting.
+        state: how things stand, for the error.
 
     Raises:
         PolymorphError: it did not come true in time.
@@ -179,7 +184,7 @@ def wait_until(
     while not condition():
         check()
         if time.monotonic() > end:
-            raise PolymorphError(what, f"nothing of it after {deadline_s:g} s")
+            raise PolymorphError(f"{what} within {deadline_s:g} s", state())
         time.sleep(_POLL_S)
 
 

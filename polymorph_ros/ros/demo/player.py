@@ -28,7 +28,7 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from polymorph_ros.ros.demo.recording import Recording, open_recording, restamped, stamp_of
 
-_MATCH_DEADLINE_S = 300.0  # the demo gives up earlier
+_MATCH_DEADLINE_S = 600.0  # the demo gives up earlier
 _POLL_S = 0.01
 
 # As cameras publish: best effort, so that a slow subscriber never holds the camera up.

@@ -25,7 +25,7 @@ from polymorph_ros.ros.demo.player_process import PlayerProcess
 from polymorph_ros.ros.demo.recording import Recording
 from polymorph_ros.ros.demo.table import live_view
 
-_READY_DEADLINE_S = 120.0
+_READY_DEADLINE_S = 300.0  # a cold start from a slow disk takes minutes
 _STALL_S = 5.0
 _REFRESH_S = 0.1
 
@@ -126,7 +126,14 @@ def _wait_until_ready(node: Child, player: PlayerProcess, heard: Heard) -> None:
         known = heard.camera.level == DiagnosticStatus.WARN
         return player.matched and known and heard.silences > 0 and heard.info is not None
 
-    wait_until(ready, "an active node that hears the player", _READY_DEADLINE_S, check)
+    def state() -> str:
+        return (
+            f"model: {heard.model or 'not a word from the node'}; "
+            f"camera: {heard.camera.words or 'none'}; "
+            f"player: {'matched' if player.matched else 'no subscriber'}"
+        )
+
+    wait_until(ready, "an active node that hears the player", _READY_DEADLINE_S, check, state)
 
 
 def _follow(
