@@ -20,8 +20,8 @@ _SEED = 20
 _SPLIT = "test"
 _SIZE = (640, 480)
 
-# Shorter than in training, so that half a minute shows most places.
-_VISIT_S = (3.0, 6.0)
+# Shorter than in training, so that half a minute shows several places.
+_VISIT_S = (5.0, 9.0)
 
 
 def made_recording(out: Path, seconds: float, rate: float, console: Console) -> Recording:
