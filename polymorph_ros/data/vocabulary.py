@@ -15,8 +15,8 @@ class Vocabulary:
     """Label names in order, each once.
 
     >>> vocabulary = Vocabulary(("cat", "dog"))
-    >>> vocabulary.id_of("dog"), vocabulary.name_of(0), len(vocabulary)
-    (1, 'cat', 2)
+    >>> vocabulary.id_of("dog"), len(vocabulary)
+    (1, 2)
 
     Raises:
         PolymorphError: no names, an empty name, or one that comes twice.
@@ -68,13 +68,3 @@ class Vocabulary:
     def ids_of(self, names: Iterable[str]) -> tuple[int, ...]:
         """The ids of several labels, in the order given; errors as ``id_of``."""
         return tuple(self.id_of(name) for name in names)
-
-    def name_of(self, label: int) -> str:
-        """The name of a label's id.
-
-        Raises:
-            PolymorphError: no such id.
-        """
-        if not 0 <= label < len(self):
-            raise PolymorphError(f"an id from 0 to {len(self) - 1}", str(label), where="vocabulary")
-        return self.names[label]

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from polymorph_ros.bundle.manifest import Manifest
 from polymorph_ros.bundle.reader import Bundle
+from polymorph_ros.data.vocabulary import Vocabulary
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.model.adapter import AdapterWeights, read_adapter
 from polymorph_ros.model.backbone import Backbone, load_backbone
@@ -40,9 +41,9 @@ class PolymorphModel:
         scout: Scout,
         adapters: Sequence[AdapterWeights],
     ) -> None:
-        self.labels = tuple(label.name for label in manifest.labels)
-        index = {name: i for i, name in enumerate(self.labels)}
-        self.contexts = tuple(tuple(index[n] for n in c.labels) for c in manifest.contexts)
+        vocabulary = Vocabulary(tuple(label.name for label in manifest.labels))
+        self.labels = vocabulary.names
+        self.contexts = tuple(vocabulary.ids_of(context.labels) for context in manifest.contexts)
         self.context_names = tuple(context.name for context in manifest.contexts)
         self.device = backbone.device
         self._tail_blocks = manifest.tail_blocks

@@ -65,7 +65,7 @@ def scout_logits(
     labels, contexts = [], []
     with torch.inference_mode():
         for first in range(0, len(tokens), _BATCH):
-            both = scout(torch.from_numpy(tokens[first : first + _BATCH]).float())
+            both = scout(torch.from_numpy(tokens[first : first + _BATCH].astype(np.float32)))
             labels.append(both[0].numpy())
             contexts.append(both[1].numpy())
     return np.concatenate(labels), np.concatenate(contexts)
