@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,7 +41,7 @@ def randomise(module: nn.Module, seed: int = 0, scale: float = 0.3) -> None:
 def tiny_backbone_folder(
     folder: Path, family: str = "vit", *, seed: int = 0, dtype: torch.dtype = torch.float32
 ) -> Path:
-    """Writes a backbone of ``BLOCKS`` blocks, random weights, for 32 px pictures in 8 px patches."""
+    """Writes a backbone of ``BLOCKS`` blocks, random weights; 32 px, 8 px patches."""
     torch.manual_seed(seed)
     common = {
         "hidden_size": HIDDEN_SIZE,
@@ -125,8 +124,3 @@ def random_pixels(batch: int = 1, size: int = IMAGE_SIZE, *, seed: int = 0) -> t
     """Normalised pixels (batch, 3, size, size)."""
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(batch, 3, size, size, generator=generator)
-
-
-def tail_ranges(blocks: int = BLOCKS) -> Sequence[int]:
-    """Every number of tail blocks that leaves a trunk block."""
-    return range(1, blocks)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from peft import PeftModel
 from safetensors.torch import load_file
@@ -75,9 +75,7 @@ def by_peft(backbone_folder: Path, adapter_folder: Path, pixels: Tensor) -> tupl
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=15, deadline=None)
 @given(data=st.data())
 def test_each_active_adapter_equals_peft_with_that_adapter_active(
     backbone_folders: dict[str, Path], family: str, data: st.DataObject
