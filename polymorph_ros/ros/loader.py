@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from polymorph_ros.bundle.reader import Bundle, read_bundle
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.model.polymorph import PolymorphModel
 from polymorph_ros.ros.share import share_folder
+
+_PATIENCE_S = 0.1  # how long a cancelled wait may still last
 
 
 class LoadCancelled(Exception):
@@ -27,19 +30,47 @@ class LoadedBundle:
     model: PolymorphModel
 
 
-def load(path: Path, device: str, cpu_threads: int, cancelled: Callable[[], bool]) -> LoadedBundle:
-    """Check a bundle whole, build its model and run every path of it once.
+class Loader:
+    """Loads bundles on a thread of its own, one at a time."""
 
-    Args:
-        path: the bundle's folder.
-        device: "auto", "cpu" or "cuda".
-        cpu_threads: threads of a computation on the CPU; 0 leaves them.
-        cancelled: asked between the steps.
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="polymorph-loader")
+
+    def start(
+        self, path: Path, device: str, cpu_threads: int, cancelled: Callable[[], bool]
+    ) -> Future[LoadedBundle]:
+        """Check a bundle whole, build its model and run every path of it once.
+
+        Args:
+            path: the bundle's folder.
+            device: "auto", "cpu" or "cuda".
+            cpu_threads: threads of a computation on the CPU; 0 leaves them.
+            cancelled: asked between the steps; must be thread-safe.
+
+        Returns:
+            the bundle to be; or PolymorphError where the bundle or the device is not as it must
+            be, LoadCancelled where `cancelled` said so.
+        """
+        return self._pool.submit(_load, path, device, cpu_threads, cancelled)
+
+    def end(self) -> None:
+        """Take no more; what is being loaded is not waited for."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def wait_for(loading: Future[LoadedBundle], cancelled: Callable[[], bool]) -> LoadedBundle:
+    """Wait for a bundle, and give up at once when cancelled.
 
     Raises:
-        PolymorphError: the bundle or the device is not as it must be.
         LoadCancelled: `cancelled` said so.
+        Exception: what loading it raised.
     """
+    while not wait([loading], timeout=_PATIENCE_S).done:
+        _go_on(cancelled)
+    return loading.result()
+
+
+def _load(path: Path, device: str, cpu_threads: int, cancelled: Callable[[], bool]) -> LoadedBundle:
     _go_on(cancelled)
     if cpu_threads:
         torch.set_num_threads(cpu_threads)

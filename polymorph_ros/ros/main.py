@@ -3,61 +3,55 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from types import FrameType
+from typing import Any
 
-# Before everything slow is imported: from here on a signal never raises in the middle of things.
-_stopped = threading.Event()
+# A signal that comes so long after the first one means that ending in order takes too long:
+# `ros2 launch` sends SIGTERM 5 s after SIGINT, and SIGKILL 10 s later.
+_PATIENCE_S = 3.0
 
-
-def _on_signal(_number: int, _frame: FrameType | None) -> None:
-    _stopped.set()
+_asked_to_end_s: float | None = None
 
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the node until it is asked to end, however often and at whatever moment.
 
-    rclpy's own handler shuts its context down, which ends the spinning; it then calls ours,
-    which takes the place of the one that raises KeyboardInterrupt.
-
     Returns:
         0 when it was asked to end, 1 when it could not start.
     """
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _on_signal)
-    code = _run(args)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)  # the interpreter's last steps are not interrupted
-    gc.freeze()  # nor lengthened by a search through all of PyTorch for cycles
-    return code
-
-
-def _run(args: Sequence[str] | None) -> int:
+    _on_signals(_leave)  # importing takes seconds, and there is nothing to put in order yet
     import rclpy
-
-    try:
-        rclpy.init(args=list(args) if args is not None else None)
-    except Exception as error:
-        return _cannot_start(error)
-    try:
-        return _spin() if not _stopped.is_set() else 0
-    finally:
-        rclpy.try_shutdown()
-
-
-def _spin() -> int:
-    import rclpy
-    from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 
     from polymorph_ros.ros.node import PolymorphNode
 
+    _on_signals(_note)
     try:
+        rclpy.init(args=list(args) if args is not None else None)
         node = PolymorphNode()
     except Exception as error:
-        return _cannot_start(error) if rclpy.ok() else 0
+        return _finish(_cannot_start(error))
+    if _asked_to_end_s is None:
+        _spin(node)
+    node.destroy_node()
+    rclpy.try_shutdown()
+    return _finish(0)
+
+
+def _spin(node: Any) -> None:
+    """Spin until the context is shut down.
+
+    rclpy's own signal handler does that. It then calls ours, which takes the place of the one
+    that raises KeyboardInterrupt in the middle of things.
+    """
+    import rclpy
+    from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     try:
@@ -67,21 +61,44 @@ def _spin() -> int:
     except Exception:
         if rclpy.ok():  # else a callback could not publish any more
             raise
-    finally:
-        executor.shutdown()
-        node.destroy_node()
-    return 0
+    executor.shutdown()
 
 
 def _cannot_start(error: Exception) -> int:
-    if _stopped.is_set():
+    if _asked_to_end_s is not None:
         return 0
     print(f"polymorph cannot start: {error}", file=sys.stderr)
     return 1
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def _finish(code: int) -> int:
+    """Give the exit code, or leave with it where a bundle is still being loaded."""
+    _on_signals(signal.SIG_IGN)  # the interpreter's last steps are not interrupted
+    gc.freeze()  # nor lengthened by a search through all of PyTorch for cycles
+    others = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
+    if any(not thread.daemon for thread in others):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    return code
+
+
+def _on_signals(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, handler)
+
+
+def _leave(_number: int, _frame: FrameType | None) -> None:
+    os._exit(0)
+
+
+def _note(_number: int, _frame: FrameType | None) -> None:
+    global _asked_to_end_s
+    now_s = time.monotonic()
+    if _asked_to_end_s is None:
+        _asked_to_end_s = now_s
+    elif now_s - _asked_to_end_s > _PATIENCE_S:
+        os._exit(0)
 
 
 if __name__ == "__main__":

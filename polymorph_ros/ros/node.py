@@ -15,7 +15,7 @@ from rclpy.parameter import Parameter
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.ros import diagnostics, qos
 from polymorph_ros.ros.faults import one_line
-from polymorph_ros.ros.loader import LoadCancelled, default_bundle, load
+from polymorph_ros.ros.loader import LoadCancelled, Loader, default_bundle, wait_for
 from polymorph_ros.ros.parameters import NodeParameters
 from polymorph_ros.ros.services import Services
 from polymorph_ros.ros.session import Session
@@ -41,7 +41,8 @@ class PolymorphNode(LifecycleNode):
         self._life_state = "unconfigured"
         self._node_parameters = NodeParameters(self)
         self.add_on_set_parameters_callback(self._on_set_parameters)
-        self._node_services = Services(self, lambda: self._session)
+        self._loader = Loader()
+        self._node_services = Services(self, self._loader, lambda: self._session)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", qos.RESULTS)
         self._report_timer = self.create_timer(_DIAGNOSTICS_PERIOD_S, self._report, clock=steady)
@@ -104,7 +105,8 @@ class PolymorphNode(LifecycleNode):
         start = time.monotonic()
         settings = self._node_parameters.settings()
         path = settings.bundle or default_bundle()
-        loaded = load(path, settings.device, settings.cpu_threads, lambda: not self.context.ok())
+        loading = self._loader.start(path, settings.device, settings.cpu_threads, self._is_ending)
+        loaded = wait_for(loading, self._is_ending)
         self._session = Session(self, settings, loaded)
         self._reporters = [
             diagnostics.CameraReporter(camera) for camera in self._session.cameras.values()
@@ -114,6 +116,9 @@ class PolymorphNode(LifecycleNode):
             f"{manifest.name}: {len(manifest.labels)} labels in {len(manifest.contexts)} contexts "
             f"on {self._session.device}, ready after {time.monotonic() - start:.1f} s"
         )
+
+    def _is_ending(self) -> bool:
+        return not self.context.ok()
 
     def _configured(self) -> Session:
         if self._session is None:
@@ -161,7 +166,7 @@ class PolymorphNode(LifecycleNode):
     # ---- end
 
     def destroy_node(self) -> None:
-        """Stop the worker and any loading, then end as every node does."""
+        """Stop the worker, then end as every node does; a bundle being loaded is left behind."""
         self._end_session()
-        self._node_services.end()
+        self._loader.end()
         super().destroy_node()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from rclpy.callback_groups import ReentrantCallbackGroup
@@ -13,7 +13,7 @@ from rclpy.task import Future as RosFuture
 from polymorph_ros.bundle.reader import Bundle
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.ros.faults import one_line
-from polymorph_ros.ros.loader import LoadedBundle, inside, load
+from polymorph_ros.ros.loader import LoadedBundle, Loader, inside
 from polymorph_ros.ros.session import Session
 from polymorph_ros.ros.share import share_folder
 from polymorph_ros.srv import LoadBundle, ResetContext
@@ -29,13 +29,14 @@ class Services:
 
     Args:
         node: the node that offers them.
+        loader: loads the bundles.
         session: gives the configured node's inside; none while it is unconfigured.
     """
 
-    def __init__(self, node: Node, session: Callable[[], Session | None]) -> None:
+    def __init__(self, node: Node, loader: Loader, session: Callable[[], Session | None]) -> None:
         self._node = node
         self._session = session
-        self._loader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="polymorph-loader")
+        self._loader = loader
         self._loading = False
         # A callback that awaits holds its group; in the node's own it would hold up everything.
         group = ReentrantCallbackGroup()
@@ -45,10 +46,6 @@ class Services:
         )
         for name, service_type, callback in offers:
             node.create_service(service_type, name, callback, callback_group=group)
-
-    def end(self) -> None:
-        """Wait until nothing is being loaded any more."""
-        self._loader.shutdown(wait=True, cancel_futures=True)
 
     async def _on_reset_context(
         self, request: ResetContext.Request, response: ResetContext.Response
@@ -87,8 +84,7 @@ class Services:
         self._loading = True
         try:
             loaded: LoadedBundle = await self._result(
-                self._loader.submit(
-                    load,
+                self._loader.start(
                     folder,
                     session.settings.device,
                     session.settings.cpu_threads,

@@ -20,9 +20,14 @@ DEADLINE_S = 120.0
 class NodeProcess:
     """`polymorph_node` with parameters in the test's ROS domain; killed if it is left over."""
 
-    def __init__(self, *arguments: str, parameters: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        *arguments: str,
+        parameters: Mapping[str, Any] | None = None,
+        interpreter: Sequence[str] = (),
+    ) -> None:
         command: Sequence[str] = [
-            sys.executable, "-m", "polymorph_ros.ros.main", "--ros-args", *arguments
+            sys.executable, *interpreter, "-m", "polymorph_ros.ros.main", "--ros-args", *arguments
         ]  # fmt: skip
         for name, value in (parameters or {}).items():
             command = [*command, "-p", f"{name}:={value}"]

@@ -119,6 +119,18 @@ def test_a_signal_before_the_node_exists_ends_it_well(bundle_root: Path) -> None
         assert "Traceback" not in process.output
 
 
+def test_a_signal_while_modules_are_imported_ends_it_at_once(bundle_root: Path) -> None:
+    with NodeProcess(
+        parameters=parameters(bundle_root / "tiny"), interpreter=("-X", "importtime")
+    ) as process:
+        process.wait_for_words("rclpy")  # one of the first; the model's modules are still to come
+        process.send(signal.SIGINT)
+
+        assert process.end() == 0
+        assert "Traceback" not in process.output
+        assert "polymorph_ros.ros.node" not in process.output, "its imports were cut short"
+
+
 def test_arguments_that_cannot_be_parsed_are_one_line_and_code_1() -> None:
     with NodeProcess("-p", "not a parameter") as process:
         assert process.end() == 1
