@@ -30,9 +30,11 @@ def measure(engine: Engine, frames: LabelledFrames) -> dict[str, float]:
             adapters += len(result.cover.adapters)
     truth = np.asarray(frames.truth)
     called = np.stack(active) & (truth >= 0)
-    hits = np.count_nonzero(called & (truth == 1))
+    hits = int(np.count_nonzero(called & (truth == 1)))
+    calls = int(np.count_nonzero(called))
+    positives = int(np.count_nonzero(truth == 1))
     return {
         "mean_ap": mean_average_precision(np.stack(scores), truth),
-        "micro_f1": 2.0 * hits / max(1, np.count_nonzero(called) + np.count_nonzero(truth == 1)),
+        "micro_f1": 2.0 * hits / max(1, calls + positives),
         "adapters_per_frame": adapters / len(frames),
     }

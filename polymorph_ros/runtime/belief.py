@@ -57,7 +57,7 @@ class TwoStateFilter:
         self._predicted = self._prior_odds.copy()
         self._evidence = np.zeros_like(self._predicted)
         self._explained = np.zeros_like(self._predicted)
-        self._belief = prior.astype(np.float64).copy()
+        self._belief: Floats = prior.astype(np.float64)
         self.rejected = 0
 
     @property

@@ -150,7 +150,8 @@ def _tile(canvas: Picture, tile: Tile, corner: tuple[int, int], height: int) -> 
     method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
     picture = cv2.resize(np.ascontiguousarray(tile.image), size, interpolation=method)
     canvas[y * _SCALE : y * _SCALE + size[1], x * _SCALE : x * _SCALE + size[0]] = picture
-    _text(canvas, tile.caption, (x + 10, y + shown + 18), _FAINT, _SMALL)
+    caption = _shortened(tile.caption, _TILE_WIDTH - 20, _SMALL)
+    _text(canvas, caption, (x + 10, y + shown + 18), _FAINT, _SMALL)
     _chips(canvas, tile.chips, (x + 10, y + shown + _LINE + 4))
 
 
@@ -216,6 +217,14 @@ def _text(
     cv2.putText(
         canvas, words, where, cv2.FONT_HERSHEY_DUPLEX, size * _SCALE, colour, 1, cv2.LINE_AA
     )
+
+
+def _shortened(words: str, room: int, size: float) -> str:
+    if _text_width(words, size) <= room:
+        return words
+    while words and _text_width(f"{words}...", size) > room:
+        words = words[:-1]
+    return f"{words}..."
 
 
 def _text_width(words: str, size: float) -> int:

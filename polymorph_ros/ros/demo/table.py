@@ -16,7 +16,7 @@ from polymorph_ros.ros.demo.summary import Summary
 
 _LABELS_SHOWN = 12
 _RECENT = 50
-_BAR_WIDTH = 14
+_BAR_WIDTH = 10
 
 
 def live_view(heard: Heard, published: int, total: int) -> RenderableType:
@@ -28,7 +28,7 @@ def live_view(heard: Heard, published: int, total: int) -> RenderableType:
         total: images of the recording.
     """
     answers = list(heard.answers.values())
-    view = Table.grid(padding=(0, 2))
+    view = Table.grid(padding=(0, 1))
     view.add_row(_labels(answers[-1] if answers else None), _figures(heard, answers, published))
     progress = Text.assemble(("polymorph", "bold"), f"   {published} of {total} images played")
     return Panel(Group(progress, "", view), box=box.ROUNDED, border_style="cyan", expand=False)
@@ -60,9 +60,9 @@ def closing_view(summary: Summary) -> RenderableType:
 
 def _labels(answer: Answer | None) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
-    table.add_column("label", min_width=14, no_wrap=True)
+    table.add_column("label", min_width=12, no_wrap=True)
     table.add_column("", width=_BAR_WIDTH)
-    table.add_column("score", justify="right", width=6)
+    table.add_column("score", justify="right", min_width=5, no_wrap=True)
     scores = answer.scores if answer else {}
     active = frozenset(answer.active) if answer else frozenset()
     best = sorted(scores, key=lambda label: scores[label], reverse=True)[:_LABELS_SHOWN]
