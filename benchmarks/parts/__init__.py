@@ -1,0 +1,1 @@
+"""What the benchmarks are made of: the processes around the node, the measurements, the figures."""

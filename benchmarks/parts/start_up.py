@@ -1,0 +1,59 @@
+"""Start-up: from the start of the node's process to its first answer, with the camera running."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+from statistics import median
+
+from parts.camera_process import CameraProcess
+from parts.figures import Figures, rounded
+from parts.surroundings import NODE_TOPIC, Stage, run_node
+from parts.waiting import wait_for
+from polymorph_ros.errors import PolymorphError
+
+_CONFIGURED = re.compile(r"\[INFO\] \[([\d.]+)\] \[polymorph\]: .* ready after ([\d.]+) s")
+
+
+def measure_start_up(stage: Stage, rate: float, repetitions: int) -> Figures:
+    """Start the node again and again; medians.
+
+    Returns:
+        ``first_answer_s`` from the process's start, and its parts: ``before_configure_s``
+        (interpreter, imports, ROS), ``configure_s`` (bundle checked, loaded and warm, topics) and
+        ``to_first_answer_s`` (activation, discovery, a frame). Files are in the page cache.
+    """
+    with CameraProcess([NODE_TOPIC], rate, stage.logs / "camera.log") as camera:
+        camera.start(NODE_TOPIC)
+        runs = [_start_once(stage) for _ in range(repetitions)]
+        camera.stop()
+    return {
+        "repetitions": repetitions,
+        **{name: rounded(median(run[name] for run in runs)) for name in runs[0]},
+        "first_answer_all_s": [rounded(run["first_answer_s"]) for run in runs],
+    }
+
+
+def _start_once(stage: Stage) -> dict[str, float]:
+    answered_ns = stage.listener.answered_ns
+    start_s = time.time()
+    with run_node(stage) as node:
+        wait_for(lambda: bool(answered_ns), "a first answer", node)
+        first_s = min(answered_ns.copy().values()) * 1e-9 - start_s
+        configured_at_s, configure_s = _configured(node.log)
+    configured_s = configured_at_s - start_s
+    return {
+        "first_answer_s": first_s,
+        "before_configure_s": configured_s - configure_s,
+        "configure_s": configure_s,
+        "to_first_answer_s": first_s - configured_s,
+    }
+
+
+def _configured(log: Path) -> tuple[float, float]:
+    """When the node was configured and how long that took, from its own words."""
+    found = _CONFIGURED.search(log.read_text(errors="replace"))
+    if found is None:
+        raise PolymorphError("a line that says 'ready after'", "none", where="the node's log")
+    return float(found.group(1)), float(found.group(2))
