@@ -18,6 +18,7 @@ from polymorph_ros.errors import PolymorphError
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
+    pretty_exceptions_enable=False,
     help="Many labels at little energy: train, check and measure bundles.",
 )
 app.command()(train)
