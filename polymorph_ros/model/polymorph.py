@@ -111,9 +111,13 @@ class PolymorphModel:
         scores = stack.heads.logits(self._tails(tokens, stack)).sigmoid().cpu().numpy()
         return [row[: self._bank.label_counts[a]] for row, a in zip(scores, adapters, strict=True)]
 
+    def run_trunk_once(self) -> Tensor:
+        """The tokens of a black picture: most of what a frame costs, for timing and warming."""
+        return self.trunk(self.preprocess(np.zeros((48, 64, 3), np.uint8)))
+
     def warm(self) -> None:
         """Runs every path once, so that the first frame costs no more than the others."""
-        tokens = self.trunk(self.preprocess(np.zeros((48, 64, 3), np.uint8)))
+        tokens = self.run_trunk_once()
         self.scout(tokens)
         for count in (len(self.contexts), 1):
             self.tails(tokens, range(count))

@@ -13,6 +13,7 @@ import torch
 from polymorph_ros.bundle.reader import Bundle, read_bundle
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.model.polymorph import PolymorphModel
+from polymorph_ros.model.threads import use_threads
 from polymorph_ros.ros.share import share_folder
 
 _PATIENCE_S = 0.1  # how long a cancelled wait may still last
@@ -24,10 +25,16 @@ class LoadCancelled(Exception):
 
 @dataclass(frozen=True)
 class LoadedBundle:
-    """A bundle with its model, warm on its device."""
+    """A bundle with its model, warm on its device.
+
+    Attributes:
+        cpu_threads: of a computation on the CPU; each thread that runs the model must set them
+            (``torch.set_num_threads``), because torch keeps the number per thread.
+    """
 
     bundle: Bundle
     model: PolymorphModel
+    cpu_threads: int
 
 
 class Loader:
@@ -44,7 +51,7 @@ class Loader:
         Args:
             path: the bundle's folder.
             device: "auto", "cpu" or "cuda".
-            cpu_threads: threads of a computation on the CPU; 0 leaves them.
+            cpu_threads: threads of a computation on the CPU; 0 for as many as pay.
             cancelled: asked between the steps; must be thread-safe.
 
         Returns:
@@ -72,14 +79,14 @@ def wait_for(loading: Future[LoadedBundle], cancelled: Callable[[], bool]) -> Lo
 
 def _load(path: Path, device: str, cpu_threads: int, cancelled: Callable[[], bool]) -> LoadedBundle:
     _go_on(cancelled)
-    if cpu_threads:
-        torch.set_num_threads(cpu_threads)
     bundle = read_bundle(path)
     _go_on(cancelled)
     model = PolymorphModel.from_bundle(bundle, device=device)
     _go_on(cancelled)
+    threads = use_threads(cpu_threads, model.run_trunk_once)
+    _go_on(cancelled)
     model.warm()
-    return LoadedBundle(bundle, model)
+    return LoadedBundle(bundle, model, threads)
 
 
 def _go_on(cancelled: Callable[[], bool]) -> None:

@@ -114,7 +114,8 @@ class PolymorphNode(LifecycleNode):
         manifest = loaded.bundle.manifest
         self.get_logger().info(
             f"{manifest.name}: {len(manifest.labels)} labels in {len(manifest.contexts)} contexts "
-            f"on {self._session.device}, ready after {time.monotonic() - start:.1f} s"
+            f"on {self._session.device} with {loaded.cpu_threads} CPU thread(s), "
+            f"ready after {time.monotonic() - start:.1f} s"
         )
 
     def _is_ending(self) -> bool:

@@ -75,7 +75,7 @@ SPECS: tuple[ParameterSpec, ...] = (
     ParameterSpec("device", "auto", _UNCONFIGURED, "where the model runs", DEVICES),
     ParameterSpec(
         "cpu_threads", 0, _UNCONFIGURED,
-        "threads of a computation on the CPU; 0: as PyTorch chooses", bounds=(0, 1024),
+        "threads of a computation on the CPU; 0: as many as pay, measured", bounds=(0, 1024),
     ),
     ParameterSpec("energy.meter", "auto", _UNCONFIGURED, "where joules come from", METER_KINDS),
     ParameterSpec(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import Future
 from contextlib import ExitStack
 
+import torch
 from rclpy.node import Node
 
 from polymorph_ros.bundle.reader import Bundle
@@ -125,6 +126,7 @@ class Session:
         return self._worker.between_frames(lambda: self._go_over_to(loaded))
 
     def _go_over_to(self, loaded: LoadedBundle) -> None:
+        torch.set_num_threads(loaded.cpu_threads)
         self._pipeline.engine = self._engine(loaded)
         self.loaded = loaded
         self._publishers.describe(loaded.bundle, self.settings.engine.threshold_shift)

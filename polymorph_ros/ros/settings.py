@@ -50,7 +50,7 @@ class NodeSettings:
         bundle: the bundle's folder; none for the one that comes with the package.
         bundle_root: bundles outside this folder are not loaded by the service; none for the
             folder of the bundles that come with the package.
-        cpu_threads: threads of a computation on the CPU; 0 leaves the choice to PyTorch.
+        cpu_threads: threads of a computation on the CPU; 0 for as many as pay.
         max_rate_hz: frames per second and camera that are labelled; 0 for no limit.
         no_data_timeout_s: seconds without an answer after which NO_DATA is published.
     """
