@@ -8,7 +8,6 @@ import signal
 from pathlib import Path
 
 import pytest
-from lifecycle_msgs.msg import TransitionEvent
 
 from helpers.ros_peer import Peer, image_message, picture
 from helpers.ros_process import NodeProcess
@@ -81,28 +80,10 @@ def slow_bundle(bundle_root: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.mark.parametrize("signals", SIGNALS, ids=["SIGINT", "SIGTERM", "twice"])
 def test_a_signal_during_configure_ends_it_well(
-    peer: Peer, slow_bundle: Path, signals: tuple[signal.Signals, ...]
+    slow_bundle: Path, signals: tuple[signal.Signals, ...]
 ) -> None:
-    transitions: list[TransitionEvent] = []
-    peer.node.create_subscription(
-        TransitionEvent, "polymorph/transition_event", transitions.append, 10
-    )
-    with NodeProcess(parameters=parameters(slow_bundle, autostart=False)) as process:
-        from lifecycle_msgs.msg import Transition
-        from lifecycle_msgs.srv import ChangeState
-
-        client = peer.node.create_client(ChangeState, "polymorph/change_state")
-        peer.wait_for(client.service_is_ready, "the node")
-        peer.wait_for(
-            lambda: peer.node.count_publishers("polymorph/transition_event"), "its transitions"
-        )
-        request = ChangeState.Request()
-        request.transition.id = Transition.TRANSITION_CONFIGURE
-        client.call_async(request)
-        peer.wait_for(
-            lambda: any(it.goal_state.label == "configuring" for it in transitions),
-            "the beginning of configure",
-        )
+    with NodeProcess(parameters=parameters(slow_bundle)) as process:
+        process.wait_for_words("loading")
         for number in signals:
             process.send(number)
 
