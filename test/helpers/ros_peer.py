@@ -18,7 +18,7 @@ from rclpy.qos import QoSProfile, qos_profile_sensor_data
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-DEADLINE_S = 120.0
+DEADLINE_S = 60.0
 
 
 class Peer:

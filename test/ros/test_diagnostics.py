@@ -98,7 +98,7 @@ def test_figures_of_a_camera_add_up(peer: Peer, active_node) -> None:
     figures = {item.key: item.value for item in status.values}
     received = int(figures["received"])
     accounted = sum(int(figures[key]) for key in ("answered", "dropped", "rejected", "failed"))
-    assert received - accounted in (0, 1), "one frame may be at work"
+    assert 0 <= received - accounted <= 2, "one frame may wait and one be at work"
     assert 0 < float(figures["latency_median_s"]) <= float(figures["latency_worst_s"]) < 60
     assert status.hardware_id == "camera"
 
