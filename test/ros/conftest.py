@@ -79,6 +79,8 @@ def make_node(peer, bundle_root: Path) -> Callable[..., object]:
             "device": "cpu",
             "cpu_threads": 1,
             "energy.meter": "estimated",
+            # A test that counts messages would count NO_DATA too, on a machine that is slow.
+            "no_data_timeout": 60.0,
             **{key.replace("__", "."): value for key, value in parameters.items()},
         }
         node = PolymorphNode(

@@ -109,7 +109,7 @@ def test_shutdown_ends_an_active_node_and_frees_it(peer: Peer, active_node) -> N
         ({"energy__meter": "nvml"}, "nvml"),
         ({"cameras": ["a", "b"], "image_topics": ["/one"]}, "image_topics"),
         ({"image_topics": ["not a topic"]}, "not a topic"),
-        ({"max_rate_hz": 0.5}, "no_data_timeout"),
+        ({"max_rate_hz": 0.5, "no_data_timeout": 1.0}, "no_data_timeout"),
         ({"max_adapters": -1}, "max_adapters"),  # out of the declared range
         ({"max_adapters": 1.5}, "max_adapters"),  # of the wrong type
     ],

@@ -32,7 +32,7 @@ def value(node, name: str):
 def test_a_change_that_does_not_fit_is_refused_with_all_that_came_with_it(
     peer: Peer, active_node
 ) -> None:
-    node = active_node()
+    node = active_node(no_data_timeout=1.0)
 
     result = set_together(peer, max_adapters=3, max_rate_hz=0.5)
 
@@ -42,7 +42,7 @@ def test_a_change_that_does_not_fit_is_refused_with_all_that_came_with_it(
 
 
 def test_changes_that_fit_only_together_are_accepted_together(peer: Peer, active_node) -> None:
-    node = active_node()
+    node = active_node(no_data_timeout=1.0)
 
     result = set_together(peer, max_rate_hz=0.5, no_data_timeout=5.0)
 
