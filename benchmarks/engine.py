@@ -27,6 +27,7 @@ from polymorph_ros.energy.ledger import EnergyLedger
 from polymorph_ros.energy.meter import open_meter
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.model.polymorph import PolymorphModel
+from polymorph_ros.model.threads import use_threads
 from polymorph_ros.runtime.engine import Engine
 
 _HERE = Path(__file__).resolve().parent
@@ -47,6 +48,7 @@ def main(
     except PolymorphError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from None
+    use_threads(0, model.run_trunk_once)  # as the node does
     model.warm()
     ledger = EnergyLedger(open_meter("auto", device=str(model.device)))
     figures: Figures = {

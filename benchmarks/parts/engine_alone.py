@@ -25,6 +25,7 @@ from polymorph_ros.data.frame import Frame
 from polymorph_ros.energy.ledger import EnergyLedger
 from polymorph_ros.energy.meter import open_meter
 from polymorph_ros.model.polymorph import PolymorphModel
+from polymorph_ros.model.threads import use_threads
 from polymorph_ros.ros.loader import default_bundle
 from polymorph_ros.runtime.engine import Engine
 from polymorph_ros.runtime.result import FrameResult
@@ -40,6 +41,7 @@ def run(
     read = read_bundle(bundle or default_bundle())
     model = PolymorphModel.from_bundle(read)
     ledger = EnergyLedger(open_meter("auto", device=str(model.device)))
+    use_threads(0, model.run_trunk_once)  # as the node does
     model.warm()
     engine = Engine(model, read.manifest, ledger)
     with ThreadPoolExecutor(max_workers=1) as worker:
