@@ -16,6 +16,7 @@ from polymorph_ros.data.pixels import image_from_jpeg
 from polymorph_ros.energy.ledger import EnergyLedger
 from polymorph_ros.energy.meter import open_meter
 from polymorph_ros.model.polymorph import PolymorphModel
+from polymorph_ros.model.threads import use_threads
 from polymorph_ros.runtime.engine import Engine
 
 
@@ -23,6 +24,7 @@ def main(bundle_folder: str, *images: str) -> None:
     """Print each image's active labels, its adapters and its joules."""
     bundle = read_bundle(bundle_folder)
     model = PolymorphModel.from_bundle(bundle)
+    use_threads(0, model.run_trunk_once)
     ledger = EnergyLedger(open_meter())
     engine = Engine(model, bundle.manifest, ledger)
     for second, name in enumerate(images):

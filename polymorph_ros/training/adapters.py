@@ -80,7 +80,7 @@ def train_adapter(
     columns = list(labels)
 
     def logits_of(tokens: NDArray[np.float16]) -> Tensor:
-        pooled = tail_forward(blocks, norm, torch.from_numpy(tokens).float())
+        pooled = tail_forward(blocks, norm, torch.from_numpy(tokens.astype(np.float32)))
         logits: Tensor = head(pooled)
         return logits
 
