@@ -16,6 +16,7 @@ from helpers.tiny import (
     write_tiny_adapter,
 )
 from polymorph_ros.bundle.manifest import (
+    MANIFEST_FILE,
     BackboneEntry,
     ContextEntry,
     FileEntry,
@@ -23,7 +24,7 @@ from polymorph_ros.bundle.manifest import (
     Manifest,
     Preprocessing,
 )
-from polymorph_ros.bundle.reader import Bundle
+from polymorph_ros.bundle.reader import Bundle, file_sha256
 from polymorph_ros.bundle.writer import write_bundle
 from polymorph_ros.model.scout import Scout
 
@@ -83,3 +84,21 @@ def write_tiny_bundle(
         )
 
     return write_bundle(path, write_parts, make_manifest)
+
+
+def add_ballast(bundle: Path, size: int, sha256: str | None = None) -> Path:
+    """Adds a file of zeros to a bundle, so that checking it takes long; it costs no disk space.
+
+    Args:
+        size: bytes.
+        sha256: the checksum to note for it; none for the true one.
+    """
+    ballast = bundle / "ballast"
+    with ballast.open("wb") as stream:
+        stream.truncate(size)
+    entry = FileEntry(path="ballast", sha256=sha256 or file_sha256(ballast), size=size)
+    manifest_file = bundle / MANIFEST_FILE
+    manifest = Manifest.model_validate_json(manifest_file.read_bytes())
+    manifest = manifest.model_copy(update={"files": (*manifest.files, entry)})
+    manifest_file.write_text(manifest.model_dump_json())
+    return bundle

@@ -10,6 +10,7 @@ import pytest
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
 from helpers.ros_peer import Peer, image_message, picture
+from helpers.tiny_bundle import add_ballast
 from polymorph_ros.msg import ContextState, LabelArray, LabelEvent, LabelInfo
 from polymorph_ros.srv import LoadBundle, ResetContext
 
@@ -36,24 +37,31 @@ def test_another_bundle_takes_over_and_is_announced(peer: Peer, active_node) -> 
     assert info[-1].checksum == response.checksum
 
 
-def test_frames_are_answered_while_a_bundle_loads(peer: Peer, active_node) -> None:
-    active_node(no_data_timeout=60.0)
+def test_frames_are_answered_while_a_bundle_loads(
+    peer: Peer, active_node, bundle_root: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(bundle_root / "other", tmp_path / "slow")
+    add_ballast(tmp_path / "slow", 1 << 29)
+    active_node(no_data_timeout=60.0, bundle_root=str(tmp_path))
     heard = peer.listen(LabelArray, "polymorph/labels")
     images = peer.images("image")
     client = peer.node.create_client(LoadBundle, LOAD)
     peer.wait_for(client.service_is_ready, "the service")
-    stamp = 0
+    stamp = answers_meanwhile = 0
 
-    future = client.call_async(LoadBundle.Request(path="other"))
+    future = client.call_async(LoadBundle.Request(path="slow"))
 
     def loaded() -> bool:
-        nonlocal stamp
+        nonlocal stamp, answers_meanwhile
         stamp += 1
+        if not future.done():
+            answers_meanwhile = len(heard)
         images.publish(image_message(picture(), stamp_ns=stamp))
         names = {label.name for message in heard[-1:] for label in message.labels}
         return future.done() and "boat" in names
 
     peer.wait_for(loaded, "answers of the new bundle")
+    assert answers_meanwhile >= 2
     sets = [tuple(label.name for label in message.labels) for message in heard]
     assert set(sets) <= {
         ("person", "desk", "chair", "cup", "car", "tree"),
