@@ -3,18 +3,27 @@ is not installed (it is not on the Python package index): there the node does wi
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from helpers.ros_peer import Peer, image_message, picture
 from polymorph_ros.msg import LabelArray
 from polymorph_ros.ros.stamps import to_ns
 
-vision_msgs = pytest.importorskip("vision_msgs.msg", reason="vision_msgs is not installed here")
+
+@pytest.fixture
+def classification() -> Any:
+    """The message type. Skipping here, not at import, since launch_testing imports test modules."""
+    module = pytest.importorskip("vision_msgs.msg", reason="vision_msgs is not installed here")
+    return module.Classification
 
 
-def test_the_same_scores_are_published_as_a_classification(peer: Peer, active_node) -> None:
+def test_the_same_scores_are_published_as_a_classification(
+    peer: Peer, active_node, classification
+) -> None:
     active_node()
-    heard = peer.listen(vision_msgs.Classification, "polymorph/classification")
+    heard = peer.listen(classification, "polymorph/classification")
     labels = peer.listen(LabelArray, "polymorph/labels")
     images = peer.images("image")
 
@@ -29,9 +38,11 @@ def test_the_same_scores_are_published_as_a_classification(peer: Peer, active_no
     assert scores == sorted(scores, reverse=True)
 
 
-def test_it_lists_active_labels_only_where_that_is_asked_for(peer: Peer, active_node) -> None:
+def test_it_lists_active_labels_only_where_that_is_asked_for(
+    peer: Peer, active_node, classification
+) -> None:
     active_node(publish__labels="active", threshold_shift=2.0)
-    heard = peer.listen(vision_msgs.Classification, "polymorph/classification")
+    heard = peer.listen(classification, "polymorph/classification")
     labels = peer.listen(LabelArray, "polymorph/labels")
     images = peer.images("image")
 
@@ -41,9 +52,9 @@ def test_it_lists_active_labels_only_where_that_is_asked_for(peer: Peer, active_
     assert {r.class_id for r in heard[0].results} == {label.name for label in labels[0].labels}
 
 
-def test_it_can_be_switched_off(peer: Peer, active_node) -> None:
+def test_it_can_be_switched_off(peer: Peer, active_node, classification) -> None:
     active_node(publish__classification=False)
-    heard = peer.listen(vision_msgs.Classification, "polymorph/classification")
+    heard = peer.listen(classification, "polymorph/classification")
     labels = peer.listen(LabelArray, "polymorph/labels")
 
     peer.images("image").publish(image_message(picture()))
