@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-from concurrent.futures import ProcessPoolExecutor
-from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from polymorph_ros.data.scenes import SCENE_LABELS, make_sequence
+from polymorph_ros.data.scenes import SCENE_LABELS, SceneSequence, make_sequence
 from polymorph_ros.training.config import TrainConfig
 from polymorph_ros.training.frames import ARRAYS, LabelledFrames, load_frames
 from polymorph_ros.training.loop import progress_bar
@@ -42,14 +39,6 @@ def _render(config: TrainConfig, part: str, folder: Path) -> None:
     training = part == "train"
     sequences = getattr(scenes, f"{part}_sequences")
     frames = scenes.frames if training else scenes.evaluation_frames
-    one = partial(
-        _sequence,
-        seed=config.seed,
-        split=_SPLITS[part],
-        frames=frames,
-        hz=scenes.hz if training else scenes.evaluation_hz,
-        size=(scenes.width, scenes.height),
-    )
     scratch = folder.with_name(f".{part}.new")
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
@@ -60,27 +49,31 @@ def _render(config: TrainConfig, part: str, folder: Path) -> None:
     truth = np.empty((total, len(SCENE_LABELS)), np.int8)
     patches = np.empty((total, _CELLS[1], _CELLS[0]), np.uint8)
     stamps_s = np.empty(total)
-    with ProcessPoolExecutor(os.cpu_count()) as pool, progress_bar() as bars:
+    # In this process: a pool would fork it, which may stand still where it has threads already.
+    with progress_bar() as bars:
         task = bars.add_task(f"render {part}", total=sequences, note="")
-        for index, rendered in enumerate(pool.map(one, range(sequences), chunksize=4)):
+        for index in range(sequences):
             rows = slice(index * frames, (index + 1) * frames)
-            images[rows], truth[rows], patches[rows], stamps_s[rows] = rendered
+            sequence = make_sequence(
+                config.seed,
+                index=index,
+                split=_SPLITS[part],
+                frames=frames,
+                hz=scenes.hz if training else scenes.evaluation_hz,
+                size=(scenes.width, scenes.height),
+            )
+            images[rows], truth[rows], patches[rows], stamps_s[rows] = _drawn(sequence)
             bars.update(task, advance=1)
     images.flush()
-    sequence = np.repeat(np.arange(sequences, dtype=np.int32), frames)
-    others = (truth, patches, sequence, stamps_s)
+    numbers = np.repeat(np.arange(sequences, dtype=np.int32), frames)
+    others = (truth, patches, numbers, stamps_s)
     for name, array in zip(ARRAYS[1:], others, strict=True):
         np.save(scratch / f"{name}.npy", array)
     scratch.rename(folder)
 
 
-def _sequence(
-    index: int, *, seed: int, split: str, frames: int, hz: float, size: tuple[int, int]
-) -> Rendered:
-    cv2.setNumThreads(1)  # the processes already use every core
-    drawn = list(
-        make_sequence(seed, index=index, split=split, frames=frames, hz=hz, size=size).frames()
-    )
+def _drawn(sequence: SceneSequence) -> Rendered:
+    drawn = list(sequence.frames())
     return (
         np.stack([frame.image for frame in drawn]),
         np.stack([frame.truth for frame in drawn]),
