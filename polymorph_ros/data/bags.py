@@ -22,7 +22,7 @@ from rosbags.rosbag2 import ReaderError
 from rosbags.typesys import Stores, get_typestore
 
 from polymorph_ros.data.frame import Frame
-from polymorph_ros.data.pixels import Image, image_from_buffer, image_from_jpeg
+from polymorph_ros.data.pixels import image_of
 from polymorph_ros.errors import PolymorphError
 
 IMAGE = "sensor_msgs/msg/Image"
@@ -99,26 +99,6 @@ def read_bag_frames(path: Path | str, topic: str | None = None) -> Iterator[Fram
             camera=chosen.name,
             frame_id=str(header.frame_id),
         )
-
-
-def image_of(message: Any) -> Image:
-    """The picture of an ``Image`` or ``CompressedImage`` message: uint8 RGB (height, width, 3).
-
-    The message may be of any library that has ROS's field names.
-
-    Raises:
-        ImageError: it is malformed.
-    """
-    if hasattr(message, "format"):
-        return image_from_jpeg(message.data, message.format)
-    return image_from_buffer(
-        message.data,
-        message.height,
-        message.width,
-        message.step,
-        message.encoding,
-        bool(message.is_bigendian),
-    )
 
 
 def read_bag_truth(path: Path | str, topic: str = TRUTH_TOPIC) -> dict[int, dict[str, int]]:

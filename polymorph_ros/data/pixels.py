@@ -194,3 +194,23 @@ def _decoded(raw: Image) -> NDArray[Any] | None:
         return cv2.imdecode(raw, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error:
         return None
+
+
+def image_of(message: Any) -> Image:
+    """The picture of an ``Image`` or ``CompressedImage`` message: uint8 RGB (height, width, 3).
+
+    The message may be of any library that has ROS's field names.
+
+    Raises:
+        ImageError: it is malformed.
+    """
+    if hasattr(message, "format"):
+        return image_from_jpeg(message.data, message.format)
+    return image_from_buffer(
+        message.data,
+        message.height,
+        message.width,
+        message.step,
+        message.encoding,
+        bool(message.is_bigendian),
+    )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from polymorph_ros.data.frame import Frame
 from polymorph_ros.evaluation.metrics import mean_average_precision
 from polymorph_ros.runtime.engine import Engine
 from polymorph_ros.training.frames import LabelledFrames
+from polymorph_ros.training.rehearsal import rehearse
 
 
 def measure(engine: Engine, frames: LabelledFrames) -> dict[str, float]:
@@ -18,16 +18,12 @@ def measure(engine: Engine, frames: LabelledFrames) -> dict[str, float]:
         ``adapters_per_frame``.
     """
     scores, active, adapters = [], [], 0
-    for part in frames.slices():
-        engine.reset()
-        for index in range(part.start, part.stop):
-            stamp_ns = round(float(frames.stamps_s[index]) * 1e9)
-            result = engine.step(Frame(np.asarray(frames.images[index]), stamp_ns))
-            scores.append(result.scores)
-            row = np.zeros(len(result.scores), dtype=np.bool_)
-            row[list(result.active_labels)] = True
-            active.append(row)
-            adapters += len(result.cover.adapters)
+    for result in rehearse(engine, frames):
+        scores.append(result.scores)
+        row = np.zeros(len(result.scores), dtype=np.bool_)
+        row[list(result.active_labels)] = True
+        active.append(row)
+        adapters += len(result.cover.adapters)
     truth = np.asarray(frames.truth)
     called = np.stack(active) & (truth >= 0)
     hits = int(np.count_nonzero(called & (truth == 1)))

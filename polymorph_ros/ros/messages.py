@@ -1,17 +1,13 @@
-"""Between ROS messages and what the engine takes and gives."""
+"""The messages that say what the engine found."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 from builtin_interfaces.msg import Time
-from numpy.typing import NDArray
-from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from polymorph_ros.bundle.reader import Bundle
-from polymorph_ros.data.pixels import image_from_buffer, image_from_jpeg
 from polymorph_ros.msg import (
     ContextInfo,
     ContextState,
@@ -24,24 +20,6 @@ from polymorph_ros.msg import (
 from polymorph_ros.ros.stamps import to_stamp
 from polymorph_ros.runtime.camera_state import Thresholds
 from polymorph_ros.runtime.result import FrameResult
-
-
-def to_image(message: Image | CompressedImage) -> NDArray[np.uint8]:
-    """The picture of an image message, RGB of shape (height, width, 3).
-
-    Raises:
-        ImageError: the message is malformed or of an unknown encoding; its `reason` says which.
-    """
-    if isinstance(message, CompressedImage):
-        return image_from_jpeg(message.data, message.format)
-    return image_from_buffer(
-        message.data,
-        message.height,
-        message.width,
-        message.step,
-        message.encoding,
-        bool(message.is_bigendian),
-    )
 
 
 class LabelMessage:

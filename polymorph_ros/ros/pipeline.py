@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from rclpy.node import Node
 
 from polymorph_ros.data.frame import Frame
-from polymorph_ros.data.pixels import ImageError
+from polymorph_ros.data.pixels import ImageError, image_of
 from polymorph_ros.ros.camera import Camera, ImageMessage
 from polymorph_ros.ros.faults import one_line
-from polymorph_ros.ros.messages import to_image
 from polymorph_ros.ros.publishers import ResultPublishers
 from polymorph_ros.ros.settings import PublishSettings
 from polymorph_ros.ros.stamps import latency_s, to_ns
@@ -59,7 +58,7 @@ class Pipeline:
 
     def _label(self, camera: Camera, message: ImageMessage) -> None:
         header = message.header
-        frame = Frame(to_image(message), to_ns(header.stamp), camera.name, header.frame_id)
+        frame = Frame(image_of(message), to_ns(header.stamp), camera.name, header.frame_id)
         result = self.engine.step(frame)
         self._publishers.publish(result, header, self.publish)
         now_ns = self._node.get_clock().now().nanoseconds

@@ -13,7 +13,7 @@ from polymorph_ros.bundle.manifest import Manifest
 from polymorph_ros.data.frame import Frame
 from polymorph_ros.energy.ledger import EnergyLedger
 from polymorph_ros.model.polymorph import PolymorphModel
-from polymorph_ros.runtime.belief import Floats
+from polymorph_ros.runtime.belief import Floats, Mask
 from polymorph_ros.runtime.camera_state import CameraState, Thresholds
 from polymorph_ros.runtime.cover import greedy_cover, membership
 from polymorph_ros.runtime.governor import Governor
@@ -131,7 +131,7 @@ class Engine:
         )
         covered = self._members[list(chosen)].any(axis=0)
         uncovered = np.flatnonzero(in_play & ~covered).tolist()
-        reason = restarted or self._reason(chosen, previous, camera)
+        reason = restarted or self._reason(chosen, previous, in_play & ~camera.active)
         if uncovered:
             reason += f"; at most {limit} adapter(s) allowed"
         camera.cover = Cover(
@@ -140,14 +140,14 @@ class Engine:
         return camera.cover
 
     def _reason(
-        self, chosen: tuple[int, ...], previous: tuple[int, ...], camera: CameraState
+        self, chosen: tuple[int, ...], previous: tuple[int, ...], newly_in_play: Mask
     ) -> str:
         if chosen == previous:
             return "unchanged"
         names = self.model.context_names
         parts = [f"+{names[adapter]}" for adapter in chosen if adapter not in previous]
         parts += [f"-{names[adapter]}" for adapter in previous if adapter not in chosen]
-        labels = np.flatnonzero(camera.in_play(self._thresholds) & ~camera.active).tolist()
+        labels = np.flatnonzero(newly_in_play).tolist()
         cause = ", ".join(self.model.labels[label] for label in labels[:5])
         return " ".join(parts) + (f" (in play: {cause})" if cause else " (labels left)")
 

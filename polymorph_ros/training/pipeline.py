@@ -25,12 +25,11 @@ from polymorph_ros.bundle.manifest import (
     Manifest,
     Preprocessing,
 )
-from polymorph_ros.bundle.reader import Bundle, read_bundle
+from polymorph_ros.bundle.reader import Bundle
 from polymorph_ros.bundle.writer import write_bundle
 from polymorph_ros.contexts.formation import ContextLimits, form_contexts
 from polymorph_ros.contexts.presence import true_presence
 from polymorph_ros.contexts.statistics import Dynamics, Track, dynamics, label_sets
-from polymorph_ros.data.frame import Frame
 from polymorph_ros.energy.ledger import EnergyLedger
 from polymorph_ros.energy.meter import open_meter
 from polymorph_ros.model.backbone import load_backbone
@@ -46,6 +45,7 @@ from polymorph_ros.training.config import TrainConfig
 from polymorph_ros.training.features import cache_tokens
 from polymorph_ros.training.frames import LabelledFrames
 from polymorph_ros.training.pretrain import pretrain_backbone
+from polymorph_ros.training.rehearsal import rehearse
 from polymorph_ros.training.scenes import render_part
 from polymorph_ros.training.scout import scout_logits, train_scout
 from polymorph_ros.training.thresholds import on_off, watch
@@ -104,7 +104,9 @@ def train_bundle(
     if not backbone_folder.is_dir():
         pretrain_backbone(config.backbone, train, preprocessor, backbone_folder, seed=config.seed)
 
-    contexts = _contexts(config, train.tracks(), vocabulary)
+    tracks = train.tracks()
+    learned = dynamics(tracks)
+    contexts = _contexts(config, tracks, vocabulary)
     for name, labels in zip(contexts.names, contexts.labels, strict=True):
         say(f"context {name}: {', '.join(vocabulary[label] for label in labels)}")
 
@@ -118,15 +120,12 @@ def train_bundle(
     data, held_out = sets
 
     scout = train_scout(config.scout, data.tokens, data.truth, data.presence, seed=config.seed)
-    watched = _calibrate_scout(scout, held_out, validation, dynamics(train.tracks()))
+    watched = _calibrate_scout(scout, held_out, validation, learned)
     adapters = tuple(
         _adapter(config, work, backbone_folder, data, held_out, contexts, index)
         for index in range(len(contexts.labels))
     )
-    parts = _Parts(
-        vocabulary, preprocessing, backbone_folder, contexts, adapters, scout,
-        dynamics(train.tracks()),
-    )  # fmt: skip
+    parts = _Parts(vocabulary, preprocessing, backbone_folder, contexts, adapters, scout, learned)
 
     half = np.full(len(vocabulary), 0.5)
     draft = _write(config, parts, work / "draft", half, half * 0.5, watched, {})
@@ -274,17 +273,10 @@ def _context_entries(parts: _Parts) -> tuple[ContextEntry, ...]:
 
 
 def _engine(bundle: Bundle) -> Engine:
-    model = PolymorphModel.from_bundle(read_bundle(bundle.path), "cpu")
+    model = PolymorphModel.from_bundle(bundle, "cpu")
     return Engine(model, bundle.manifest, EnergyLedger(open_meter("none")))
 
 
 def _beliefs(bundle: Bundle, frames: LabelledFrames) -> NDArray[np.float32]:
-    """The engine's scores for all frames; each sequence starts anew."""
-    engine = _engine(bundle)
-    scores = []
-    for part in frames.slices():
-        engine.reset()
-        for index in range(part.start, part.stop):
-            stamp_ns = round(float(frames.stamps_s[index]) * 1e9)
-            scores.append(engine.step(Frame(np.asarray(frames.images[index]), stamp_ns)).scores)
-    return np.stack(scores)
+    """The engine's scores for all frames."""
+    return np.stack([result.scores for result in rehearse(_engine(bundle), frames)])
