@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from polymorph_ros.contexts.statistics import Track
+from polymorph_ros.data.track import Track
 
 Mask = NDArray[np.bool_]
 

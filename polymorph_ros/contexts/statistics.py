@@ -12,24 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Truth = NDArray[np.int8]
+from polymorph_ros.data.track import Track
 
 # A weak prior for rates: as if each label had been watched this long in either state and had
 # changed once, so that labels seen little get a finite, moderate rate.
 _PSEUDO_SECONDS = 20.0
-
-
-@dataclass(frozen=True)
-class Track:
-    """The truth of one sequence.
-
-    Attributes:
-        truth: int8 of shape (frames, labels).
-        stamps_s: float64 of shape (frames,), seconds, ascending.
-    """
-
-    truth: Truth
-    stamps_s: NDArray[np.float64]
 
 
 @dataclass(frozen=True)

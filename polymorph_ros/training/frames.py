@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from polymorph_ros.contexts.statistics import Track
+from polymorph_ros.data.track import Track
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,8 @@ from polymorph_ros.bundle.reader import Bundle
 from polymorph_ros.bundle.writer import write_bundle
 from polymorph_ros.contexts.formation import ContextLimits, form_contexts
 from polymorph_ros.contexts.presence import true_presence
-from polymorph_ros.contexts.statistics import Dynamics, Track, dynamics, label_sets
+from polymorph_ros.contexts.statistics import Dynamics, dynamics, label_sets
+from polymorph_ros.data.track import Track
 from polymorph_ros.energy.ledger import EnergyLedger
 from polymorph_ros.energy.meter import open_meter
 from polymorph_ros.model.backbone import load_backbone

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from polymorph_ros.contexts.formation import ContextLimits, expected_adapters, form_contexts
 from polymorph_ros.contexts.presence import true_presence
-from polymorph_ros.contexts.statistics import LabelSets, Track
+from polymorph_ros.contexts.statistics import LabelSets
+from polymorph_ros.data.track import Track
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.runtime.cover import membership
 

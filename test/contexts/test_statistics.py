@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from polymorph_ros.contexts.statistics import Track, dynamics, label_sets
+from polymorph_ros.contexts.statistics import dynamics, label_sets
+from polymorph_ros.data.track import Track
 
 
 def track(columns: list[list[int]], hz: float = 1.0) -> Track:

@@ -1,0 +1,59 @@
+"""Labelled video as every reader gives it: sequences of pictures with stamps and truth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from polymorph_ros.data.track import Track
+from polymorph_ros.data.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something that was left out of a data set: where it is, and why, each in plain words."""
+
+    where: str
+    reason: str
+
+
+class Pictures(Protocol):
+    """Where the pictures of a sequence come from: files, a video, a recording."""
+
+    def read(self) -> Iterator[NDArray[np.uint8] | Fault]:
+        """One item per frame, in order: uint8 RGB (height, width, 3), or why it cannot be read."""
+        ...
+
+
+@dataclass(frozen=True)
+class LabelledSequence:
+    """One drive, clip or recording: its truth and its pictures, frame by frame."""
+
+    track: Track
+    pictures: Pictures
+
+    def __len__(self) -> int:
+        return len(self.track.stamps_s)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Sequences over one vocabulary.
+
+    Attributes:
+        vocabulary: the labels; a sequence's truth has a column for each.
+        sequences: in the order of their names.
+        faults: rows, files or messages that could not be used; the rest can be worked with.
+    """
+
+    vocabulary: Vocabulary
+    sequences: tuple[LabelledSequence, ...]
+    faults: tuple[Fault, ...] = ()
+
+    def tracks(self) -> tuple[Track, ...]:
+        """The truth of each sequence."""
+        return tuple(sequence.track for sequence in self.sequences)
