@@ -43,7 +43,9 @@ def imported_modules(folder: Path) -> set[str]:
 def test_library_requires_what_it_imports_and_nothing_else() -> None:
     rooms = [f for f in (REPOSITORY / "polymorph_ros").iterdir() if f.is_dir() and f.name != "ros"]
     imported = set().union(*map(imported_modules, rooms)) - {"polymorph_ros"}
-    required = names(REPOSITORY / "requirements" / "library.txt")
+    required = set().union(
+        *(names(REPOSITORY / "requirements" / f"{file}.txt") for file in ("library", "evaluate"))
+    )
     distributions = packages_distributions()  # several may share one module's name
     providers = {
         module: {normal(name) for name in distributions[module]}
@@ -58,7 +60,7 @@ def test_library_requires_what_it_imports_and_nothing_else() -> None:
 def test_everything_required_is_pinned() -> None:
     pinned = names(REPOSITORY / "constraints.txt")
 
-    for file in ("library", "ros", "dev"):
+    for file in ("library", "evaluate", "ros", "dev"):
         assert names(REPOSITORY / "requirements" / f"{file}.txt") - pinned == set()
 
 

@@ -1,0 +1,48 @@
+"""Pins the figures of cost: adapters, changes of the cover, latency, joules."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from polymorph_ros.energy.reading import EnergySource
+from polymorph_ros.evaluation.metrics.cover_use import cover_use
+from polymorph_ros.evaluation.metrics.energy import energy_use
+from polymorph_ros.evaluation.metrics.latency import latency, stage_latencies
+
+
+def test_the_first_frame_of_a_sequence_changes_no_cover() -> None:
+    use = cover_use(
+        [np.array([1, 2, 2]), np.array([1])],
+        [np.array([True, True, False]), np.array([True])],
+        [30.0, 0.0],
+    )
+
+    assert use.adapters_per_frame == 1.5
+    assert use.changes_per_minute == pytest.approx(2.0)
+
+
+def test_single_pictures_have_no_changes_per_minute() -> None:
+    use = cover_use([np.array([1])], [np.array([True])], [0.0])
+
+    assert math.isnan(use.changes_per_minute)
+
+
+def test_a_stage_that_some_frames_skip_is_summed_over_the_others() -> None:
+    stages = stage_latencies([{"trunk": 1.0, "tails": 3.0}, {"trunk": 2.0}])
+
+    assert list(stages) == ["trunk", "tails"]
+    assert stages["trunk"].p50_s == 1.5
+    assert stages["tails"].p99_s == 3.0
+    assert math.isnan(latency([]).p50_s)
+
+
+def test_one_frame_without_joules_makes_the_mean_unavailable() -> None:
+    use = energy_use(
+        [1.0, math.nan], [0.1, 0.3], [0.0, 0.0], source=EnergySource.UNAVAILABLE, scope="nothing"
+    )
+
+    assert math.isnan(use.joules_per_frame)
+    assert use.cpu_seconds_per_frame == pytest.approx(0.2)
