@@ -48,11 +48,13 @@ class Dataset:
         vocabulary: the labels; a sequence's truth has a column for each.
         sequences: in the order of their names.
         faults: rows, files or messages that could not be used; the rest can be worked with.
+        assumptions: what the reader took for granted because the data do not say it.
     """
 
     vocabulary: Vocabulary
     sequences: tuple[LabelledSequence, ...]
     faults: tuple[Fault, ...] = ()
+    assumptions: tuple[str, ...] = ()
 
     def tracks(self) -> tuple[Track, ...]:
         """The truth of each sequence."""

@@ -1,0 +1,118 @@
+"""Pictures in files, with a label table that names them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+import numpy as np
+from numpy.typing import NDArray
+
+from polymorph_ros.data.dataset import Dataset, Fault, LabelledSequence
+from polymorph_ros.data.label_csv import LabelRow, LabelTable
+from polymorph_ros.data.labelling import sort_rows, track_of, vocabulary_of
+from polymorph_ros.data.pixels import ImageError, image_from_jpeg
+
+IMAGE_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
+)
+
+_NUMBER_AT_END = re.compile(r"^(.*?)(\d+(?:\.\d+)?)$")
+_NANOSECONDS_DIGITS = 16  # as many digits are nanoseconds, not a frame's number
+_NS = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class ImageFiles:
+    """Pictures of one sequence, one file each, opened one after the other."""
+
+    paths: tuple[Path, ...]
+
+    def read(self) -> Iterator[NDArray[np.uint8] | Fault]:
+        for path in self.paths:
+            yield read_image(path)
+
+
+def read_image(path: Path) -> NDArray[np.uint8] | Fault:
+    """A picture file as uint8 RGB (height, width, 3), or why it cannot be read."""
+    try:
+        return image_from_jpeg(path.read_bytes(), path.suffix[1:])
+    except OSError as error:
+        return Fault(str(path), (error.strerror or str(error)).lower())
+    except ImageError as error:
+        return Fault(str(path), f"expected {error.expected}, found {error.found}")
+
+
+def labelled_files(table: LabelTable, root: Path, fps: float) -> Dataset:
+    """The data set of a table with a column ``file``.
+
+    A row without ``sequence`` belongs to the sequence of its file's folder, as written (of the
+    table's name where there is no folder). Stamps that the table lacks are made as
+    ``stamps_of_names`` says. A file may be absolute or lead out of the folder with ``..``: it is
+    taken as it is written, and only ever decoded as a picture.
+
+    Args:
+        table: with the column ``file``.
+        root: what relative files are relative to.
+        fps: frames per second where no stamps are given.
+
+    Raises:
+        PolymorphError: no label in any row.
+    """
+    vocabulary = vocabulary_of(table)
+    faults = list(table.faults)
+    sequences = []
+    for name, rows in sorted(_by_sequence(table).items()):
+        stamps = _stamps_of(rows, fps)
+        sound, stamps_s, doubles = sort_rows(rows, stamps)
+        faults += doubles
+        pictures = ImageFiles(tuple(root / row.file for row in sound))
+        sequences.append(LabelledSequence(track_of(sound, stamps_s, name, vocabulary), pictures))
+    assumed = () if "stamp" in table.columns else (f"stamps from file names, at {fps:g} Hz",)
+    return Dataset(vocabulary, tuple(sequences), tuple(faults), assumed)
+
+
+def _by_sequence(table: LabelTable) -> dict[str, list[LabelRow]]:
+    groups: dict[str, list[LabelRow]] = {}
+    for row in table.rows:
+        folder = PurePath(row.file).parent.as_posix()
+        name = row.sequence or (table.path.stem if folder == "." else folder)
+        groups.setdefault(name, []).append(row)
+    return groups
+
+
+def _stamps_of(rows: Sequence[LabelRow], fps: float) -> list[float]:
+    given = [row.stamp_s for row in rows if row.stamp_s is not None]
+    return given or stamps_of_names([PurePath(row.file).stem for row in rows], fps)
+
+
+def stamps_of_names(names: Sequence[str], fps: float) -> list[float]:
+    """Stamps in seconds of pictures that have only names (without suffix).
+
+    Where the names differ only in the number at their end, it is the stamp: seconds if it has a
+    decimal point, nanoseconds if it has 16 digits or more, else the frame's number, to be
+    divided by ``fps``. Otherwise pictures are taken ``1 / fps`` apart in the given order.
+
+    >>> stamps_of_names(["left_1500000000000000000", "left_1500000000500000000"], 30.0)
+    [1500000000.0, 1500000000.5]
+    >>> stamps_of_names(["00000", "00015"], 30.0)
+    [0.0, 0.5]
+    >>> stamps_of_names(["sofa", "chair"], 10.0)
+    [0.0, 0.1]
+    """
+    matches = [_NUMBER_AT_END.match(name) for name in names]
+    parts = [match.groups() for match in matches if match]
+    alike = len({prefix for prefix, _ in parts}) == 1 and len(set(parts)) == len(names)
+    if not alike:
+        return [index / fps for index in range(len(names))]
+    return [_stamp_of_number(number, fps) for _, number in parts]
+
+
+def _stamp_of_number(number: str, fps: float) -> float:
+    if "." in number:
+        return float(number)
+    if len(number) >= _NANOSECONDS_DIGITS:
+        return int(number) / _NS
+    return int(number) / fps
