@@ -18,8 +18,8 @@ from polymorph_ros.msg import (
     LabelInfo,
 )
 from polymorph_ros.ros.stamps import to_stamp
-from polymorph_ros.runtime.camera_state import Thresholds
 from polymorph_ros.runtime.result import FrameResult
+from polymorph_ros.runtime.thresholds import Thresholds
 
 
 class LabelMessage:
