@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,23 +16,10 @@ from polymorph_ros.model.backbone import load_backbone, tail_forward
 from polymorph_ros.training.config import AdaptersConfig
 from polymorph_ros.training.loop import Indices, fit
 from polymorph_ros.training.losses import known_bce
+from polymorph_ros.training.stages import CHECKPOINT_FILE
+from polymorph_ros.training.token_set import TokenSet
 
 _BATCH = 256
-
-
-@dataclass(frozen=True)
-class TokenSet:
-    """Cached tokens with what is true in them.
-
-    Attributes:
-        tokens: float16 (frames, N, D).
-        truth: int8 (frames, labels), -1 unknown.
-        presence: int8 (frames, contexts), 1 where the context is there.
-    """
-
-    tokens: NDArray[np.float16]
-    truth: NDArray[np.int8]
-    presence: NDArray[np.int8]
 
 
 def frames_for(
@@ -59,13 +44,15 @@ def train_adapter(
     name: str,
     seed: int,
 ) -> NDArray[np.float32]:
-    """Train, and save a plain PEFT adapter with its head to a new folder.
+    """Train, and save a plain PEFT adapter with its head into a folder.
+
+    Args:
+        folder: may hold the checkpoint of an interrupted attempt, which is continued.
 
     Returns:
         logits of all validation frames, (frames, labels of the context).
     """
     torch.manual_seed(seed)
-    rng = np.random.default_rng(seed)
     backbone = load_backbone(backbone_folder)
     lora = LoraConfig(
         r=config.rank,
@@ -84,41 +71,38 @@ def train_adapter(
         logits: Tensor = head(pooled)
         return logits
 
-    def loss_of(batch: Indices) -> Tensor:
+    def loss_of(batch: Indices, rng: np.random.Generator) -> Tensor:
         truth = torch.from_numpy(data.truth[batch][:, columns])
-        return known_bce(logits_of(data.tokens[batch]), truth)
+        return known_bce(logits_of(data.varied(batch, rng)), truth)
 
     fit(
         f"adapter {name}",
         [*peft_model.parameters(), *head.parameters()],
         loss_of,
-        frames_for(data, context, config.others, rng),
+        frames_for(data, context, config.others, np.random.default_rng(seed)),
         epochs=config.epochs,
         batch_size=config.batch_size,
         learning_rate=config.learning_rate,
         weight_decay=0.01,
-        rng=rng,
+        seed=seed,
+        checkpoint=folder / CHECKPOINT_FILE,
     )
     _save(peft_model, head, folder)
     with torch.inference_mode():
         return np.concatenate(
             [
-                logits_of(validation.tokens[first : first + _BATCH]).numpy()
-                for first in range(0, len(validation.tokens), _BATCH)
+                logits_of(validation.plain(slice(first, first + _BATCH))).numpy()
+                for first in range(0, len(validation), _BATCH)
             ]
         )
 
 
 def _save(peft_model: nn.Module, head: nn.Linear, folder: Path) -> None:
-    """Save under a temporary name, then rename: a folder that exists is whole."""
-    scratch = folder.with_name(f".{folder.name}.new")
-    shutil.rmtree(scratch, ignore_errors=True)
     # The folder of this machine has no meaning elsewhere.
     peft_model.peft_config["default"].base_model_name_or_path = "backbone"  # type: ignore
-    peft_model.save_pretrained(str(scratch), save_embedding_layers=False)  # type: ignore
-    (scratch / "README.md").unlink(missing_ok=True)
+    peft_model.save_pretrained(str(folder), save_embedding_layers=False)  # type: ignore
+    (folder / "README.md").unlink(missing_ok=True)
     save_file(
         {"weight": head.weight.detach().contiguous(), "bias": head.bias.detach().contiguous()},
-        scratch / HEAD_FILE,
+        folder / HEAD_FILE,
     )
-    scratch.rename(folder)

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    model_validator,
+)
 
 from polymorph_ros.errors import PolymorphError
 
@@ -29,8 +37,37 @@ class ScenesConfig(_Strict):
     height: int = Field(120, ge=32)
 
 
-class BackboneConfig(_Strict):
-    """A small ViT, trained from scratch on the scenes, then frozen."""
+class SourceConfig(_Strict):
+    """One recording, folder, video or annotation file, as ``open_dataset`` takes it.
+
+    Paths are relative to the configuration's folder.
+    """
+
+    path: Path
+    labels: Path | None = Field(None, description="CSV with the labels of a recording or folder")
+    topic: str | None = Field(None, description="image topic of a recording that has several")
+    tolerance_s: float = Field(0.05, gt=0, description="label to picture, at most")
+    part: Literal["train", "validation", "test"] | None = Field(
+        None, description="what it is for; none: its sequences are shared out"
+    )
+
+
+class DataConfig(_Strict):
+    """Labelled video to train on."""
+
+    sources: tuple[SourceConfig, ...] = Field(min_length=1)
+    validation: float = Field(0.2, ge=0, lt=1, description="share of a source without a part")
+    test: float = Field(0.2, ge=0, lt=1, description="share of a source without a part")
+
+    @model_validator(mode="after")
+    def _something_left(self) -> DataConfig:
+        if self.validation + self.test >= 1:
+            raise ValueError("validation and test leave nothing to train on")
+        return self
+
+
+class PretrainConfig(_Strict):
+    """A small ViT, trained from scratch on the training frames, then frozen."""
 
     hidden_size: int = Field(ge=16)
     layers: int = Field(ge=2)
@@ -41,7 +78,52 @@ class BackboneConfig(_Strict):
     batch_size: int = Field(64, ge=1)
     learning_rate: float = Field(1e-3, gt=0)
     weight_decay: float = Field(0.05, ge=0)
-    patch_loss: float = Field(1.0, ge=0, description="weight of naming what each patch shows")
+    patch_loss: float = Field(
+        1.0, ge=0, description="weight of naming what each patch shows, where that is known"
+    )
+
+
+class FolderBackboneConfig(_Strict):
+    """A backbone that transformers saved to a folder."""
+
+    folder: Path
+    image_size: int | None = Field(None, ge=16, description="none: the one it was trained with")
+
+
+class HubBackboneConfig(_Strict):
+    """A backbone of the Hugging Face Hub; it is downloaded once."""
+
+    hub: str = Field(min_length=1)
+    revision: str | None = None
+    image_size: int | None = Field(None, ge=16, description="none: the one it was trained with")
+
+
+class BundleBackboneConfig(_Strict):
+    """The backbone of a bundle, with its preprocessing."""
+
+    bundle: Path
+
+
+def _kind_of_backbone(value: Any) -> str:
+    keys = value if isinstance(value, dict) else type(value).model_fields
+    return next((kind for kind in ("folder", "hub", "bundle") if kind in keys), "pretrain")
+
+
+BackboneConfig = Annotated[
+    Annotated[PretrainConfig, Tag("pretrain")]
+    | Annotated[FolderBackboneConfig, Tag("folder")]
+    | Annotated[HubBackboneConfig, Tag("hub")]
+    | Annotated[BundleBackboneConfig, Tag("bundle")],
+    Discriminator(_kind_of_backbone),
+]
+
+
+class TokensConfig(_Strict):
+    """What is kept of the trunk's output."""
+
+    augmentations: int = Field(
+        0, ge=0, description="changed views of each training frame, beside the frame itself"
+    )
 
 
 class ContextsConfig(_Strict):
@@ -84,21 +166,23 @@ class TrainConfig(_Strict):
     seed: int = 0
     threads: int = Field(2, ge=1, description="a different count changes the last digits")
     mean_ap_floor: float = Field(0.0, ge=0, le=1, description="the bundle's promise on new scenes")
-    scenes: ScenesConfig
+    scenes: ScenesConfig | None = None
+    data: DataConfig | None = None
     backbone: BackboneConfig
+    tokens: TokensConfig = TokensConfig(augmentations=0)
     contexts: ContextsConfig
     scout: ScoutConfig
     adapters: AdaptersConfig
 
-    def key(self, *parts: str) -> str:
-        """A short hash of the seed, the threads and the named parts: names a cache."""
-        text = [f"seed={self.seed} threads={self.threads}"]
-        text += [f"{part}={getattr(self, part).model_dump_json()}" for part in parts]
-        return hashlib.sha256("\n".join(text).encode()).hexdigest()[:12]
+    @model_validator(mode="after")
+    def _one_source(self) -> TrainConfig:
+        if (self.scenes is None) == (self.data is None):
+            raise ValueError("either scenes or data has to be given")
+        return self
 
 
 def read_config(path: Path | str) -> TrainConfig:
-    """Read a training configuration.
+    """Read a training configuration; its relative paths count from the folder that it is in.
 
     Raises:
         PolymorphError: the file is missing, is not YAML, or a field is unknown or out of range.
@@ -108,7 +192,7 @@ def read_config(path: Path | str) -> TrainConfig:
         raise PolymorphError("a training configuration", "no such file", where=str(file))
     try:
         document = yaml.safe_load(file.read_text(encoding="utf-8"))
-        return TrainConfig.model_validate(document)
+        return _with_paths_from(file.parent, TrainConfig.model_validate(document))
     except yaml.YAMLError as error:
         first = str(error).replace("\n", " ")
         raise PolymorphError("YAML", f"text that is not: {first}", where=str(file)) from None
@@ -119,3 +203,15 @@ def read_config(path: Path | str) -> TrainConfig:
             "valid fields", f"{error.error_count()} fault(s), first {place}: {fault['msg']}",
             where=str(file),
         ) from None  # fmt: skip
+
+
+def _with_paths_from(folder: Path, part: Any) -> Any:
+    """The same configuration with every path in it counted from a folder."""
+    if isinstance(part, Path):
+        return folder / part.expanduser()
+    if isinstance(part, tuple):
+        return tuple(_with_paths_from(folder, item) for item in part)
+    if isinstance(part, BaseModel):
+        inner = {name: _with_paths_from(folder, value) for name, value in part}
+        return part.model_copy(update=inner)
+    return part

@@ -1,8 +1,15 @@
-"""The training loop that backbone, scout and adapters share."""
+"""The training loop that backbone, scout and adapters share.
+
+It may be killed at any moment: every so many seconds it keeps weights and optimiser, and all that
+is random in a step depends only on the seed and the step's number, so that a run that continues
+takes exactly the steps that an undisturbed one takes.
+"""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,12 +22,26 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 Indices = NDArray[np.int64]
 
 _WARM_UP = 0.05  # share of the steps over which the learning rate rises
 _CLIP = 1.0
+_KEEP_EVERY_S = 15.0
+
+Loss = Callable[[Indices, np.random.Generator], Tensor]
+
+
+def set_up_torch(threads: int) -> None:
+    """Make results repeatable: they depend on the number of threads, and on the operations' kind.
+
+    Every stage that computes calls it, for it may run in a process of its own.
+    """
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True)
 
 
 def progress_bar() -> Progress:
@@ -38,22 +59,26 @@ def progress_bar() -> Progress:
 def fit(
     name: str,
     parameters: Iterable[nn.Parameter],
-    loss_of: Callable[[Indices], Tensor],
+    loss_of: Loss,
     frames: Indices,
     *,
     epochs: int,
     batch_size: int,
     learning_rate: float,
     weight_decay: float,
-    rng: np.random.Generator,
+    seed: int,
+    checkpoint: Path,
 ) -> None:
     """Minimise a loss with AdamW, a short warm-up and a cosine decay to zero.
 
     Args:
         name: what the progress bar calls it.
         parameters: what is trained.
-        loss_of: the loss of a batch, given indices of frames.
-        frames: the frames, shuffled anew in each epoch by ``rng``.
+        loss_of: the loss of a batch, given indices of frames and the step's own random numbers;
+            PyTorch's global ones are seeded for each step too.
+        frames: the frames, shuffled anew in each epoch.
+        seed: of everything random.
+        checkpoint: a file to continue from, written every so many seconds and at the end.
     """
     weights = [parameter for parameter in parameters if parameter.requires_grad]
     groups = [
@@ -63,22 +88,66 @@ def fit(
     optimizer = torch.optim.AdamW(groups, lr=learning_rate, betas=(0.9, 0.98))
     per_epoch = max(1, len(frames) // batch_size)
     total = per_epoch * epochs
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, total))
+    start = _restore(checkpoint, weights, optimizer)
+    kept_s = time.monotonic()
     with progress_bar() as bars:
-        task = bars.add_task(name, total=total, note="")
-        running = 0.0
-        for step in range(total):
-            if step % per_epoch == 0:
-                order = rng.permutation(frames)
-            first = (step % per_epoch) * batch_size
-            loss = loss_of(np.sort(order[first : first + batch_size]))
+        task = bars.add_task(name, total=total, completed=start, note="")
+        running = float("nan")
+        for step in range(start, total):
+            epoch, place = divmod(step, per_epoch)
+            if place == 0 or step == start:
+                order = np.random.default_rng((seed, epoch)).permutation(frames)
+            rng = np.random.default_rng((seed, epoch, place))
+            torch.manual_seed(int(rng.integers(2**62)))
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate * _rate(step, total)
+            loss = loss_of(np.sort(order[place * batch_size : (place + 1) * batch_size]), rng)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             nn.utils.clip_grad_norm_(weights, _CLIP)
             optimizer.step()
-            schedule.step()
-            running = loss.item() if step == 0 else 0.98 * running + 0.02 * loss.item()
+            running = loss.item() if step == start else 0.98 * running + 0.02 * loss.item()
             bars.update(task, advance=1, note=f"loss {running:.4f}")
+            if time.monotonic() - kept_s > _KEEP_EVERY_S or step == total - 1:
+                _keep(checkpoint, step + 1, weights, optimizer)
+                kept_s = time.monotonic()
+
+
+def _keep(
+    file: Path, step: int, weights: list[nn.Parameter], optimizer: torch.optim.Optimizer
+) -> None:
+    """Write weights, AdamW's two moments of each and the number of steps taken."""
+    tensors = {"step": torch.tensor(step)}
+    for index, weight in enumerate(weights):
+        state = optimizer.state.get(weight)
+        if not state:  # it has no part in the loss
+            continue
+        tensors[f"{index}.weight"] = weight.detach().contiguous()
+        tensors[f"{index}.mean"] = state["exp_avg"].contiguous()
+        tensors[f"{index}.square"] = state["exp_avg_sq"].contiguous()
+    scratch = file.with_name(f".{file.name}.new")
+    save_file(tensors, scratch)
+    scratch.replace(file)
+
+
+def _restore(file: Path, weights: list[nn.Parameter], optimizer: torch.optim.Optimizer) -> int:
+    """Go back to what ``_keep`` wrote; return the number of steps taken, 0 where it did not."""
+    try:
+        tensors = load_file(file)
+    except (OSError, SafetensorError):
+        return 0
+    step = int(tensors["step"])
+    with torch.no_grad():
+        for index, weight in enumerate(weights):
+            if f"{index}.weight" not in tensors:
+                continue
+            weight.copy_(tensors[f"{index}.weight"])
+            optimizer.state[weight] = {
+                "step": torch.tensor(float(step)),
+                "exp_avg": tensors[f"{index}.mean"],
+                "exp_avg_sq": tensors[f"{index}.square"],
+            }
+    return step
 
 
 def _rate(step: int, total: int) -> float:

@@ -1,13 +1,12 @@
-"""Train the small backbone from scratch on scenes; afterwards it is frozen.
+"""Train a small backbone from scratch on the training frames; afterwards it is frozen.
 
 Beside the labels of the whole picture (read from the class token) it learns to name what each
-patch shows: the renderer knows it for free, and it teaches a vision transformer much faster
-than the labels alone.
+patch shows, where that is known: the renderer of scenes knows it for free, and it teaches a vision
+transformer much faster than the labels alone.
 """
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -17,23 +16,23 @@ from torch.nn import functional
 from transformers import ViTConfig, ViTModel
 
 from polymorph_ros.model.preprocess import Preprocessor
-from polymorph_ros.training.config import BackboneConfig
+from polymorph_ros.training.config import PretrainConfig
 from polymorph_ros.training.frames import LabelledFrames
 from polymorph_ros.training.loop import Indices, fit
 from polymorph_ros.training.losses import known_bce
 
 
 def pretrain_backbone(
-    config: BackboneConfig,
+    config: PretrainConfig,
     frames: LabelledFrames,
     preprocessor: Preprocessor,
     folder: Path,
     *,
     seed: int,
+    checkpoint: Path,
 ) -> None:
-    """Train a ViT on the frames and save it (half precision, safetensors) to a new folder."""
+    """Train a ViT on the frames and save it (half precision, safetensors) into a folder."""
     torch.manual_seed(seed)
-    rng = np.random.default_rng(seed)
     labels = frames.truth.shape[1]
     model = ViTModel(
         ViTConfig(
@@ -50,12 +49,13 @@ def pretrain_backbone(
     patch_head = nn.Linear(config.hidden_size, labels + 1)
     side = config.image_size // config.patch_size
 
-    def loss_of(batch: Indices) -> Tensor:
-        pixels, cells = _augment(
-            preprocessor.batch(frames.images[batch]), torch.from_numpy(frames.patches[batch]), rng
-        )
+    def loss_of(batch: Indices, rng: np.random.Generator) -> Tensor:
+        cells = None if frames.patches is None else torch.from_numpy(frames.patches[batch])
+        pixels, cells = _augment(preprocessor.batch(frames.images[batch]), cells, rng)
         tokens = model(pixel_values=pixels).last_hidden_state
         picture = known_bce(picture_head(tokens[:, 0]), torch.from_numpy(frames.truth[batch]))
+        if cells is None:
+            return picture
         wanted = patch_shares(cells, side, labels)
         named = functional.cross_entropy(
             patch_head(tokens[:, 1:]).flatten(0, 1), wanted.flatten(0, 1)
@@ -72,9 +72,10 @@ def pretrain_backbone(
         batch_size=config.batch_size,
         learning_rate=config.learning_rate,
         weight_decay=config.weight_decay,
-        rng=rng,
+        seed=seed,
+        checkpoint=checkpoint,
     )
-    _save(model, folder)
+    model.half().save_pretrained(folder)
 
 
 def patch_shares(cells: Tensor, side: int, labels: int) -> Tensor:
@@ -91,20 +92,15 @@ def patch_shares(cells: Tensor, side: int, labels: int) -> Tensor:
     return functional.adaptive_avg_pool2d(shares, side).flatten(2).transpose(1, 2)
 
 
-def _augment(pixels: Tensor, cells: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+def _augment(
+    pixels: Tensor, cells: Tensor | None, rng: np.random.Generator
+) -> tuple[Tensor, Tensor | None]:
     """Mirror half of the pictures; change brightness, contrast and colour a little."""
     count = len(pixels)
     mirrored = torch.from_numpy(rng.random(count) < 0.5)
     pixels = torch.where(mirrored[:, None, None, None], pixels.flip(3), pixels)
-    cells = torch.where(mirrored[:, None, None], cells.flip(2), cells)
+    if cells is not None:
+        cells = torch.where(mirrored[:, None, None], cells.flip(2), cells)
     gain = torch.from_numpy(rng.uniform(0.85, 1.15, (count, 3, 1, 1)).astype(np.float32))
     shift = torch.from_numpy(rng.uniform(-0.15, 0.15, (count, 1, 1, 1)).astype(np.float32))
     return pixels * gain + shift, cells
-
-
-def _save(model: ViTModel, folder: Path) -> None:
-    """Save under a temporary name, then rename: a folder that exists is whole."""
-    scratch = folder.with_name(f".{folder.name}.new")
-    shutil.rmtree(scratch, ignore_errors=True)
-    model.half().save_pretrained(scratch)
-    scratch.rename(folder)

@@ -1,85 +1,80 @@
-"""Render procedural scenes into labelled frames on disk."""
+"""Stage: render procedural scenes into labelled frames."""
 
 from __future__ import annotations
 
-import shutil
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from polymorph_ros.data.scenes import SCENE_LABELS, SceneSequence, make_sequence
-from polymorph_ros.training.config import TrainConfig
-from polymorph_ros.training.frames import ARRAYS, LabelledFrames, load_frames
+from polymorph_ros.training.config import ScenesConfig
+from polymorph_ros.training.frames import About, frame_rows, save_about
 from polymorph_ros.training.loop import progress_bar
+from polymorph_ros.training.rows import RowWriter
 
 _CELLS = (32, 24)  # width and height of the grid of what is seen where
+
+Part = Literal["train", "validation", "test"]
 _SPLITS = {"train": "train", "validation": "val", "test": "test"}
 
-Rendered = tuple[NDArray[np.uint8], NDArray[np.int8], NDArray[np.uint8], NDArray[np.float64]]
 
+@dataclass(frozen=True)
+class ScenesStage:
+    """Frames of the sequences of one part, at the scenes' own resolution."""
 
-def render_part(
-    config: TrainConfig, part: str, work: Path
-) -> tuple[tuple[str, ...], LabelledFrames]:
-    """Render the ``train``, ``validation`` or ``test`` sequences, or map those rendered before.
+    scenes: ScenesConfig
+    part: Part
+    seed: int
 
-    Returns:
-        the vocabulary and the frames, at the scenes' own resolution.
-    """
-    folder = work / f"scenes-{config.key('scenes')}" / part
-    if not folder.is_dir():
-        _render(config, part, folder)
-    return SCENE_LABELS, load_frames(folder)
+    @property
+    def name(self) -> str:
+        return f"frames-{self.part}"
 
+    @property
+    def sequences(self) -> int:
+        return int(getattr(self.scenes, f"{self.part}_sequences"))
 
-def _render(config: TrainConfig, part: str, folder: Path) -> None:
-    scenes = config.scenes
-    training = part == "train"
-    sequences = getattr(scenes, f"{part}_sequences")
-    frames = scenes.frames if training else scenes.evaluation_frames
-    scratch = folder.with_name(f".{part}.new")
-    shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir(parents=True)
-    total = sequences * frames
-    images = np.lib.format.open_memmap(
-        scratch / "images.npy", "w+", np.uint8, (total, scenes.height, scenes.width, 3)
-    )
-    truth = np.empty((total, len(SCENE_LABELS)), np.int8)
-    patches = np.empty((total, _CELLS[1], _CELLS[0]), np.uint8)
-    stamps_s = np.empty(total)
-    # In this process: a pool would fork it, which may stand still where it has threads already.
-    with progress_bar() as bars:
-        task = bars.add_task(f"render {part}", total=sequences, note="")
-        for index in range(sequences):
-            rows = slice(index * frames, (index + 1) * frames)
-            sequence = make_sequence(
-                config.seed,
-                index=index,
-                split=_SPLITS[part],
-                frames=frames,
-                hz=scenes.hz if training else scenes.evaluation_hz,
-                size=(scenes.width, scenes.height),
+    @property
+    def frames(self) -> int:
+        """Frames of one sequence."""
+        return self.scenes.frames if self.part == "train" else self.scenes.evaluation_frames
+
+    def write(self, folder: Path) -> None:
+        """Render, after the sequences that an earlier attempt rendered."""
+        scenes = self.scenes
+        rows = frame_rows(scenes.height, scenes.width, len(SCENE_LABELS), _CELLS[::-1])
+        # In this process: a pool would fork it, which may stand still where it has threads already.
+        with RowWriter(folder, rows, whole=self.frames) as writer, progress_bar() as bars:
+            done = writer.rows // self.frames
+            task = bars.add_task(
+                f"render {self.part}", total=self.sequences, completed=done, note=""
             )
-            images[rows], truth[rows], patches[rows], stamps_s[rows] = _drawn(sequence)
-            bars.update(task, advance=1)
-    images.flush()
-    numbers = np.repeat(np.arange(sequences, dtype=np.int32), frames)
-    others = (truth, patches, numbers, stamps_s)
-    for name, array in zip(ARRAYS[1:], others, strict=True):
-        np.save(scratch / f"{name}.npy", array)
-    scratch.rename(folder)
+            for index in range(done, self.sequences):
+                drawn = list(self._sequence(index).frames())
+                writer.append(
+                    images=np.stack([frame.image for frame in drawn]),
+                    truth=np.stack([frame.truth for frame in drawn]),
+                    sequence=np.full(len(drawn), index),
+                    stamps_s=np.array([frame.stamp_s for frame in drawn]),
+                    patches=np.stack([_coarse(frame.cells) for frame in drawn]),
+                )
+                bars.update(task, advance=1)
+        save_about(folder, About(tuple(SCENE_LABELS)))
 
-
-def _drawn(sequence: SceneSequence) -> Rendered:
-    drawn = list(sequence.frames())
-    return (
-        np.stack([frame.image for frame in drawn]),
-        np.stack([frame.truth for frame in drawn]),
-        np.stack([_coarse(frame.cells) for frame in drawn]),
-        np.array([frame.stamp_s for frame in drawn]),
-    )
+    def _sequence(self, index: int) -> SceneSequence:
+        training = self.part == "train"
+        return make_sequence(
+            self.seed,
+            index=index,
+            split=_SPLITS[self.part],
+            frames=self.frames,
+            hz=self.scenes.hz if training else self.scenes.evaluation_hz,
+            size=(self.scenes.width, self.scenes.height),
+        )
 
 
 def _coarse(cells: NDArray[np.uint8]) -> NDArray[np.uint8]:

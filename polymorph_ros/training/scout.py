@@ -1,71 +1,105 @@
-"""Train the scout on cached trunk tokens."""
+"""Stage: train the scout on cached trunk tokens, and make its probabilities mean what they say."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from polymorph_ros.bundle.manifest import SCOUT_FILE
 from polymorph_ros.model.scout import Scout
+from polymorph_ros.training.calibration import fold_into, platt
 from polymorph_ros.training.config import ScoutConfig
-from polymorph_ros.training.loop import Indices, fit
+from polymorph_ros.training.loop import Indices, fit, set_up_torch
 from polymorph_ros.training.losses import known_bce
+from polymorph_ros.training.stages import CHECKPOINT_FILE, Kept
+from polymorph_ros.training.token_set import TokenFiles, TokenSet
 
 _BATCH = 256
 _DROPOUT = 0.1
 
 
-def train_scout(
-    config: ScoutConfig,
-    tokens: NDArray[np.float16],
-    truth: NDArray[np.int8],
-    presence: NDArray[np.int8],
-    *,
-    seed: int,
-) -> Scout:
-    """Train a scout.
+@dataclass(frozen=True)
+class ScoutStage:
+    """A scout, calibrated on the validation frames."""
 
-    Args:
-        tokens: (frames, N, D).
-        truth: (frames, labels), -1 unknown.
-        presence: (frames, contexts), 1 where the context is there.
-    """
+    config: ScoutConfig
+    train: TokenFiles
+    validation: TokenFiles
+    contexts: Kept
+    seed: int
+    threads: int
+
+    @property
+    def name(self) -> str:
+        return "scout"
+
+    def write(self, folder: Path) -> None:
+        set_up_torch(self.threads)
+        data = self.train.load(self.contexts)
+        scout = train_scout(self.config, data, seed=self.seed, checkpoint=folder / CHECKPOINT_FILE)
+        calibrate_scout(scout, self.validation.load(self.contexts))
+        save_file(scout.tensors(), folder / SCOUT_FILE)
+
+
+def load_scout(scout: Kept) -> Scout:
+    """The scout that the stage wrote."""
+    return Scout.from_tensors(load_file(scout.folder / SCOUT_FILE))
+
+
+def train_scout(config: ScoutConfig, data: TokenSet, *, seed: int, checkpoint: Path) -> Scout:
+    """Train a scout for the labels and contexts of a token set."""
     torch.manual_seed(seed)
     scout = Scout(
-        tokens.shape[2], truth.shape[1], presence.shape[1], config.hidden, config.queries
+        data.tokens.shape[2],
+        data.truth.shape[1],
+        data.presence.shape[1],
+        config.hidden,
+        config.queries,
     ).train()
 
-    def loss_of(batch: Indices) -> Tensor:
-        inputs = torch.from_numpy(tokens[batch]).float()
+    def loss_of(batch: Indices, rng: np.random.Generator) -> Tensor:
+        inputs = torch.from_numpy(data.varied(batch, rng)).float()
         inputs = torch.nn.functional.dropout(inputs, _DROPOUT)
         labels, contexts = scout(inputs)
-        return known_bce(labels, torch.from_numpy(truth[batch])) + known_bce(
-            contexts, torch.from_numpy(presence[batch])
+        return known_bce(labels, torch.from_numpy(data.truth[batch])) + known_bce(
+            contexts, torch.from_numpy(data.presence[batch])
         )
 
     fit(
         "scout",
         scout.parameters(),
         loss_of,
-        np.arange(len(truth)),
+        np.arange(len(data)),
         epochs=config.epochs,
         batch_size=config.batch_size,
         learning_rate=config.learning_rate,
         weight_decay=0.05,
-        rng=np.random.default_rng(seed),
+        seed=seed,
+        checkpoint=checkpoint,
     )
     return scout.eval()
 
 
-def scout_logits(
-    scout: Scout, tokens: NDArray[np.float16]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def calibrate_scout(scout: Scout, validation: TokenSet) -> None:
+    """Change the scout's heads so that its scores are probabilities on the validation frames."""
+    label_logits, context_logits = scout_logits(scout, validation)
+    fold_into(scout.label_head, *platt(label_logits, validation.truth))
+    fold_into(scout.context_head, *platt(context_logits, validation.presence))
+
+
+def scout_logits(scout: Scout, data: TokenSet) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Label logits (frames, V) and context logits (frames, C) of all frames."""
     labels, contexts = [], []
     with torch.inference_mode():
-        for first in range(0, len(tokens), _BATCH):
-            both = scout(torch.from_numpy(tokens[first : first + _BATCH].astype(np.float32)))
+        for first in range(0, len(data), _BATCH):
+            tokens = data.plain(slice(first, first + _BATCH))
+            both = scout(torch.from_numpy(tokens.astype(np.float32)))
             labels.append(both[0].numpy())
             contexts.append(both[1].numpy())
     return np.concatenate(labels), np.concatenate(contexts)

@@ -10,12 +10,13 @@ import torch
 from torch import nn
 
 from polymorph_ros.errors import PolymorphError
-from polymorph_ros.training.adapters import TokenSet, frames_for
+from polymorph_ros.training.adapters import frames_for
 from polymorph_ros.training.calibration import fold_into, platt
 from polymorph_ros.training.config import read_config
 from polymorph_ros.training.losses import known_bce
 from polymorph_ros.training.pretrain import patch_shares
 from polymorph_ros.training.thresholds import on_off
+from polymorph_ros.training.token_set import TokenSet
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -104,7 +105,7 @@ def test_the_default_bundle_s_configuration_is_valid() -> None:
     [
         (None, "no such file"),
         ("a: [", "not"),
-        ("name: x", "scenes"),
+        ("name: x", "backbone"),
         ("just text", "fault"),
     ],
 )

@@ -85,16 +85,20 @@ def test_the_same_seed_trains_the_same_bundle(
 def test_an_interrupted_run_continues_and_ends_with_the_same_bundle(
     trained: Bundle, quick_config: TrainConfig, tmp_path: Path
 ) -> None:
-    # What a run leaves that was killed after its second adapter: half of the third is rubbish.
+    # What a run leaves that was killed after its second adapter, and a damaged first one.
     work = shutil.copytree(trained.path.parent / "work", tmp_path / "work")
-    adapters = sorted(next(work.glob("adapters-*")).iterdir())
-    for adapter in adapters[2:]:
+    damaged, kept, *others = sorted(work.glob("adapter-*"))
+    for adapter in others:
         shutil.rmtree(adapter)
-    (adapters[2].parent / f".{adapters[2].name}.raw.new").mkdir()
-    kept = adapters[0] / "adapter_model.safetensors"
-    written = kept.stat().st_mtime_ns
+    with (damaged / "adapter_model.safetensors").open("r+b") as stream:
+        stream.seek(-1, 2)
+        stream.write(b"\xff")
+    unfinished = work / f".{others[0].name}.part"
+    unfinished.mkdir()
+    (unfinished / "adapter_model.safetensors").write_bytes(b"half")
+    written = (kept / "adapter_model.safetensors").stat().st_mtime_ns
 
     again = train(quick_config, tmp_path)
 
     assert again.checksum == trained.checksum
-    assert kept.stat().st_mtime_ns == written
+    assert (kept / "adapter_model.safetensors").stat().st_mtime_ns == written

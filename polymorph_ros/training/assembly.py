@@ -1,0 +1,115 @@
+"""Put the parts that stages made together to a bundle."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from polymorph_ros.bundle.manifest import (
+    SCOUT_FILE,
+    BackboneEntry,
+    ContextEntry,
+    FileEntry,
+    LabelEntry,
+    Manifest,
+    Preprocessing,
+)
+from polymorph_ros.bundle.reader import Bundle
+from polymorph_ros.bundle.writer import write_bundle
+from polymorph_ros.contexts.statistics import Dynamics
+from polymorph_ros.training.grouping import Contexts
+from polymorph_ros.training.stages import SUMS_FILE
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Everything of a bundle but its thresholds and figures.
+
+    Attributes:
+        backbone: folder of the transformers checkpoint.
+        adapters: a folder for each context.
+        scout: folder with the scout's file.
+        labels, presence: how labels and contexts come and go.
+    """
+
+    name: str
+    description: str
+    preprocessing: Preprocessing
+    tail_blocks: int
+    contexts: Contexts
+    backbone: Path
+    adapters: tuple[Path, ...]
+    scout: Path
+    labels: Dynamics
+    presence: Dynamics
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Of each label, (labels,): active from ``on``, until below ``off``; covered from ``watch``."""
+
+    on: NDArray[np.float64]
+    off: NDArray[np.float64]
+    watch: NDArray[np.float64]
+
+
+def assemble(
+    parts: Parts, thresholds: Thresholds, metrics: Mapping[str, float], out: Path
+) -> Bundle:
+    """Write a bundle; one that is there is replaced."""
+
+    def write_parts(folder: Path) -> None:
+        shutil.copytree(parts.backbone, folder / "backbone")
+        for name, adapter in zip(parts.contexts.names, parts.adapters, strict=True):
+            target = folder / "adapters" / name
+            shutil.copytree(adapter, target, ignore=shutil.ignore_patterns(SUMS_FILE))
+        shutil.copy(parts.scout / SCOUT_FILE, folder / SCOUT_FILE)
+
+    def make_manifest(files: tuple[FileEntry, ...]) -> Manifest:
+        return Manifest(
+            name=parts.name,
+            description=parts.description,
+            backbone=BackboneEntry(source="bundle", name="backbone", revision=None),
+            preprocessing=parts.preprocessing,
+            tail_blocks=parts.tail_blocks,
+            labels=_label_entries(parts, thresholds),
+            contexts=_context_entries(parts),
+            metrics=dict(metrics),
+            files=files,
+        )
+
+    return write_bundle(out, write_parts, make_manifest, replace=True)
+
+
+def _label_entries(parts: Parts, thresholds: Thresholds) -> tuple[LabelEntry, ...]:
+    return tuple(
+        LabelEntry(
+            name=name,
+            on=round(float(thresholds.on[label]), 4),
+            off=round(float(thresholds.off[label]), 4),
+            watch=round(float(thresholds.watch[label]), 4),
+            prior=float(parts.labels.prior[label]),
+            appear_hz=float(parts.labels.appear_hz[label]),
+            vanish_hz=float(parts.labels.vanish_hz[label]),
+        )
+        for label, name in enumerate(parts.contexts.vocabulary)
+    )
+
+
+def _context_entries(parts: Parts) -> tuple[ContextEntry, ...]:
+    return tuple(
+        ContextEntry(
+            name=name,
+            labels=parts.contexts.labels_of(index),
+            folder=f"adapters/{name}",
+            prior=float(parts.presence.prior[index]),
+            appear_hz=float(parts.presence.appear_hz[index]),
+            vanish_hz=float(parts.presence.vanish_hz[index]),
+        )
+        for index, name in enumerate(parts.contexts.names)
+    )

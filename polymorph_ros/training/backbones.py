@@ -1,0 +1,157 @@
+"""Stage: the frozen backbone, from wherever the configuration says."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoConfig
+from transformers.image_processing_base import ImageProcessingMixin
+
+from polymorph_ros.bundle.manifest import Preprocessing
+from polymorph_ros.bundle.reader import file_sha256, read_bundle
+from polymorph_ros.errors import PolymorphError
+from polymorph_ros.model.backbone import load_backbone
+from polymorph_ros.model.preprocess import Preprocessor
+from polymorph_ros.training.config import (
+    BackboneConfig,
+    BundleBackboneConfig,
+    FolderBackboneConfig,
+    HubBackboneConfig,
+    PretrainConfig,
+    TrainConfig,
+)
+from polymorph_ros.training.frames import load_frames
+from polymorph_ros.training.loop import set_up_torch
+from polymorph_ros.training.pretrain import pretrain_backbone
+from polymorph_ros.training.stages import CHECKPOINT_FILE, Kept, Stage
+
+_WEIGHTS = "backbone"
+_FROM_SCRATCH = {"mean": (0.5, 0.5, 0.5), "std": (0.25, 0.25, 0.25)}
+
+
+@dataclass(frozen=True)
+class PretrainStage:
+    """A small ViT trained on the training frames."""
+
+    config: PretrainConfig
+    preprocessing: Preprocessing
+    frames: Kept
+    seed: int
+    threads: int
+
+    @property
+    def name(self) -> str:
+        return "backbone"
+
+    def write(self, folder: Path) -> None:
+        set_up_torch(self.threads)
+        pretrain_backbone(
+            self.config,
+            load_frames(self.frames.folder),
+            Preprocessor(self.preprocessing, "cpu"),
+            folder / _WEIGHTS,
+            seed=self.seed,
+            checkpoint=folder / CHECKPOINT_FILE,
+        )
+
+
+@dataclass(frozen=True)
+class CopyStage:
+    """A copy, in half precision, of a backbone that there is already.
+
+    Attributes:
+        source: its content by checksum, or its Hub name and revision.
+        location: the folder or Hub name.
+    """
+
+    source: str
+    revision: str | None
+    location: str = field(metadata={"decides": False})
+
+    @property
+    def name(self) -> str:
+        return "backbone"
+
+    def write(self, folder: Path) -> None:
+        model: Any = load_backbone(self.location, self.revision).model
+        model.half().save_pretrained(folder / _WEIGHTS)
+
+
+def backbone_stage(config: TrainConfig, preprocessing: Preprocessing, frames: Kept) -> Stage:
+    """The stage that makes the backbone which the configuration names."""
+    chosen = config.backbone
+    if isinstance(chosen, PretrainConfig):
+        return PretrainStage(chosen, preprocessing, frames, config.seed, config.threads)
+    if isinstance(chosen, HubBackboneConfig):
+        return CopyStage(chosen.hub, chosen.revision, chosen.hub)
+    if isinstance(chosen, FolderBackboneConfig):
+        return CopyStage(_content(chosen.folder), None, str(chosen.folder))
+    bundle = read_bundle(chosen.bundle)
+    revision = bundle.manifest.backbone.revision
+    if bundle.manifest.backbone.source == "hub":
+        return CopyStage(bundle.backbone_location, revision, bundle.backbone_location)
+    return CopyStage(_content(Path(bundle.backbone_location)), revision, bundle.backbone_location)
+
+
+def weights_folder(backbone: Kept) -> Path:
+    """Where in a kept backbone its transformers checkpoint is."""
+    return backbone.folder / _WEIGHTS
+
+
+def preprocessing_of(config: BackboneConfig) -> Preprocessing:
+    """How pictures become the backbone's input.
+
+    Raises:
+        PolymorphError: there is no such backbone, or it does not say its input size.
+    """
+    if isinstance(config, PretrainConfig):
+        return Preprocessing(size=config.image_size, **_FROM_SCRATCH)
+    if isinstance(config, BundleBackboneConfig):
+        return read_bundle(config.bundle).manifest.preprocessing
+    if isinstance(config, FolderBackboneConfig):
+        return _preprocessing_beside(str(config.folder), None, config.image_size)
+    return _preprocessing_beside(config.hub, config.revision, config.image_size)
+
+
+def _preprocessing_beside(location: str, revision: str | None, size: int | None) -> Preprocessing:
+    """What a checkpoint says of its own input; mean and deviation 0.5 where it says nothing."""
+    try:
+        model = AutoConfig.from_pretrained(location, revision=revision)
+    except (OSError, ValueError) as error:
+        raise PolymorphError(
+            "a transformers backbone", str(error).splitlines()[0], where=f"backbone {location}"
+        ) from error
+    inner = getattr(model, "vision_config", model)
+    trained = getattr(inner, "image_size", None)
+    side = size or (trained if isinstance(trained, int) else None)
+    if side is None:
+        raise PolymorphError(
+            "an input size", "none in its config.json", where=f"backbone {location}",
+            remedy="set backbone.image_size",
+        )  # fmt: skip
+    try:
+        images, _ = ImageProcessingMixin.get_image_processor_dict(location, revision=revision)
+    except (OSError, ValueError):
+        images = {}
+    half = (0.5, 0.5, 0.5)
+    return Preprocessing(
+        size=side,
+        mean=tuple(images.get("image_mean") or half),
+        std=tuple(images.get("image_std") or half),
+    )
+
+
+def _content(folder: Path) -> str:
+    """What a checkpoint's folder holds, by checksum."""
+    if not (folder / "config.json").is_file():
+        raise PolymorphError(
+            "a folder with config.json and model.safetensors",
+            "none",
+            where=str(folder),
+            remedy="give a folder that transformers' save_pretrained wrote",
+        )
+    files = sorted([folder / "config.json", *folder.glob("*.safetensors*")])
+    return json.dumps([[file.name, file_sha256(file)] for file in files])

@@ -1,0 +1,89 @@
+"""Stage: one context's adapter with its calibrated head, a task that needs only files.
+
+It can run in any process that sees the work folder: ``train_context`` takes a picklable task and
+returns a path.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from polymorph_ros.training.adapters import train_adapter
+from polymorph_ros.training.backbones import weights_folder
+from polymorph_ros.training.calibration import fold_into_head, platt
+from polymorph_ros.training.config import AdaptersConfig
+from polymorph_ros.training.grouping import load_contexts
+from polymorph_ros.training.loop import set_up_torch
+from polymorph_ros.training.stages import Kept, make
+from polymorph_ros.training.token_set import TokenFiles
+
+
+@dataclass(frozen=True)
+class ContextTask:
+    """The adapter of one of the contexts.
+
+    Attributes:
+        index: of the context in ``contexts``.
+        context: its name.
+        work: the folder in which stages keep what they made.
+    """
+
+    config: AdaptersConfig
+    backbone: Kept
+    train: TokenFiles
+    validation: TokenFiles
+    contexts: Kept
+    index: int
+    context: str
+    seed: int
+    threads: int
+    work: Path = field(metadata={"decides": False})
+
+    @property
+    def name(self) -> str:
+        return f"adapter-{self.context}"
+
+    def write(self, folder: Path) -> None:
+        set_up_torch(self.threads)
+        labels = load_contexts(self.contexts.folder).labels[self.index]
+        validation = self.validation.load(self.contexts)
+        logits = train_adapter(
+            self.config,
+            weights_folder(self.backbone),
+            self.train.load(self.contexts),
+            validation,
+            self.index,
+            labels,
+            folder,
+            name=self.context,
+            seed=self.seed,
+        )
+        here = validation.presence[:, self.index] == 1
+        truth = validation.truth[:, list(labels)]
+        fold_into_head(folder, *platt(logits[here], truth[here]))
+
+
+def train_context(task: ContextTask) -> Path:
+    """Train a context's adapter, unless it is there already; return its folder."""
+    return make(task, task.work).folder
+
+
+def context_tasks(
+    config: AdaptersConfig,
+    backbone: Kept,
+    train: TokenFiles,
+    validation: TokenFiles,
+    contexts: Kept,
+    *,
+    seed: int,
+    threads: int,
+    work: Path,
+) -> tuple[ContextTask, ...]:
+    """A task for each context; they depend on each other in nothing."""
+    return tuple(
+        ContextTask(
+            config, backbone, train, validation, contexts, index, name, seed + index, threads, work
+        )
+        for index, name in enumerate(load_contexts(contexts.folder).names)
+    )

@@ -1,0 +1,162 @@
+"""Stages of training: what each made is kept, and found again by everything that decided it.
+
+A stage is a frozen dataclass. Its fields are all that decides its result: parts of the
+configuration, and what other stages made (``Kept``, which counts by its content). Their hash names
+the result's folder, so a run that was stopped, or one that changes only a late stage, does again
+only what it has to.
+
+A folder appears under its own name only when it is whole. While a stage works, its folder has a
+hidden name and stays where the work stops, so that a stage may continue inside itself.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from pydantic import BaseModel
+from safetensors import SafetensorError
+
+from polymorph_ros.bundle.reader import file_sha256
+from polymorph_ros.errors import PolymorphError
+
+SUMS_FILE = "stage.json"
+CHECKPOINT_FILE = "checkpoint.safetensors"  # of a stage that is not done yet
+
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class Stage(Protocol):
+    """A piece of training that can be sent anywhere: a frozen dataclass that pickles.
+
+    A field with ``metadata={"decides": False}`` has no part in the result.
+    """
+
+    @property
+    def name(self) -> str:
+        """What the folder's name begins with."""
+        ...
+
+    def write(self, folder: Path) -> None:
+        """Make the result in a folder, which may hold what an interrupted attempt left there."""
+        ...
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What a stage made.
+
+    Attributes:
+        folder: where it is.
+        digest: SHA-256 over the checksums of all of its files.
+    """
+
+    folder: Path
+    digest: str
+
+
+def make(stage: Stage, work: Path, say: Callable[[str], None] = lambda line: None) -> Kept:
+    """Run a stage, unless what it makes is in the work folder already, sound.
+
+    Raises:
+        PolymorphError: the disk is full; what was done so far is kept.
+    """
+    place = place_of(stage, work)
+    found = find(stage, work)
+    if found is not None:
+        return found
+    if place.exists():
+        say(f"{place} is damaged: it is made again")
+        shutil.rmtree(place)
+    scratch = place.with_name(f".{place.name}.part")
+    with told_when_the_disk_is_full(work):
+        scratch.mkdir(parents=True, exist_ok=True)
+        stage.write(scratch)
+        (scratch / CHECKPOINT_FILE).unlink(missing_ok=True)
+        sums = {
+            file.relative_to(scratch).as_posix(): [file.stat().st_size, file_sha256(file)]
+            for file in sorted(scratch.rglob("*"))
+            if file.is_file() and file.name != SUMS_FILE
+        }
+        (scratch / SUMS_FILE).write_text(json.dumps(sums, indent=1) + "\n", encoding="utf-8")
+        scratch.rename(place)
+    return Kept(place, _digest(sums))
+
+
+def find(stage: Stage, work: Path) -> Kept | None:
+    """What an earlier run kept of a stage; None where there is nothing or not all of it."""
+    place = place_of(stage, work)
+    try:
+        sums = json.loads((place / SUMS_FILE).read_text(encoding="utf-8"))
+        for name, (size, sha256) in sums.items():
+            file = place / name
+            if file.stat().st_size != size or file_sha256(file) != sha256:
+                return None
+    except (OSError, ValueError, TypeError, AttributeError):
+        return None
+    return Kept(place, _digest(sums))
+
+
+def place_of(stage: Stage, work: Path) -> Path:
+    """The folder of a stage's result."""
+    return work / f"{stage.name}-{_key(stage)}"
+
+
+@contextmanager
+def told_when_the_disk_is_full(where: Path) -> Iterator[None]:
+    """Tell a full disk (or quota, or file size limit) as a mistake that can be mended."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _DISK_FULL:
+            raise
+        raise _full(where, str(error.strerror)) from error
+    except SafetensorError as error:
+        # It names the cause only in words: "I/O error: No space left on device (os error 28)".
+        if not any(f"os error {number}" in str(error) for number in _DISK_FULL):
+            raise
+        raise _full(where, str(error)) from error
+
+
+def _full(where: Path, found: str) -> PolymorphError:
+    return PolymorphError(
+        "room on the disk",
+        found,
+        where=str(where),
+        remedy="make room and run the same command again: it continues",
+    )
+
+
+def _digest(sums: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(sums, sort_keys=True).encode()).hexdigest()
+
+
+def _key(stage: Stage) -> str:
+    return hashlib.sha256(_text(stage).encode()).hexdigest()[:12]
+
+
+def _text(value: object) -> str:
+    """A text that is the same exactly where the value decides the same."""
+    if isinstance(value, Kept):
+        return value.digest
+    if isinstance(value, BaseModel):
+        return value.model_dump_json()
+    if is_dataclass(value):
+        parts = [
+            f"{part.name}={_text(getattr(value, part.name))}"
+            for part in fields(value)
+            if part.metadata.get("decides", True)
+        ]
+        return f"{type(value).__name__}({', '.join(parts)})"
+    if isinstance(value, tuple):
+        return f"({', '.join(_text(part) for part in value)})"
+    if value is None or isinstance(value, (str, int, float)):
+        return repr(value)
+    raise TypeError(f"{type(value).__name__} says not what it decides")
