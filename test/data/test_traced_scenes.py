@@ -124,3 +124,15 @@ def test_windows_are_stretches_with_labels() -> None:
     np.testing.assert_array_equal(cut.tracks[1].truth, [[0, 1, 0]] * 3)
     assert cut.tracks[1].stamps_s[0] == 0
     assert len(windows(trace, 4, 1).tracks) == 1
+
+
+def test_cells_name_the_label_where_it_is_seen() -> None:
+    rows = [[0, 1, 0]]
+    made = TracedPictures(track_of(rows), LABELS, distractors=0)
+    changed = (pictures(rows, distractors=0) != pictures([[0, 0, 0]], distractors=0)).any(axis=3)[0]
+
+    grid = next(made.cells(24))
+
+    assert set(np.unique(grid)) == {0, 2}
+    seen = changed.reshape(24, 4, 24, 4).mean(axis=(1, 3)) > 0.5
+    assert (seen & (grid == 2)).sum() > 0.5 * (seen | (grid == 2)).sum()

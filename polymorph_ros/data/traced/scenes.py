@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,12 +25,17 @@ from polymorph_ros.errors import PolymorphError
 _DISTRACTORS = 40  # looks that are no labels
 _DISTRACTOR_S = 12.0  # for so long a distractor stays
 _SIZES = (0.24, 0.46)  # side of a thing, as a share of the picture's height
+_BODY = 0.33  # radius of a body, as a share of its side, about
 
 
 @dataclass(frozen=True)
 class _Thing:
-    """An instance in sight: its sprite, and where it is at any time, in shares of the picture."""
+    """An instance in sight: its sprite, and where it is at any time, in shares of the picture.
 
+    ``label`` is its index, -1 for a distractor.
+    """
+
+    label: int
     sprite: NDArray[np.uint8]
     centre: NDArray[np.float64]
     sway: NDArray[np.float64]
@@ -69,34 +75,54 @@ class TracedPictures:
         width, height = self.size
         place = Place(self.size, self._seeded("place"))
         light = self._seeded("light").uniform(0.75, 1.1)
-        present = self.track.truth == 1
-        began = _began(present)
-        things: dict[tuple[str, str], _Thing] = {}
-        for frame, t in enumerate(self.track.stamps_s.tolist()):
+        for frame, (t, things) in enumerate(self._in_sight()):
             picture = place.view(t)
-            labels = np.flatnonzero(present[frame]).tolist()
-            stays = [(self.labels[label], f"{began[frame, label]}") for label in labels]
-            in_sight = [*self._distractors(t), *sorted(stays, key=lambda stay: int(stay[1]))]
-            things = {key: things.get(key) or self._thing(*key) for key in in_sight}
-            for thing in things.values():
+            for thing in things:
                 x, y, side = thing.at(t)
                 lay(picture, thing.sprite, x * width, y * height, side * height)
             grain = self._seeded("grain", frame).integers(-6, 7, (height, width, 1))
             yield np.clip(picture * np.float32(light) + grain, 0, 255).astype(np.uint8)
 
-    def _distractors(self, t: float) -> Iterator[tuple[str, str]]:
+    def cells(self, side: int) -> Iterator[NDArray[np.uint8]]:
+        """What each cell of a grid shows, about: label index + 1, 0 for none of the labels.
+
+        Returns:
+            uint8 (side, side), one per frame; for at most 255 labels.
+        """
+        for t, things in self._in_sight():
+            grid = np.zeros((side, side), np.uint8)
+            for thing in things:
+                x, y, size = (round(value * side * 16) for value in thing.at(t))
+                radius = round(_BODY * size)
+                cv2.circle(grid, (x - 8, y - 8), radius, thing.label + 1, cv2.FILLED, shift=4)
+            yield grid
+
+    def _in_sight(self) -> Iterator[tuple[float, list[_Thing]]]:
+        """Each frame's time and things from back to front: distractors, labels as they came."""
+        present = self.track.truth == 1
+        began = _began(present)
+        things: dict[tuple[int, str, str], _Thing] = {}
+        for frame, t in enumerate(self.track.stamps_s.tolist()):
+            labels = np.flatnonzero(present[frame]).tolist()
+            stays = [(label, self.labels[label], f"{began[frame, label]}") for label in labels]
+            keys = [*self._distractors(t), *sorted(stays, key=lambda stay: int(stay[2]))]
+            things = {key: things.get(key) or self._thing(*key) for key in keys}
+            yield t, list(things.values())
+
+    def _distractors(self, t: float) -> Iterator[tuple[int, str, str]]:
         """Each of twice as many slots holds one half of the time, for some seconds each."""
         slots = 2 * self.distractors
         for slot in range(slots):
             turn = int(t / _DISTRACTOR_S + slot / slots)
             rng = self._seeded("distractor", slot, turn)
             if rng.integers(2):
-                yield f"no label {rng.integers(_DISTRACTORS)}", f"{slot} {turn}"
+                yield -1, f"no label {rng.integers(_DISTRACTORS)}", f"{slot} {turn}"
 
-    def _thing(self, name: str, stay: str) -> _Thing:
+    def _thing(self, label: int, name: str, stay: str) -> _Thing:
         rng = self._seeded(name, stay)
         side = float(rng.uniform(*_SIZES))
         return _Thing(
+            label=label,
             sprite=draw(look_of(f"{self.world} {name}"), rng),
             centre=rng.uniform(0.25, 0.75, 2),
             sway=rng.uniform(0.02, 0.12, 2),
