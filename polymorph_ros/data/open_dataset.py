@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from polymorph_ros.data.coco_video import read_coco_video
 from polymorph_ros.data.dataset import Dataset
 from polymorph_ros.data.image_files import labelled_files
 from polymorph_ros.data.label_csv import SEPARATOR, read_label_csv
@@ -45,6 +46,10 @@ def open_dataset(
         raise PolymorphError("more than 0 frames per second", f"{fps:g}", where=str(path))
     if path.suffix.lower() == ".csv" and not path.is_dir():
         return labelled_files(read_label_csv(path, separator), path.parent, fps)
+    if path.suffix.lower() == ".json" and not path.is_dir():
+        return read_coco_video(path, None, fps)
+    if path.is_dir() and labels and Path(labels).suffix.lower() == ".json":
+        return read_coco_video(Path(labels), path, fps)
     if path.is_dir():
         file = Path(labels) if labels else _labels_in(path)
         return labelled_files(read_label_csv(file, separator), path, fps)
