@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 MANIFEST_FILE = "manifest.json"
 SCOUT_FILE = "scout.safetensors"
+SCENE_FILE = "scene.safetensors"
 ADAPTER_CONFIG_FILE = "adapter_config.json"
 ADAPTER_WEIGHTS_FILE = "adapter_model.safetensors"
 HEAD_FILE = "head.safetensors"
@@ -63,6 +64,21 @@ class ContextEntry(_Strict):
     vanish_hz: float = Field(gt=0, description="rate of vanishing while present, 1/s")
 
 
+class UnchangedEntry(_Strict):
+    """When a picture counts as unchanged, so that the last result may be carried over."""
+
+    difference: float = Field(gt=0, le=255, description="largest change of a cell, grey levels")
+    max_age_s: float = Field(gt=0, description="age up to which that was learned, seconds")
+    agreement: float = Field(gt=0, le=1, description="of label sets this alike, in validation")
+
+
+class SceneEntry(_Strict):
+    """When a scene counts as unknown: the distance is taken by the statistics in SCENE_FILE."""
+
+    threshold: float = Field(gt=0, description="unknown above this distance")
+    false_alarms: float = Field(gt=0, lt=1, description="share of known frames above it")
+
+
 class FileEntry(_Strict):
     """A file of the bundle and its SHA-256."""
 
@@ -89,6 +105,8 @@ class Manifest(_Strict):
     tail_blocks: int = Field(ge=1, description="the last K blocks, which carry the adapters")
     labels: tuple[LabelEntry, ...] = Field(min_length=1)
     contexts: tuple[ContextEntry, ...] = Field(min_length=1)
+    unchanged: UnchangedEntry | None = Field(default=None, description="none: nothing is carried")
+    scene: SceneEntry | None = Field(default=None, description="none: no scene is judged")
     metrics: dict[str, float] = Field(default_factory=dict, description="measured when it was made")
     files: tuple[FileEntry, ...]
 

@@ -15,6 +15,7 @@ from polymorph_ros.bundle.manifest import (
     ADAPTER_WEIGHTS_FILE,
     HEAD_FILE,
     MANIFEST_FILE,
+    SCENE_FILE,
     SCOUT_FILE,
     Manifest,
 )
@@ -44,6 +45,10 @@ class Bundle:
     @property
     def scout_file(self) -> Path:
         return self.path / SCOUT_FILE
+
+    @property
+    def scene_file(self) -> Path:
+        return self.path / SCENE_FILE
 
     @property
     def backbone_location(self) -> str:
@@ -138,6 +143,8 @@ def _check_parts(bundle: Bundle) -> None:
     """Every part that the manifest speaks of is a listed, readable file."""
     listed = {entry.path for entry in bundle.manifest.files}
     parts = [SCOUT_FILE]
+    if bundle.manifest.scene is not None:
+        parts.append(SCENE_FILE)
     for context in bundle.manifest.contexts:
         parts += [
             f"{context.folder}/{name}"

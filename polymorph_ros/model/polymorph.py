@@ -17,9 +17,11 @@ from polymorph_ros.model.adapter import AdapterWeights, read_adapter
 from polymorph_ros.model.backbone import Backbone, load_backbone
 from polymorph_ros.model.bank import AdapterBank
 from polymorph_ros.model.preprocess import Preprocessor
+from polymorph_ros.model.scene import SceneStatistics
 from polymorph_ros.model.scout import Scout
 from polymorph_ros.model.tails import ComposedTails
 from polymorph_ros.model.tensor_file import read_tensors
+from polymorph_ros.model.thumbnail import thumbnails
 
 Scores = NDArray[np.float32]
 
@@ -40,6 +42,7 @@ class PolymorphModel:
         backbone: Backbone,
         scout: Scout,
         adapters: Sequence[AdapterWeights],
+        scene: SceneStatistics | None = None,
     ) -> None:
         vocabulary = Vocabulary(tuple(label.name for label in manifest.labels))
         self.labels = vocabulary.names
@@ -49,6 +52,8 @@ class PolymorphModel:
         self._tail_blocks = manifest.tail_blocks
         self._backbone = backbone
         self._scout = scout.to(self.device)
+        self._scene = scene.to(self.device) if scene else None
+        self._std = manifest.preprocessing.std
         self._preprocessor = Preprocessor(manifest.preprocessing, self.device)
         self._bank = AdapterBank(adapters, manifest.tail_blocks, self.device)
         self._tails = ComposedTails(backbone, manifest.tail_blocks)
@@ -79,12 +84,18 @@ class PolymorphModel:
             _read_fitting_adapter(bundle, context, backbone)
             for context in range(len(manifest.contexts))
         ]
-        return cls(manifest, backbone.to(chosen), scout, adapters)
+        scene = _read_scene(bundle, backbone) if manifest.scene else None
+        return cls(manifest, backbone.to(chosen), scout, adapters, scene)
 
     @torch.inference_mode()
     def preprocess(self, image: NDArray[np.uint8]) -> Tensor:
         """A picture, uint8 RGB (H, W, 3), to pixels (1, 3, S, S) on the device."""
         return self._preprocessor(image)
+
+    @torch.inference_mode()
+    def thumbnail(self, pixels: Tensor) -> Scores:
+        """Pixels (1, 3, S, S) to what pictures are compared by: float32, grey levels of 255."""
+        return thumbnails(pixels, self._std)[0].cpu().numpy()
 
     @torch.inference_mode()
     def trunk(self, pixels: Tensor) -> Tensor:
@@ -97,6 +108,15 @@ class PolymorphModel:
         label_logits, context_logits = self._scout(tokens)
         scores = torch.cat([label_logits[0], context_logits[0]]).sigmoid().cpu().numpy()
         return scores[: len(self.labels)], scores[len(self.labels) :]
+
+    @torch.inference_mode()
+    def scene_distance(self, tokens: Tensor) -> Tensor | None:
+        """How far tokens (1, N, D) are from all scenes of training; None without statistics.
+
+        Returns:
+            float (1,) on the device: read it after the scout's answer, and nothing waits twice.
+        """
+        return self._scene.distance(tokens) if self._scene else None
 
     @torch.inference_mode()
     def tails(self, tokens: Tensor, adapters: Sequence[int]) -> list[Scores]:
@@ -118,6 +138,7 @@ class PolymorphModel:
     def warm(self) -> None:
         """Runs every path once, so that the first frame costs no more than the others."""
         tokens = self.run_trunk_once()
+        self.scene_distance(tokens)
         self.scout(tokens)
         for count in (len(self.contexts), 1):
             self.tails(tokens, range(count))
@@ -153,6 +174,11 @@ def _check_scout(manifest: Manifest, backbone: Backbone, scout: Scout, where: st
     if expected != found:
         names = "token length {}, {} labels and {} contexts"
         raise PolymorphError(names.format(*expected), names.format(*found), where=where)
+
+
+def _read_scene(bundle: Bundle, backbone: Backbone) -> SceneStatistics:
+    file = bundle.scene_file
+    return SceneStatistics.from_tensors(read_tensors(file), backbone.hidden_size, file)
 
 
 def _read_fitting_adapter(bundle: Bundle, context: int, backbone: Backbone) -> AdapterWeights:

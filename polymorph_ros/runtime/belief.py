@@ -73,8 +73,10 @@ class TwoStateFilter:
         self._explained = self._evidence * math.exp(-elapsed_s / self._correlation_s)
         self._evidence = self._explained.copy()
 
-    def observe(self, scores: Floats, where: Mask | None = None) -> None:
+    def observe(self, scores: Floats, where: Mask | None = None, *, trust: float = 1.0) -> None:
         """Take calibrated scores of this frame, shape (n,), for all or where the mask says.
+
+        `trust` is the share of their evidence that counts: 0 leaves the belief as predicted.
 
         A later call in the same frame replaces an earlier one: the scores of one picture are
         not independent. Scores that are not finite are left out and counted in ``rejected``.
@@ -83,7 +85,7 @@ class TwoStateFilter:
         wanted = np.ones_like(usable) if where is None else where
         self.rejected += int(np.count_nonzero(wanted & ~usable))
         take = wanted & usable
-        evidence = logit(scores[take]) - self._prior_odds[take]
+        evidence = trust * (logit(scores[take]) - self._prior_odds[take])
         self._evidence[take] = evidence
         odds = self._predicted[take] + evidence - self._explained[take]
         self._belief[take] = np.clip(sigmoid(odds), _FLOOR, 1.0 - _FLOOR)

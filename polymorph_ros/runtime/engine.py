@@ -6,6 +6,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from torch import Tensor
+
 from polymorph_ros.bundle.manifest import Manifest
 from polymorph_ros.data.frame import Frame
 from polymorph_ros.energy.ledger import EnergyLedger
@@ -14,7 +16,9 @@ from polymorph_ros.runtime.governor import Governor
 from polymorph_ros.runtime.knowledge import Knowledge
 from polymorph_ros.runtime.policy import Policy, Verdict
 from polymorph_ros.runtime.result import Cover, FrameResult, ResultState
+from polymorph_ros.runtime.scene import NOT_JUDGED, Scene, judge
 from polymorph_ros.runtime.settings import EngineSettings
+from polymorph_ros.runtime.unchanged import CarryOver, carried_over
 
 
 class Engine:
@@ -39,13 +43,12 @@ class Engine:
         self.model = model
         self.manifest = manifest
         self.ledger = ledger
-        self.settings = EngineSettings()
         self._knowledge = Knowledge.of(manifest)
         self._thresholds = self._knowledge.thresholds
         self._governor = Governor()
         self._policies: dict[str, Policy] = {}
-        if settings is not None:
-            self.apply(settings)
+        self._carry_over = CarryOver(manifest.unchanged)
+        self.apply(settings or EngineSettings())
 
     def apply(self, settings: EngineSettings) -> None:
         """Use other settings from the next frame on."""
@@ -53,9 +56,11 @@ class Engine:
         self._thresholds = self._knowledge.thresholds.shifted(settings.threshold_shift)
         for policy in self._policies.values():
             policy.use(self._thresholds)
+        self._carry_over.limit(settings.carry_over_s)
 
     def reset(self, camera: str | None = None) -> None:
         """Forget what was believed of one camera, or of all."""
+        self._carry_over.forget(camera)
         if camera is None:
             self._policies.clear()
         else:
@@ -78,20 +83,50 @@ class Engine:
         clock = _StageClock()
         with clock.stage("preprocess"):
             pixels = self.model.preprocess(frame.image)
+        if not self._carry_over.wanted:
+            return self._compute(frame, pixels, clock)
+        with clock.stage("compare"):
+            thumbnail = self.model.thumbnail(pixels)
+            alike = self._carry_over.find(frame, thumbnail)
+        if alike is not None:
+            return self._carry(frame, alike, clock)
+        result = self._compute(frame, pixels, clock)
+        self._carry_over.keep(thumbnail, result)
+        return result
+
+    def _carry(self, frame: Frame, alike: FrameResult, clock: _StageClock) -> FrameResult:
+        """The result of a frame whose picture is as the last computed one's."""
+        with clock.stage("carry"):
+            verdict = self._policy(frame.camera).carry(frame.stamp_ns)
+        energy = self.ledger.finish_frame(0, clock.seconds)
+        return carried_over(alike, frame.stamp_ns, verdict, clock.seconds, energy)
+
+    def _compute(self, frame: Frame, pixels: Tensor, clock: _StageClock) -> FrameResult:
         with clock.stage("trunk"):
             tokens = self.model.trunk(pixels)
+        distance = None
+        if self.manifest.scene and self.settings.judge_scenes:
+            with clock.stage("scene"):
+                distance = self.model.scene_distance(tokens)
         with clock.stage("scout"):
             label_scores, context_scores = self.model.scout(tokens)
+        scene = self._judge(distance)
         policy = self._policy(frame.camera)
         with clock.stage("belief"):
-            policy.see(frame.stamp_ns, label_scores, context_scores)
+            policy.see(frame.stamp_ns, label_scores, context_scores, trust=scene.trust)
         with clock.stage("cover"):
             cover = policy.choose(self._governor.limit(self.settings))
         with clock.stage("tails"):
             answers = self.model.tails(tokens, cover.adapters) if cover.adapters else []
         with clock.stage("update"):
             verdict = policy.hear(cover.adapters, answers)
-        return self._result(frame, cover, verdict, clock.seconds)
+        return self._result(frame, scene, cover, verdict, clock.seconds)
+
+    def _judge(self, distance: Tensor | None) -> Scene:
+        entry = self.manifest.scene
+        if entry is None or distance is None:
+            return NOT_JUDGED
+        return judge(float(distance), entry.threshold)
 
     def _policy(self, camera: str) -> Policy:
         policy = self._policies.get(camera)
@@ -102,6 +137,7 @@ class Engine:
     def _result(
         self,
         frame: Frame,
+        scene: Scene,
         cover: Cover,
         verdict: Verdict,
         stage_seconds: dict[str, float],
@@ -113,12 +149,12 @@ class Engine:
             adapters=len(cover.adapters),
             joules=energy.joules,
         )
-        degraded = bool(cover.uncovered)
+        state, reason = _trust(scene, cover)
         return FrameResult(
             stamp_ns=frame.stamp_ns,
             camera=frame.camera,
-            state=ResultState.DEGRADED if degraded else ResultState.FRESH,
-            reason=cover.reason if degraded else "",
+            state=state,
+            reason=reason,
             scores=verdict.scores,
             sources=verdict.sources,
             ages_s=verdict.ages_s,
@@ -127,7 +163,20 @@ class Engine:
             cover=cover,
             stage_seconds=stage_seconds,
             energy=energy,
+            scene=scene,
         )
+
+
+def _trust(scene: Scene, cover: Cover) -> tuple[ResultState, str]:
+    """How far a computed result can be trusted, and why no farther: the gravest reason first."""
+    state, reasons = ResultState.FRESH, []
+    if cover.uncovered:
+        state = ResultState.DEGRADED
+        reasons.append(cover.reason)
+    if scene.unknown:
+        state = ResultState.UNKNOWN_SCENE
+        reasons.insert(0, f"unlike anything seen in training (novelty {scene.novelty:.2f})")
+    return state, "; ".join(reasons)
 
 
 class _StageClock:

@@ -6,13 +6,15 @@ It knows no pixels and no model. A frame goes through it in three steps::
     cover = policy.choose(limit)                         # which adapters
     verdict = policy.hear(cover.adapters, answers)       # their evidence, active labels
 
+or, where its picture is as the last one, in one: ``verdict = policy.carry(stamp_ns)``.
+
 The engine drives it on a robot, ``polymorph bench policy`` on label traces.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -68,6 +70,7 @@ class Policy:
         self._stamp_ns = 0
         self._restarted = ""
         self._scouted: Floats = np.zeros(labels)
+        self._trust = 1.0
         self._active: Mask = np.zeros(labels, dtype=np.bool_)
         self._adapters: tuple[int, ...] = ()
         self._first_stamp_ns = np.zeros(labels, dtype=np.int64)
@@ -97,7 +100,14 @@ class Policy:
         """Other thresholds from the next step on."""
         self._thresholds = thresholds
 
-    def see(self, stamp_ns: int, label_scores: ArrayLike, context_scores: ArrayLike) -> None:
+    def see(
+        self,
+        stamp_ns: int,
+        label_scores: ArrayLike,
+        context_scores: ArrayLike,
+        *,
+        trust: float = 1.0,
+    ) -> None:
         """Go on to a frame's stamp and take the scout's evidence.
 
         A stamp before the last one (a bag that loops, a clock that was set back) starts anew.
@@ -106,11 +116,13 @@ class Policy:
             stamp_ns: the camera's stamp, nanoseconds.
             label_scores: P(label) as the scout says it, shape (labels,).
             context_scores: P(context), shape (contexts,).
+            trust: share of the frame's evidence that counts, the adapters' too.
         """
         self._go_to(stamp_ns)
-        self._contexts.observe(np.asarray(context_scores, dtype=np.float64))
+        self._trust = trust
+        self._contexts.observe(np.asarray(context_scores, dtype=np.float64), trust=trust)
         self._scouted = np.asarray(label_scores, dtype=np.float64)
-        self._labels.observe(self._scouted)
+        self._labels.observe(self._scouted, trust=trust)
         self._evidence_stamp_ns[np.isfinite(self._scouted)] = stamp_ns
 
     def _go_to(self, stamp_ns: int) -> None:
@@ -188,11 +200,20 @@ class Policy:
             values = np.asarray(answer, dtype=np.float64)
             scores[labels] = here * values + (1.0 - here) * self._scouted[labels]
             answered[labels] = True
-        self._labels.observe(scores, where=answered)
+        self._labels.observe(scores, where=answered, trust=self._trust)
         self._adapters = adapters
         self._evidence_stamp_ns[answered & np.isfinite(scores)] = self._stamp_ns
         changes = self._update_active()
         return self._verdict(answered, changes)
+
+    def carry(self, stamp_ns: int) -> Verdict:
+        """Go on to a frame whose picture is as the last one, without any evidence.
+
+        Beliefs relax by the elapsed time, so they are never surer; active labels stay.
+        """
+        self._go_to(stamp_ns)
+        verdict = self._verdict(np.zeros_like(self._active), ())
+        return replace(verdict, sources=np.full_like(verdict.sources, ScoreSource.CARRIED))
 
     def _verdict(self, answered: Mask, changes: tuple[LabelChange, ...]) -> Verdict:
         ages_ns = self._stamp_ns - self._evidence_stamp_ns

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polymorph_ros.energy.reading import FrameEnergy
+from polymorph_ros.runtime.scene import NOT_JUDGED, Scene
 
 
 class ScoreSource(IntEnum):
@@ -85,6 +86,7 @@ class FrameResult:
         cover: the adapters that ran, and why.
         stage_seconds: seconds of each stage, in the order in which they ran.
         energy: what the frame cost.
+        scene: whether training knew such scenes, and what the scores' evidence counts there.
     """
 
     stamp_ns: int
@@ -99,3 +101,4 @@ class FrameResult:
     cover: Cover
     stage_seconds: Mapping[str, float]
     energy: FrameEnergy
+    scene: Scene = NOT_JUDGED

@@ -17,6 +17,9 @@ class EngineSettings:
             and fewer adapters run, below 0 more.
         frame_budget_s: seconds that a frame's computation should take; 0 for no budget.
         frame_budget_j: joules that a frame should take; 0 for no budget.
+        carry_over_s: seconds for which a result may be carried over while the picture stays
+            nearly the same (the bundle's own limit holds too); 0 computes every picture.
+        judge_scenes: whether scenes unlike those of training are recognised.
 
     Raises:
         PolymorphError: a value is out of range.
@@ -26,9 +29,11 @@ class EngineSettings:
     threshold_shift: float = 0.0
     frame_budget_s: float = 0.0
     frame_budget_j: float = 0.0
+    carry_over_s: float = 0.0
+    judge_scenes: bool = True
 
     def __post_init__(self) -> None:
-        for name in ("max_adapters", "frame_budget_s", "frame_budget_j"):
+        for name in ("max_adapters", "frame_budget_s", "frame_budget_j", "carry_over_s"):
             if not getattr(self, name) >= 0:
                 raise PolymorphError("a value of at least 0", f"{getattr(self, name)}", where=name)
         if not -10.0 <= self.threshold_shift <= 10.0:

@@ -1,0 +1,27 @@
+"""A picture's thumbnail: the coarse grid by which two pictures are compared."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+GRID = 16  # cells in width and in height: fine enough for a thing that appears somewhere
+
+
+def thumbnails(pixels: Tensor, std: tuple[float, float, float]) -> Tensor:
+    """Mean colour of each cell of a coarse grid.
+
+    The mean over a cell hides the noise of its pixels, and keeps what a thing that comes into
+    the cell changes. Taken from what the model sees, so it costs no second way of resizing.
+
+    Args:
+        pixels: float (B, 3, S, S), preprocessed.
+        std: the preprocessing's standard deviation per channel.
+
+    Returns:
+        float (B, 3, GRID, GRID) in grey levels of 255, up to a constant per channel: for
+        differences only.
+    """
+    cells = functional.adaptive_avg_pool2d(pixels, GRID)
+    return cells * (255 * torch.tensor(std, device=pixels.device)).view(1, 3, 1, 1)

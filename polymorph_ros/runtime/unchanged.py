@@ -1,0 +1,124 @@
+"""Carry a result over while the picture stays nearly the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from polymorph_ros.bundle.manifest import UnchangedEntry
+from polymorph_ros.data.frame import Frame
+from polymorph_ros.energy.reading import FrameEnergy
+from polymorph_ros.runtime.policy import Verdict
+from polymorph_ros.runtime.result import Cover, FrameResult, ResultState
+
+Thumbnail = NDArray[np.float32]
+
+
+def difference(one: Thumbnail, other: Thumbnail) -> float:
+    """How much two pictures differ: the largest change of a cell, in grey levels of 255.
+
+    The largest and not the mean, so that a small thing that appears counts as much as it would
+    in a small picture of its own.
+    """
+    return float(np.abs(one - other).max())
+
+
+@dataclass
+class _Computed:
+    """The last computed picture of a camera, and the stamp of the last frame that was like it."""
+
+    thumbnail: Thumbnail
+    result: FrameResult
+    seen_ns: int
+
+
+class CarryOver:
+    """The last computed picture and result of each camera.
+
+    A picture is compared with the last *computed* one, never with the last carried one, so a
+    slow drift adds up until it counts.
+
+    Args:
+        entry: the bundle's threshold and greatest age; none where it has none: nothing is
+            carried over.
+    """
+
+    def __init__(self, entry: UnchangedEntry | None) -> None:
+        self._entry = entry
+        self._longest_ns = 0
+        self._last: dict[str, _Computed] = {}
+
+    def limit(self, longest_s: float) -> None:
+        """Carry over for so many seconds at most (0: never); what was kept is forgotten."""
+        bundle_s = self._entry.max_age_s if self._entry else 0.0
+        self._longest_ns = round(min(longest_s, bundle_s) * 1e9)
+        self._last.clear()
+
+    @property
+    def wanted(self) -> bool:
+        """Whether any result can be carried over."""
+        return self._longest_ns > 0
+
+    def find(self, frame: Frame, thumbnail: Thumbnail) -> FrameResult | None:
+        """The computed result that holds for this frame too, if there is one.
+
+        None for a camera's first frame, one stamped before its last, one beyond the greatest
+        age, or one that differs by more than the threshold anywhere.
+        """
+        last = self._last.get(frame.camera)
+        if last is None or self._entry is None or frame.stamp_ns < last.seen_ns:
+            return None
+        if frame.stamp_ns - last.result.stamp_ns > self._longest_ns:
+            return None
+        if not difference(thumbnail, last.thumbnail) <= self._entry.difference:
+            return None
+        last.seen_ns = frame.stamp_ns
+        return last.result
+
+    def keep(self, thumbnail: Thumbnail, result: FrameResult) -> None:
+        """Remember a computed frame."""
+        self._last[result.camera] = _Computed(thumbnail, result, result.stamp_ns)
+
+    def forget(self, camera: str | None = None) -> None:
+        """Forget one camera's picture, or all."""
+        if camera is None:
+            self._last.clear()
+        else:
+            self._last.pop(camera, None)
+
+
+def carried_over(
+    computed: FrameResult,
+    stamp_ns: int,
+    verdict: Verdict,
+    stage_seconds: dict[str, float],
+    energy: FrameEnergy,
+) -> FrameResult:
+    """The result of a frame whose picture is as the computed one's.
+
+    No adapter ran. What lowered the trust in the computed result (a limit on adapters, an unknown
+    scene) still does.
+
+    Args:
+        computed: the last computed result of the camera.
+        stamp_ns: of the frame that was not computed.
+        verdict: what is believed of it.
+    """
+    words = f"the picture is as {(stamp_ns - computed.stamp_ns) * 1e-9:.3f} s before: carried over"
+    fresh = computed.state == ResultState.FRESH
+    return replace(
+        computed,
+        stamp_ns=stamp_ns,
+        state=ResultState.CARRIED if fresh else computed.state,
+        reason=words if fresh else f"{computed.reason}; {words}",
+        scores=verdict.scores,
+        sources=verdict.sources,
+        ages_s=verdict.ages_s,
+        active_labels=verdict.active_labels,
+        changes=(),
+        cover=Cover((), False, words, computed.cover.uncovered),
+        stage_seconds=stage_seconds,
+        energy=energy,
+    )
