@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from torch import Tensor
@@ -18,7 +18,10 @@ from polymorph_ros.runtime.policy import Policy, Verdict
 from polymorph_ros.runtime.result import Cover, FrameResult, ResultState
 from polymorph_ros.runtime.scene import NOT_JUDGED, Scene, judge
 from polymorph_ros.runtime.settings import EngineSettings
+from polymorph_ros.runtime.thresholds import Thresholds
 from polymorph_ros.runtime.unchanged import CarryOver, carried_over
+
+MakePolicy = Callable[[Knowledge, Thresholds], Policy]
 
 
 class Engine:
@@ -31,6 +34,7 @@ class Engine:
         manifest: the bundle's text.
         ledger: the account that every frame is entered in.
         settings: what may change later through ``apply``.
+        make_policy: makes each camera's policy; another one than Polymorph's to compare with.
     """
 
     def __init__(
@@ -39,6 +43,8 @@ class Engine:
         manifest: Manifest,
         ledger: EnergyLedger,
         settings: EngineSettings | None = None,
+        *,
+        make_policy: MakePolicy = Policy,
     ) -> None:
         self.model = model
         self.manifest = manifest
@@ -46,6 +52,7 @@ class Engine:
         self._knowledge = Knowledge.of(manifest)
         self._thresholds = self._knowledge.thresholds
         self._governor = Governor()
+        self._make_policy = make_policy
         self._policies: dict[str, Policy] = {}
         self._carry_over = CarryOver(manifest.unchanged)
         self.apply(settings or EngineSettings())
@@ -131,7 +138,7 @@ class Engine:
     def _policy(self, camera: str) -> Policy:
         policy = self._policies.get(camera)
         if policy is None:
-            policy = self._policies[camera] = Policy(self._knowledge, self._thresholds)
+            policy = self._policies[camera] = self._make_policy(self._knowledge, self._thresholds)
         return policy
 
     def _result(
