@@ -18,7 +18,7 @@ def train(
         Path, typer.Option(help="Folder for intermediate results; a rerun continues from them.")
     ] = Path("build/train"),
 ) -> None:
-    """Train a bundle on procedural scenes."""
+    """Train a bundle on labelled video or on procedural scenes."""
     # Imported here: torch takes seconds, and `--help` should not.
     from polymorph_ros.evaluation.replay import measure
     from polymorph_ros.training.config import read_config
@@ -29,6 +29,9 @@ def train(
             "a bundle or nothing in the place to write to", "something else", where=str(out)
         )
     console = Console()
-    bundle = train_bundle(read_config(config), out, work, measure, console.print)
-    figures = ", ".join(f"{name} {value:.3f}" for name, value in bundle.manifest.metrics.items())
-    console.print(f"{bundle.path}: {figures} (on held-out procedural scenes)")
+    trained = train_bundle(read_config(config), out, work, measure, console.print)
+    metrics = trained.bundle.manifest.metrics
+    figures = ", ".join(f"{name} {value:.3f}" for name, value in metrics.items())
+    for fault in trained.left_out:
+        console.print(f"left out: {fault.where}: {fault.reason}", style="yellow", highlight=False)
+    console.print(f"{trained.bundle.path}: {figures}")

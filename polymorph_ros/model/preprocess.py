@@ -38,6 +38,11 @@ class Preprocessor:
         """One picture, uint8 RGB (H, W, 3) with any strides, to float32 (1, 3, S, S)."""
         return self.batch(image[None])
 
+    def shrunk(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """One picture, uint8 RGB (H, W, 3), as uint8 RGB (S, S, 3): what the model sees of it."""
+        pixels = self._resize(_as_tensor(image[None]).permute(0, 3, 1, 2))
+        return np.ascontiguousarray(pixels[0].permute(1, 2, 0).numpy())
+
     def batch(self, images: NDArray[np.uint8]) -> Tensor:
         """Pictures of one size, uint8 RGB (B, H, W, 3), to float32 (B, 3, S, S).
 

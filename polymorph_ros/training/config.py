@@ -56,8 +56,14 @@ class DataConfig(_Strict):
     """Labelled video to train on."""
 
     sources: tuple[SourceConfig, ...] = Field(min_length=1)
-    validation: float = Field(0.2, ge=0, lt=1, description="share of a source without a part")
-    test: float = Field(0.2, ge=0, lt=1, description="share of a source without a part")
+    split: Literal["sequences", "time"] = Field(
+        "sequences", description="by whole sequences where there are enough, or each in time"
+    )
+    validation: float = Field(0.2, gt=0, lt=1, description="share, where no source is for it")
+    test: float = Field(0.2, ge=0, lt=1, description="share of sources without a part")
+    fewest_examples: int = Field(
+        2, ge=1, description="labels with fewer training frames are left out"
+    )
 
     @model_validator(mode="after")
     def _something_left(self) -> DataConfig:

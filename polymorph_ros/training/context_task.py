@@ -67,23 +67,3 @@ class ContextTask:
 def train_context(task: ContextTask) -> Path:
     """Train a context's adapter, unless it is there already; return its folder."""
     return make(task, task.work).folder
-
-
-def context_tasks(
-    config: AdaptersConfig,
-    backbone: Kept,
-    train: TokenFiles,
-    validation: TokenFiles,
-    contexts: Kept,
-    *,
-    seed: int,
-    threads: int,
-    work: Path,
-) -> tuple[ContextTask, ...]:
-    """A task for each context; they depend on each other in nothing."""
-    return tuple(
-        ContextTask(
-            config, backbone, train, validation, contexts, index, name, seed + index, threads, work
-        )
-        for index, name in enumerate(load_contexts(contexts.folder).names)
-    )

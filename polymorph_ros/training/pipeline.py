@@ -7,13 +7,16 @@ keeps what it made (``stages.py``), so a run continues where it has to.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from polymorph_ros.bundle.manifest import Preprocessing
 from polymorph_ros.bundle.reader import Bundle
 from polymorph_ros.contexts.presence import true_presence
 from polymorph_ros.contexts.statistics import Dynamics, dynamics
+from polymorph_ros.data.dataset import Fault
 from polymorph_ros.data.track import Track
 from polymorph_ros.energy.ledger import EnergyLedger
 from polymorph_ros.energy.meter import open_meter
@@ -23,15 +26,15 @@ from polymorph_ros.runtime.engine import Engine
 from polymorph_ros.training.assembly import Parts, Thresholds, assemble
 from polymorph_ros.training.backbones import backbone_stage, preprocessing_of, weights_folder
 from polymorph_ros.training.config import TrainConfig
-from polymorph_ros.training.context_task import context_tasks, train_context
+from polymorph_ros.training.context_task import ContextTask, train_context
 from polymorph_ros.training.features import TokensStage
-from polymorph_ros.training.frames import LabelledFrames, load_frames
+from polymorph_ros.training.frames import LabelledFrames, load_about, load_frames
 from polymorph_ros.training.grouping import Contexts, ContextsStage, load_contexts
 from polymorph_ros.training.loop import set_up_torch
 from polymorph_ros.training.rehearsal import rehearse
 from polymorph_ros.training.scout import ScoutStage, load_scout, scout_logits
-from polymorph_ros.training.sources import frame_stages
-from polymorph_ros.training.stages import make, told_when_the_disk_is_full
+from polymorph_ros.training.sources import FrameStages, frame_stages
+from polymorph_ros.training.stages import Kept, make, told_when_the_disk_is_full
 from polymorph_ros.training.thresholds import on_off, watch
 from polymorph_ros.training.token_set import TokenFiles
 
@@ -41,7 +44,31 @@ Measure = Callable[[Engine, LabelledFrames], Mapping[str, float]]
 Say = Callable[[str], None]
 
 
-def train_bundle(config: TrainConfig, out: Path, work: Path, measure: Measure, say: Say) -> Bundle:
+@dataclass(frozen=True)
+class Trained:
+    """What a run wrote, and what it could not use.
+
+    Attributes:
+        bundle: as it is on disk now.
+        left_out: labels, rows, files and pictures that nothing was learned from, and why.
+    """
+
+    bundle: Bundle
+    left_out: tuple[Fault, ...]
+
+
+@dataclass(frozen=True)
+class Features:
+    """What scout and adapters learn from, as stages kept it."""
+
+    preprocessing: Preprocessing
+    backbone: Kept
+    train: TokenFiles
+    validation: TokenFiles
+    contexts: Kept
+
+
+def train_bundle(config: TrainConfig, out: Path, work: Path, measure: Measure, say: Say) -> Trained:
     """Train a bundle and write it.
 
     Args:
@@ -50,25 +77,59 @@ def train_bundle(config: TrainConfig, out: Path, work: Path, measure: Measure, s
         work: where stages keep what they made.
         measure: figures of an engine on the held-out test sequences, for the manifest.
         say: takes a line on what was done.
+
+    Raises:
+        PolymorphError: the data cannot be used, or the disk is full.
     """
     set_up_torch(config.threads)
-    stages = frame_stages(config)
-    train, validation = (make(stage, work, say) for stage in (stages.train, stages.validation))
-    frames = load_frames(train.folder)
-    say(f"{len(frames)} training and {len(load_frames(validation.folder))} validation frames")
-
     preprocessing = preprocessing_of(config.backbone)
-    backbone = make(backbone_stage(config, preprocessing, train), work, say)
-    grouped = make(ContextsStage(config.contexts, train, config.seed), work, say)
-    contexts = load_contexts(grouped.folder)
+    stages = frame_stages(config, preprocessing)
+    features = make_features(config, stages, preprocessing, work, say)
+    contexts = load_contexts(features.contexts.folder)
     for index, name in enumerate(contexts.names):
         say(f"context {name}: {', '.join(contexts.labels_of(index))}")
+    scout = make(scout_stage(config, features), work, say)
+    adapters = tuple(train_context(task) for task in adapter_tasks(config, features, work))
 
-    def tokens(part: str, augmentations: int) -> TokenFiles:
-        kept = train if part == "train" else validation
+    tracks = load_frames(features.train.frames.folder).tracks()
+    parts = Parts(
+        config.name,
+        config.description,
+        preprocessing,
+        config.adapters.tail_blocks,
+        contexts,
+        weights_folder(features.backbone),
+        adapters,
+        scout.folder,
+        dynamics(tracks),
+        context_dynamics(tracks, contexts),
+    )
+    kept = [features.train.frames, features.validation.frames]
+    with told_when_the_disk_is_full(work):
+        thresholds = choose_thresholds(parts, features, scout, work)
+        metrics = {"mean_ap_floor": config.mean_ap_floor}
+        if stages.test is not None:
+            kept.append(make(stages.test, work, say))
+            draft = assemble(parts, thresholds, {}, work / "draft")
+            metrics |= measure(engine_of(draft), load_frames(kept[-1].folder))
+        bundle = assemble(parts, thresholds, metrics, out)
+    unread = [fault for one in kept for fault in load_about(one.folder).faults]
+    return Trained(bundle, (*stages.faults, *unread))
+
+
+def make_features(
+    config: TrainConfig, stages: FrameStages, preprocessing: Preprocessing, work: Path, say: Say
+) -> Features:
+    """Frames, backbone, contexts and tokens."""
+    train, validation = (make(stage, work, say) for stage in (stages.train, stages.validation))
+    counts = [len(load_frames(part.folder)) for part in (train, validation)]
+    say(f"{counts[0]} training and {counts[1]} validation frames")
+    backbone = make(backbone_stage(config, preprocessing, train), work, say)
+
+    def tokens(part: str, frames: Kept, augmentations: int) -> TokenFiles:
         stage = TokensStage(
             backbone,
-            kept,
+            frames,
             part,
             preprocessing,
             config.adapters.tail_blocks,
@@ -76,36 +137,46 @@ def train_bundle(config: TrainConfig, out: Path, work: Path, measure: Measure, s
             config.seed,
             config.threads,
         )
-        return TokenFiles(kept, make(stage, work, say))
+        return TokenFiles(frames, make(stage, work, say))
 
-    data, held_out = tokens("train", config.tokens.augmentations), tokens("validation", 0)
-    run = {"seed": config.seed, "threads": config.threads}
-    scout = make(ScoutStage(config.scout, data, held_out, grouped, **run), work, say)
-    tasks = context_tasks(config.adapters, backbone, data, held_out, grouped, **run, work=work)
-    adapters = tuple(train_context(task) for task in tasks)
-
-    tracks = frames.tracks()
-    parts = Parts(
-        config.name,
-        config.description,
+    return Features(
         preprocessing,
-        config.adapters.tail_blocks,
-        contexts,
-        weights_folder(backbone),
-        adapters,
-        scout.folder,
-        dynamics(tracks),
-        context_dynamics(tracks, contexts),
+        backbone,
+        tokens("train", train, config.tokens.augmentations),
+        tokens("validation", validation, 0),
+        make(ContextsStage(config.contexts, train, config.seed), work, say),
     )
-    logits, _ = scout_logits(load_scout(scout), held_out.load(grouped))
-    with told_when_the_disk_is_full(work):
-        thresholds = choose_thresholds(
-            parts, sigmoid(logits.astype(np.float64)), load_frames(validation.folder), work
+
+
+def scout_stage(config: TrainConfig, features: Features) -> ScoutStage:
+    """The stage that trains the scout."""
+    return ScoutStage(
+        config.scout,
+        features.train,
+        features.validation,
+        features.contexts,
+        config.seed,
+        config.threads,
+    )
+
+
+def adapter_tasks(config: TrainConfig, features: Features, work: Path) -> tuple[ContextTask, ...]:
+    """A task for each context; none waits for another."""
+    return tuple(
+        ContextTask(
+            config.adapters,
+            features.backbone,
+            features.train,
+            features.validation,
+            features.contexts,
+            index,
+            name,
+            config.seed + index,
+            config.threads,
+            work,
         )
-        draft = assemble(parts, thresholds, {}, work / "draft")
-        test = load_frames(make(stages.test, work, say).folder)
-        metrics = dict(measure(engine_of(draft), test)) | {"mean_ap_floor": config.mean_ap_floor}
-        return assemble(parts, thresholds, metrics, out)
+        for index, name in enumerate(load_contexts(features.contexts.folder).names)
+    )
 
 
 def context_dynamics(tracks: list[Track], contexts: Contexts) -> Dynamics:
@@ -114,19 +185,16 @@ def context_dynamics(tracks: list[Track], contexts: Contexts) -> Dynamics:
     return dynamics([Track(true_presence(track, members), track.stamps_s) for track in tracks])
 
 
-def choose_thresholds(
-    parts: Parts, scouted: np.ndarray, validation: LabelledFrames, work: Path
-) -> Thresholds:
-    """Thresholds on the validation frames, with the engine as it will run.
-
-    Args:
-        scouted: the scout's probabilities of the validation frames, (frames, labels).
-    """
-    watched = watch(scouted, validation, parts.labels, _WATCH_RECALL)
+def choose_thresholds(parts: Parts, features: Features, scout: Kept, work: Path) -> Thresholds:
+    """Thresholds on the validation frames, with the engine as it will run."""
+    frames = load_frames(features.validation.frames.folder)
+    logits, _ = scout_logits(load_scout(scout), features.validation.load(features.contexts))
+    scouted = sigmoid(logits.astype(np.float64))
+    watched = watch(scouted, frames, parts.labels, _WATCH_RECALL)
     half = np.full(len(watched), 0.5)
     draft = assemble(parts, Thresholds(half, half * 0.5, watched), {}, work / "draft")
-    beliefs = np.stack([result.scores for result in rehearse(engine_of(draft), validation)])
-    return Thresholds(*on_off(beliefs, np.asarray(validation.truth)), watched)
+    beliefs = np.stack([result.scores for result in rehearse(engine_of(draft), frames)])
+    return Thresholds(*on_off(beliefs, np.asarray(frames.truth)), watched)
 
 
 def engine_of(bundle: Bundle) -> Engine:

@@ -31,13 +31,24 @@ class RowWriter:
         folder: of the files; those that are there are continued, with the rows that all have.
         rows: what a row of each is; the files are called ``<name>.npy``.
         whole: of the rows that are there, only a multiple of this many is kept.
+
+    Attributes:
+        rows: how many there are.
     """
 
     def __init__(self, folder: Path, rows: Mapping[str, Row], *, whole: int = 1) -> None:
         self._files = {name: _File(folder / f"{name}.npy", row) for name, row in rows.items()}
-        self.rows = min(file.rows for file in self._files.values()) // whole * whole
+        self.cut(min(file.rows for file in self._files.values()) // whole * whole)
+
+    def cut(self, rows: int) -> None:
+        """Keep only the first rows."""
+        self.rows = rows
         for file in self._files.values():
-            file.cut(self.rows)
+            file.cut(rows)
+
+    def read(self, name: str) -> NDArray[Any]:
+        """The rows of one array that are there."""
+        return self._files[name].read()
 
     def append(self, **rows: NDArray[Any]) -> None:
         """Add rows to every array: the same number to each."""
@@ -62,6 +73,7 @@ class _File:
     """One growing array."""
 
     def __init__(self, path: Path, row: Row) -> None:
+        self._path = path
         self._row = row
         self._row_bytes = np.dtype(row.dtype).itemsize * int(np.prod(row.shape))
         there = path.stat().st_size if path.is_file() else 0
@@ -75,6 +87,11 @@ class _File:
         self.rows = rows
         self._write(self._header(rows), 0)
         self._stream.truncate(self._start + rows * self._row_bytes)
+
+    def read(self) -> NDArray[Any]:
+        count = self.rows * int(np.prod(self._row.shape))
+        flat = np.fromfile(self._path, self._row.dtype, count, offset=self._start)
+        return flat.reshape(self.rows, *self._row.shape)
 
     def append(self, rows: NDArray[Any]) -> None:
         assert rows.shape[1:] == self._row.shape, "every row has the same shape"

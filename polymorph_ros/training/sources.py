@@ -2,27 +2,147 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from polymorph_ros.training.config import TrainConfig
+import numpy as np
+
+from polymorph_ros.bundle.manifest import Preprocessing
+from polymorph_ros.data.dataset import Dataset, Fault, LabelledSequence
+from polymorph_ros.data.open_dataset import open_dataset
+from polymorph_ros.data.union import union
+from polymorph_ros.errors import PolymorphError
+from polymorph_ros.training.config import DataConfig, ScenesConfig, TrainConfig
+from polymorph_ros.training.recordings import RecordingStage, content_of
 from polymorph_ros.training.scenes import ScenesStage
-from polymorph_ros.training.stages import Stage
+from polymorph_ros.training.splits import Sequences, split_by_sequences, split_by_time
+
+FrameStage = ScenesStage | RecordingStage
 
 
 @dataclass(frozen=True)
 class FrameStages:
-    """The stages that make labelled frames, all over one vocabulary."""
+    """The stages that make labelled frames, all over one vocabulary.
 
-    train: Stage
-    validation: Stage
-    test: Stage
+    Attributes:
+        train, validation, test: the stages; without a test part, nothing is measured at the end.
+        faults: labels, rows and files that were left out, and why.
+    """
+
+    train: FrameStage
+    validation: FrameStage
+    test: FrameStage | None
+    faults: tuple[Fault, ...] = ()
 
 
-def frame_stages(config: TrainConfig) -> FrameStages:
-    """The stages for a configuration's frames."""
-    assert config.scenes is not None
+def frame_stages(config: TrainConfig, preprocessing: Preprocessing) -> FrameStages:
+    """The stages for a configuration's frames.
+
+    Raises:
+        PolymorphError: a source cannot be read, or too little can be used of all of them.
+    """
+    if config.scenes is not None:
+        return _scene_stages(config.scenes, config.seed)
+    assert config.data is not None, "the configuration was checked"
+    return recording_stages(config.data, preprocessing, config.seed)
+
+
+def _scene_stages(scenes: ScenesConfig, seed: int) -> FrameStages:
     return FrameStages(
-        ScenesStage(config.scenes, "train", config.seed),
-        ScenesStage(config.scenes, "validation", config.seed),
-        ScenesStage(config.scenes, "test", config.seed),
+        ScenesStage(scenes, "train", seed),
+        ScenesStage(scenes, "validation", seed),
+        ScenesStage(scenes, "test", seed),
     )
+
+
+def recording_stages(config: DataConfig, preprocessing: Preprocessing, seed: int) -> FrameStages:
+    """The stages for the frames of labelled video."""
+    parts, dataset = _parts(config, seed)
+    vocabulary, columns, faults = _taught(dataset.vocabulary.names, parts["train"], config)
+    stages = {}
+    for part, sequences in parts.items():
+        full = tuple(_columns_of(sequence, columns) for sequence in sequences if len(sequence))
+        faults += [
+            Fault(f"sequence {sequence.track.name}", "it has no frame")
+            for sequence in sequences
+            if not len(sequence)
+        ]
+        if full:
+            content = content_of(full)
+            stages[part] = RecordingStage(part, preprocessing, vocabulary, content, full)
+    for part in ("train", "validation"):
+        if part not in stages:
+            raise PolymorphError(
+                f"frames for the {part} part", "none", where="data",
+                remedy="add a source, or lower the shares of the other parts",
+            )  # fmt: skip
+    return FrameStages(
+        stages["train"],
+        stages["validation"],
+        stages.get("test"),
+        (*dataset.faults, *faults),
+    )
+
+
+def _parts(config: DataConfig, seed: int) -> tuple[dict[str, Sequences], Dataset]:
+    """Every sequence's part, and all of them as one data set."""
+    opened = [
+        open_dataset(
+            source.path, labels=source.labels, topic=source.topic, tolerance_s=source.tolerance_s
+        )
+        for source in config.sources
+    ]
+    dataset = union(opened)
+    told = [
+        source.part
+        for source, part in zip(config.sources, opened, strict=True)
+        for _ in part.sequences
+    ]
+
+    def of(part: str | None) -> Sequences:
+        pairs = zip(dataset.sequences, told, strict=True)
+        return tuple(sequence for sequence, wanted in pairs if wanted == part)
+
+    free, train, validation, test = of(None), of("train"), of("validation"), of("test")
+    rng = np.random.default_rng(seed)
+    if not test and config.test > 0 and free:
+        free, test = _split(config, free, config.test, rng)
+    train = (*train, *free)
+    if not validation and train:
+        train, validation = _split(config, train, config.validation, rng)
+    return {"train": train, "validation": validation, "test": test}, dataset
+
+
+def _split(
+    config: DataConfig, sequences: Sequences, share: float, rng: np.random.Generator
+) -> tuple[Sequences, Sequences]:
+    if config.split == "sequences":
+        rest, taken = split_by_sequences(sequences, share, rng)
+        if taken:
+            return rest, taken
+    return split_by_time(sequences, share)
+
+
+def _taught(
+    names: tuple[str, ...], train: Sequences, config: DataConfig
+) -> tuple[tuple[str, ...], list[int], list[Fault]]:
+    """The labels with enough training frames, their columns, and what is wrong with the others."""
+    counts = np.zeros(len(names), dtype=np.int64)
+    for sequence in train:
+        counts += (sequence.track.truth == 1).sum(axis=0)
+    least = config.fewest_examples
+    columns = np.flatnonzero(counts >= least).tolist()
+    faults = [
+        Fault(f"label {names[label]}", f"{counts[label]} training frame(s) show it, not {least}")
+        for label in np.flatnonzero(counts < least)
+    ]
+    if not columns:
+        raise PolymorphError(
+            f"a label with {least} training frames", "none", where="data",
+            remedy="label more frames",
+        )  # fmt: skip
+    return tuple(names[label] for label in columns), columns, faults
+
+
+def _columns_of(sequence: LabelledSequence, columns: list[int]) -> LabelledSequence:
+    track = replace(sequence.track, truth=np.ascontiguousarray(sequence.track.truth[:, columns]))
+    return LabelledSequence(track, sequence.pictures)

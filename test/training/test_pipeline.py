@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from polymorph_ros.bundle.reader import Bundle
 from polymorph_ros.data.scenes import make_sequence
 from polymorph_ros.evaluation.replay import measure
-from polymorph_ros.model.backbone import load_backbone, tail_forward
+from polymorph_ros.model.backbone import load_backbone
 from polymorph_ros.model.polymorph import PolymorphModel
 from polymorph_ros.training.config import TrainConfig
 from polymorph_ros.training.pipeline import train_bundle
@@ -34,7 +34,8 @@ def as_before():
 
 
 def train(config: TrainConfig, folder: Path) -> Bundle:
-    return train_bundle(config, folder / "bundle", folder / "work", measure, lambda line: None)
+    work = folder / "work"
+    return train_bundle(config, folder / "bundle", work, measure, lambda line: None).bundle
 
 
 @pytest.fixture(scope="module")
@@ -68,8 +69,7 @@ def test_peft_opens_the_adapters_and_computes_what_the_composed_tails_compute(
         PeftModel.from_pretrained(backbone.model, str(folder))
         head = load_file(folder / "head.safetensors")
         with torch.inference_mode():
-            blocks = backbone.tail_modules(manifest.tail_blocks)
-            pooled = tail_forward(blocks, backbone.final_norm, tokens)
+            pooled = backbone.tail(tokens, manifest.tail_blocks)
             expected = torch.sigmoid(pooled[0] @ head["weight"].T + head["bias"]).numpy()
         assert np.abs(answer - expected).max() <= 1e-4
 

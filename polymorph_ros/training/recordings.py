@@ -1,0 +1,140 @@
+"""Stage: decode labelled video once, shrunk to what the backbone sees of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import Path
+
+import numpy as np
+
+from polymorph_ros.bundle.manifest import Preprocessing
+from polymorph_ros.data.dataset import Fault, LabelledSequence
+from polymorph_ros.model.preprocess import Preprocessor
+from polymorph_ros.training.frames import About, frame_rows, save_about
+from polymorph_ros.training.loop import progress_bar
+from polymorph_ros.training.rows import RowWriter
+
+_FAULTS_FILE = "faults.jsonl"
+
+
+@dataclass(frozen=True)
+class RecordingStage:
+    """Frames of the sequences of one part.
+
+    Attributes:
+        content: a hash of truth and stamps, and of the files' names, sizes and times.
+        sequences: over ``vocabulary``.
+    """
+
+    part: str
+    preprocessing: Preprocessing
+    vocabulary: tuple[str, ...]
+    content: str
+    sequences: tuple[LabelledSequence, ...] = field(metadata={"decides": False})
+
+    @property
+    def name(self) -> str:
+        return f"frames-{self.part}"
+
+    def frames(self) -> int:
+        """How many frames there are, if all can be read."""
+        return sum(len(sequence) for sequence in self.sequences)
+
+    def write(self, folder: Path) -> None:
+        """Decode, after the sequences that an earlier attempt decoded.
+
+        A picture that cannot be read is left out and told in ``About.faults``.
+        """
+        side = self.preprocessing.size
+        preprocessor = Preprocessor(self.preprocessing, "cpu")
+        rows = frame_rows(side, side, len(self.vocabulary))
+        with RowWriter(folder, rows) as writer, progress_bar() as bars:
+            start, faults = _continued(writer, folder / _FAULTS_FILE)
+            done = sum(len(sequence) for sequence in self.sequences[:start])
+            task = bars.add_task(
+                f"decode {self.part}", total=self.frames(), completed=done, note=""
+            )
+            with (folder / _FAULTS_FILE).open("a", encoding="utf-8") as log:
+                for index in range(start, len(self.sequences)):
+                    for fault in self._decode(index, preprocessor, writer):
+                        faults.append(fault)
+                        log.write(json.dumps([index, fault.where, fault.reason]) + "\n")
+                        log.flush()
+                    bars.update(task, advance=len(self.sequences[index]))
+        (folder / _FAULTS_FILE).unlink()
+        save_about(folder, About(self.vocabulary, tuple(faults)))
+
+    def _decode(self, index: int, preprocessor: Preprocessor, writer: RowWriter) -> Iterator[Fault]:
+        sequence = self.sequences[index]
+        track = sequence.track
+        before = writer.rows
+        read = 0
+        # A recording that breaks off gives fewer pictures than were promised.
+        for truth, stamp_s, picture in zip(
+            track.truth, track.stamps_s, sequence.pictures.read(), strict=False
+        ):
+            read += 1
+            if isinstance(picture, Fault):
+                yield picture
+                continue
+            writer.append(
+                images=preprocessor.shrunk(picture)[None],
+                truth=truth[None],
+                sequence=np.array([index]),
+                stamps_s=np.array([stamp_s]),
+            )
+        if read < len(sequence):
+            yield Fault(f"sequence {track.name}", f"{len(sequence) - read} pictures are missing")
+        if writer.rows == before:
+            yield Fault(f"sequence {track.name}", "no picture of it can be used")
+
+
+def content_of(sequences: Sequence[LabelledSequence]) -> str:
+    """A hash that changes when truth, stamps or files of sequences change."""
+    digest = hashlib.sha256()
+    for sequence in sequences:
+        track = sequence.track
+        digest.update(track.name.encode() + track.truth.tobytes() + track.stamps_s.tobytes())
+        digest.update(repr(sequence.pictures).encode())
+        for path in _files(sequence.pictures):
+            there = path.stat() if path.exists() else None
+            stamp = (there.st_size, there.st_mtime_ns) if there else None
+            digest.update(f"{path} {stamp}".encode())
+    return digest.hexdigest()
+
+
+def _files(value: object) -> Iterator[Path]:
+    """Every path that a source of pictures holds; the files inside where it is a folder."""
+    if isinstance(value, Path):
+        yield from sorted(value.rglob("*")) if value.is_dir() else [value]
+    elif isinstance(value, tuple):
+        for part in value:
+            yield from _files(part)
+    elif is_dataclass(value):
+        for part in fields(value):
+            yield from _files(getattr(value, part.name))
+
+
+def _continued(writer: RowWriter, log: Path) -> tuple[int, list[Fault]]:
+    """The sequence to go on with, and the faults of those before; the one that broke off is cut."""
+    written = writer.read("sequence")
+    start = int(written[-1]) if len(written) else 0
+    writer.cut(int(np.searchsorted(written, start)))
+    lines = log.read_text(encoding="utf-8").splitlines() if log.is_file() else []
+    told = [entry for entry in map(_entry, lines) if entry is not None and entry[0] < start]
+    log.unlink(missing_ok=True)
+    with log.open("w", encoding="utf-8") as stream:
+        stream.writelines(json.dumps(entry) + "\n" for entry in told)
+    return start, [Fault(where, reason) for _, where, reason in told]
+
+
+def _entry(line: str) -> tuple[int, str, str] | None:
+    """One line of the log; none where it broke off."""
+    try:
+        index, where, reason = json.loads(line)
+    except ValueError:
+        return None
+    return index, where, reason
