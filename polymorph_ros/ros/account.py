@@ -17,6 +17,8 @@ class FrameAccount:
     Each field is written by one thread only and read by others as it stands.
 
     Attributes:
+        carried: of those answered, carried over because the picture was as before.
+        unknown_scenes: of those answered, from scenes unlike those of training.
         dropped: replaced by a fresher frame before the worker came to it.
         rejected: malformed, by reason.
         failed: raised an error in the engine; answered by NO_DATA.
@@ -28,6 +30,8 @@ class FrameAccount:
 
     received: int = 0
     answered: int = 0
+    carried: int = 0
+    unknown_scenes: int = 0
     dropped: int = 0
     failed: int = 0
     lost: int = 0
@@ -44,8 +48,10 @@ class FrameAccount:
         self.largest_bytes = max(self.largest_bytes, size_bytes)
         self.last_arrival_s = time.monotonic()
 
-    def answer(self, latency_s: float | None) -> None:
+    def answer(self, latency_s: float | None, *, carried: bool, unknown_scene: bool) -> None:
         self.answered += 1
+        self.carried += carried
+        self.unknown_scenes += unknown_scene
         self.last_answer_s = time.monotonic()
         if latency_s is not None:
             self.latencies_s.append(latency_s)

@@ -64,6 +64,8 @@ class CameraReporter:
             "answered_hz": f"{(now.answered - before.answered) / elapsed_s:.2f}",
             "received": account.received,
             "answered": account.answered,
+            "carried": account.carried,
+            "unknown_scene": account.unknown_scenes,
             "dropped": account.dropped,
             "rejected": sum(account.rejected.values()),
             "failed": account.failed,

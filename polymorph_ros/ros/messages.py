@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from builtin_interfaces.msg import Time
@@ -38,6 +39,8 @@ class LabelMessage:
         array.header = header
         array.state = int(result.state)
         array.reason = result.reason
+        array.novelty = result.scene.novelty
+        array.trust = result.scene.trust
         chosen = result.active_labels if active_only else range(len(self._all))
         active = frozenset(result.active_labels)
         scores, sources = result.scores.tolist(), result.sources.tolist()
@@ -55,7 +58,13 @@ class LabelMessage:
 def no_data(camera: str, header: Header, reason: str) -> LabelArray:
     """The message that says that there is no result, and why."""
     return LabelArray(
-        header=header, camera=camera, state=LabelArray.STATE_NO_DATA, reason=reason, labels=[]
+        header=header,
+        camera=camera,
+        state=LabelArray.STATE_NO_DATA,
+        reason=reason,
+        novelty=math.nan,
+        trust=0.0,
+        labels=[],
     )
 
 

@@ -103,6 +103,14 @@ SPECS: tuple[ParameterSpec, ...] = (
         "joules that a frame should take; 0: no budget", bounds=(0.0, 1000000.0),
     ),
     ParameterSpec(
+        "carry_over_s", 0.0, _LIVE,
+        "seconds for which a result is carried over at most while the picture stays; 0: never",
+        bounds=(0.0, 3600.0),
+    ),
+    ParameterSpec(
+        "judge_scenes", True, _LIVE, "whether scenes unlike those of training are told"
+    ),
+    ParameterSpec(
         "max_rate_hz", 0.0, _LIVE,
         "frames per second and camera to label at most; 0: no limit", bounds=(0.0, 10000.0),
     ),

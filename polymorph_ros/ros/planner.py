@@ -37,6 +37,11 @@ class LabelView:
     rather than repeat an old answer: after NO_DATA, in an unknown scene, when the last image
     is older than `max_age_s`, or for a label that the bundle does not know.
 
+    In an unknown scene labels are still told, but training says nothing of how often they are
+    right there, neither those that are active nor those that are not: hence UNKNOWN, for all. A
+    result that was carried over (CARRIED) counts by its own image's stamp: that image was
+    compared, and shows what the computed one did.
+
     >>> view = LabelView(camera="front", max_age_s=0.5)
     >>> view.look("person", now_ns=0).presence
     <Presence.UNKNOWN: 'unknown'>
@@ -44,7 +49,7 @@ class LabelView:
     Args:
         camera: which camera; messages of others are passed over.
         max_age_s: oldest image stamp that still counts, seconds.
-        trust_unknown_scenes: whether answers in unknown scenes count.
+        trust_unknown_scenes: whether answers in unknown scenes count as elsewhere.
     """
 
     def __init__(

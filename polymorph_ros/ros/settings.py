@@ -100,6 +100,8 @@ class NodeSettings:
                 threshold_shift=values["threshold_shift"],
                 frame_budget_s=values["frame_budget_s"],
                 frame_budget_j=values["frame_budget_j"],
+                carry_over_s=values["carry_over_s"],
+                judge_scenes=values["judge_scenes"],
             ),
             energy=EnergySettings(
                 meter=_choice(values, "energy.meter", METER_KINDS),

@@ -87,6 +87,8 @@ class FrameResult:
         stage_seconds: seconds of each stage, in the order in which they ran.
         energy: what the frame cost.
         scene: whether training knew such scenes, and what the scores' evidence counts there.
+        carried: whether the frame was not computed, because its picture is as an earlier one;
+            the state says so too unless there is something graver to say.
     """
 
     stamp_ns: int
@@ -102,3 +104,4 @@ class FrameResult:
     stage_seconds: Mapping[str, float]
     energy: FrameEnergy
     scene: Scene = NOT_JUDGED
+    carried: bool = False

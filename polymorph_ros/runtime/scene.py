@@ -42,5 +42,6 @@ def judge(distance: float, threshold: float) -> Scene:
     """
     if not math.isfinite(distance):
         return Scene(novelty=1.0, trust=UNKNOWN_SCENE_TRUST)
-    novelty = distance**2 / (distance**2 + threshold**2)
-    return Scene(novelty, UNKNOWN_SCENE_TRUST if distance > threshold else 1.0)
+    ratio = distance / threshold
+    novelty = 1.0 - 1.0 / (1.0 + ratio * ratio)
+    return Scene(novelty, UNKNOWN_SCENE_TRUST if novelty > 0.5 else 1.0)

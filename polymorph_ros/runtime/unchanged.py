@@ -121,4 +121,5 @@ def carried_over(
         cover=Cover((), False, words, computed.cover.uncovered),
         stage_seconds=stage_seconds,
         energy=energy,
+        carried=True,
     )

@@ -23,9 +23,12 @@ from polymorph_ros.bundle.manifest import (
     LabelEntry,
     Manifest,
     Preprocessing,
+    SceneEntry,
+    UnchangedEntry,
 )
 from polymorph_ros.bundle.reader import Bundle, file_sha256
 from polymorph_ros.bundle.writer import write_bundle
+from polymorph_ros.model.scene import SceneStatistics
 from polymorph_ros.model.scout import Scout
 
 TAIL_BLOCKS = 2
@@ -42,6 +45,8 @@ def write_tiny_bundle(
     contexts: Mapping[str, Sequence[str]] = CONTEXTS,
     on: float = 0.5,
     seed: int = 0,
+    unchanged: UnchangedEntry | None = None,
+    scene: SceneEntry | None = None,
 ) -> Bundle:
     """Writes a bundle of a ViT backbone for 32 px pictures, a PEFT adapter per context, a scout.
 
@@ -50,6 +55,8 @@ def write_tiny_bundle(
         contexts: labels by context; the vocabulary is their union, in order of appearance.
         on: threshold of every label; `off` and `watch` lie below it.
         seed: of the random weights.
+        unchanged: when a picture counts as unchanged; none: never.
+        scene: when a scene counts as unknown, with mean 0 and covariance 1; none: never.
     """
     vocabulary = list(dict.fromkeys(label for labels in contexts.values() for label in labels))
 
@@ -61,6 +68,10 @@ def write_tiny_bundle(
         torch.manual_seed(seed)
         scout = Scout(HIDDEN_SIZE, len(vocabulary), len(contexts), hidden=16, detectors=8)
         save_file(scout.tensors(), folder / "scout.safetensors")
+        if scene is not None:
+            features = 2 * HIDDEN_SIZE
+            statistics = SceneStatistics(torch.zeros(features), torch.eye(features))
+            save_file(statistics.tensors(), folder / "scene.safetensors")
 
     def make_manifest(files: tuple[FileEntry, ...]) -> Manifest:
         rates = {"prior": 0.3, "appear_hz": 0.1, "vanish_hz": 0.2}
@@ -80,6 +91,8 @@ def write_tiny_bundle(
                 )
                 for context, labels in contexts.items()
             ),
+            unchanged=unchanged,
+            scene=scene,
             files=files,
         )
 

@@ -78,6 +78,14 @@ def test_unknown_scenes_count_for_those_who_choose_so() -> None:
     assert subject.look("person", NOW_NS).presence is Presence.PRESENT
 
 
+def test_a_carried_result_counts_by_its_own_image() -> None:
+    subject = view()
+    subject.take(labels(LabelArray.STATE_CARRIED))
+
+    assert subject.look("person", NOW_NS).presence is Presence.PRESENT
+    assert subject.look("person", NOW_NS + 10**9).presence is Presence.UNKNOWN
+
+
 def test_no_data_after_a_sighting_ends_it() -> None:
     subject = view()
     subject.take(labels())

@@ -1,0 +1,148 @@
+"""Pins unknown scenes: novelty in [0, 1] with 0.5 at the threshold, said for the whole frame, and
+scores of low trust that move the belief less.
+
+Open: how well real places are told from each other; docs/scenes.md reports what was measured.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from helpers.tiny_bundle import write_tiny_bundle
+from polymorph_ros.bundle.manifest import SceneEntry
+from polymorph_ros.data.frame import Frame
+from polymorph_ros.energy.ledger import EnergyLedger
+from polymorph_ros.energy.meter import open_meter
+from polymorph_ros.model.polymorph import PolymorphModel
+from polymorph_ros.runtime.belief import TwoStateFilter
+from polymorph_ros.runtime.engine import Engine
+from polymorph_ros.runtime.result import ResultState
+from polymorph_ros.runtime.scene import UNKNOWN_SCENE_TRUST, judge
+from polymorph_ros.runtime.settings import EngineSettings
+
+NEAR, FAR = 1e6, 1e-6  # thresholds by which every scene of the tiny bundle is known, or unknown
+
+
+def engine_of(path: Path, threshold: float | None, **settings: float) -> Engine:
+    scene = SceneEntry(threshold=threshold, false_alarms=0.01) if threshold else None
+    bundle = write_tiny_bundle(path, scene=scene)
+    return Engine(
+        PolymorphModel.from_bundle(bundle, "cpu"),
+        bundle.manifest,
+        EnergyLedger(open_meter("none")),
+        EngineSettings(**settings),
+    )
+
+
+def frame(number: int = 0) -> Frame:
+    image = np.random.default_rng(number).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    return Frame(image, 1_000_000_000 + number * 100_000_000)
+
+
+@given(
+    distance=st.floats(min_value=0.0) | st.just(math.nan),
+    threshold=st.floats(1e-6, 1e6),
+)
+def test_novelty_is_a_score_whatever_the_distance(distance: float, threshold: float) -> None:
+    scene = judge(distance, threshold)
+
+    assert 0.0 <= scene.novelty <= 1.0
+    assert scene.unknown == (scene.trust < 1.0)
+
+
+@given(st.floats(1e-3, 1e3), st.floats(0.0, 1e3), st.floats(0.0, 1e3))
+def test_novelty_grows_with_the_distance(threshold: float, one: float, other: float) -> None:
+    nearer, farther = sorted([one, other])
+
+    assert judge(nearer, threshold).novelty <= judge(farther, threshold).novelty
+
+
+def test_the_threshold_is_where_a_scene_becomes_unknown() -> None:
+    assert judge(2.0, 2.0).novelty == 0.5
+    assert not judge(2.0, 2.0).unknown
+    assert judge(2.0001, 2.0).unknown
+    assert judge(math.nan, 2.0).unknown, "a feature that is no number is unlike any"
+
+
+def test_a_known_scene_is_fresh_and_of_full_trust(tmp_path: Path) -> None:
+    result = engine_of(tmp_path / "near", NEAR).step(frame())
+
+    assert result.state == ResultState.FRESH
+    assert result.reason == ""
+    assert result.scene.novelty < 0.5
+    assert result.scene.trust == 1.0
+    assert list(result.stage_seconds)[:4] == ["preprocess", "trunk", "scene", "scout"]
+
+
+def test_an_unknown_scene_is_told_with_its_novelty_and_low_trust(tmp_path: Path) -> None:
+    result = engine_of(tmp_path / "far", FAR).step(frame())
+
+    assert result.state == ResultState.UNKNOWN_SCENE
+    assert result.scene.novelty > 0.99
+    assert result.scene.trust == UNKNOWN_SCENE_TRUST < 1.0
+    assert result.reason == f"unlike anything seen in training (novelty {result.scene.novelty:.2f})"
+
+
+def test_a_limit_on_adapters_is_told_after_the_unknown_scene(tmp_path: Path) -> None:
+    engine = engine_of(tmp_path / "far", FAR, max_adapters=1, threshold_shift=-9.0)
+
+    result = engine.step(frame())
+
+    assert result.state == ResultState.UNKNOWN_SCENE
+    assert result.reason.startswith("unlike anything")
+    assert "at most 1 adapter" in result.reason
+
+
+@pytest.mark.parametrize("threshold", [None, FAR])
+def test_nothing_is_judged_without_statistics_or_where_it_is_switched_off(
+    tmp_path: Path, threshold: float | None
+) -> None:
+    engine = engine_of(tmp_path / "off", threshold, judge_scenes=threshold is None)
+
+    result = engine.step(frame())
+
+    assert result.state == ResultState.FRESH
+    assert math.isnan(result.scene.novelty)
+    assert result.scene.trust == 1.0
+    assert "scene" not in result.stage_seconds
+
+
+def test_judging_known_scenes_changes_no_score(tmp_path: Path) -> None:
+    judging, plain = engine_of(tmp_path / "near", NEAR), engine_of(tmp_path / "plain", None)
+
+    for number in range(10):
+        one, other = judging.step(frame(number)), plain.step(frame(number))
+        assert (one.scores == other.scores).all()
+        assert one.cover == other.cover
+
+
+def test_scores_of_an_unknown_scene_move_the_belief_less(tmp_path: Path) -> None:
+    prior = 0.3  # of every label of the tiny bundle
+
+    low = engine_of(tmp_path / "far", FAR, max_adapters=1).step(frame()).scores
+    full = engine_of(tmp_path / "near", NEAR, max_adapters=1).step(frame()).scores
+
+    assert (np.abs(low - prior) < np.abs(full - prior)).all()
+
+
+@given(
+    score=st.floats(0.001, 0.999),
+    trust=st.floats(0.0, 1.0),
+    less=st.floats(0.0, 1.0),
+)
+def test_less_trust_never_makes_surer(score: float, trust: float, less: float) -> None:
+    def believed(share: float) -> float:
+        belief = TwoStateFilter(*(np.array([value]) for value in (0.3, 0.1, 0.2)), 0.3)
+        belief.predict(0.0)
+        belief.observe(np.array([score]), trust=share)
+        return float(belief.belief[0])
+
+    start = believed(0.0)
+    assert start == pytest.approx(0.3)
+    assert abs(believed(less * trust) - start) <= abs(believed(trust) - start) + 1e-9

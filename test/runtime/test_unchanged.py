@@ -1,0 +1,288 @@
+"""Pins what is carried over: only a picture that is nearly the last computed one, for a while, and
+never surer; noise carries, a thing that appears does not, drift adds up.
+
+Open: how much that saves on real video, and at what price; `polymorph bench unchanged` measures it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from helpers.tiny_bundle import write_tiny_bundle
+from polymorph_ros.bundle.manifest import SceneEntry, UnchangedEntry
+from polymorph_ros.bundle.reader import Bundle
+from polymorph_ros.data.frame import Frame
+from polymorph_ros.energy.ledger import EnergyLedger
+from polymorph_ros.energy.meter import open_meter
+from polymorph_ros.model.polymorph import PolymorphModel
+from polymorph_ros.runtime.engine import Engine
+from polymorph_ros.runtime.result import FrameResult, ResultState, ScoreSource
+from polymorph_ros.runtime.settings import EngineSettings
+
+SECOND_NS = 1_000_000_000
+UNCHANGED = UnchangedEntry(difference=8.0, max_age_s=1.0, agreement=0.99)
+STATIONARY = 0.1 / (0.1 + 0.2)  # of every label of the tiny bundle
+EngineMaker = Callable[..., Engine]
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    path = tmp_path_factory.mktemp("bundles") / "tiny"
+    return write_tiny_bundle(path, on=0.3, unchanged=UNCHANGED)
+
+
+@pytest.fixture(scope="module")
+def make_engine(bundle: Bundle) -> EngineMaker:
+    model = PolymorphModel.from_bundle(bundle, "cpu")
+
+    def make(carry_over_s: float = 1.0, **more: float) -> Engine:
+        wanted = EngineSettings(carry_over_s=carry_over_s, **more)
+        return Engine(model, bundle.manifest, EnergyLedger(open_meter("none")), wanted)
+
+    return make
+
+
+def picture(seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(30, 220, (6, 8, 3), dtype=np.uint8)
+    return np.repeat(np.repeat(coarse, 8, axis=0), 8, axis=1)
+
+
+def frame(image: np.ndarray, stamp_s: float, camera: str = "front") -> Frame:
+    return Frame(image, SECOND_NS + round(stamp_s * SECOND_NS), camera)
+
+
+def with_noise(image: np.ndarray, sigma: float, seed: int) -> np.ndarray:
+    noise = np.random.default_rng(seed).normal(0.0, sigma, image.shape)
+    return np.clip(image + noise, 0, 255).astype(np.uint8)
+
+
+def is_computed(result: FrameResult) -> bool:
+    assert result.carried == (result.state == ResultState.CARRIED)
+    return not result.carried
+
+
+def test_a_picture_that_stays_is_carried_over_with_all_that_was_said_of_it(
+    make_engine: EngineMaker,
+) -> None:
+    engine = make_engine()
+    first = engine.step(frame(picture(), 0.0))
+
+    carried = engine.step(frame(picture(), 0.4))
+
+    assert carried.state == ResultState.CARRIED
+    assert carried.stamp_ns == first.stamp_ns + 400_000_000
+    assert "carried over" in carried.reason
+    assert (carried.sources == ScoreSource.CARRIED).all()
+    assert carried.ages_s == pytest.approx(0.4)
+    assert carried.active_labels == first.active_labels
+    assert carried.active_labels, "else the line above says nothing"
+    assert carried.changes == ()
+    assert carried.cover.adapters == ()
+    assert not carried.cover.changed
+    assert list(carried.stage_seconds) == ["preprocess", "compare", "carry"]
+
+
+def test_the_ledger_counts_a_carried_frame_with_no_adapter(make_engine: EngineMaker) -> None:
+    engine = make_engine()
+    first = engine.step(frame(picture(), 0.0))
+    engine.step(frame(picture(), 0.2))
+
+    account = engine.ledger.summary()
+
+    assert account.frames == 2
+    assert account.adapters == len(first.cover.adapters) > 0
+    assert account.stage_seconds["carry"] > 0
+
+
+@given(sigma=st.floats(0.0, 10.0), seed=st.integers(0, 10_000))
+@settings(deadline=None, max_examples=25)
+def test_noise_of_the_sensor_is_no_change(
+    make_engine: EngineMaker, sigma: float, seed: int
+) -> None:
+    # a cell is the mean of 48 pixels here, far fewer than of a camera's picture
+    image = np.repeat(np.repeat(picture(), 4, axis=0), 4, axis=1)
+    engine = make_engine()
+    engine.step(frame(with_noise(image, sigma, seed), 0.0))
+
+    assert not is_computed(engine.step(frame(with_noise(image, sigma, seed + 1), 0.1)))
+
+
+@given(row=st.integers(0, 42), column=st.integers(0, 58), sign=st.sampled_from([-90, 90]))
+@settings(deadline=None, max_examples=40)
+def test_a_thing_that_appears_anywhere_is_a_change(
+    make_engine: EngineMaker, row: int, column: int, sign: int
+) -> None:
+    grey = np.full((48, 64, 3), 120, np.uint8)
+    changed = grey.copy()
+    changed[row : row + 6, column : column + 6] = 120 + sign  # 1.2 % of the picture
+    engine = make_engine()
+    engine.step(frame(grey, 0.0))
+
+    assert is_computed(engine.step(frame(changed, 0.1)))
+
+
+def test_a_slow_drift_adds_up_until_it_counts(make_engine: EngineMaker) -> None:
+    engine = make_engine()
+    results = [
+        engine.step(frame(np.full((48, 64, 3), 100 + 3 * number, np.uint8), 0.1 * number))
+        for number in range(7)
+    ]
+
+    computed = [number for number, result in enumerate(results) if is_computed(result)]
+
+    assert computed == [0, 3, 6], "each 9 grey levels from the last computed one"
+
+
+@given(gaps=st.lists(st.floats(0.0, 0.8), min_size=1, max_size=20))
+@settings(deadline=None, max_examples=25)
+def test_ages_are_the_time_since_the_computed_frame_and_never_beyond_the_greatest(
+    make_engine: EngineMaker, gaps: list[float]
+) -> None:
+    engine = make_engine()
+    stamp_s = 0.0
+    last = engine.step(frame(picture(), stamp_s))
+
+    for gap in gaps:
+        stamp_s += gap
+        result = engine.step(frame(picture(), stamp_s))
+        if is_computed(result):
+            assert (result.stamp_ns - last.stamp_ns) * 1e-9 > UNCHANGED.max_age_s
+            last = result
+        age_s = (result.stamp_ns - last.stamp_ns) * 1e-9
+        assert age_s <= UNCHANGED.max_age_s
+        assert result.ages_s == pytest.approx(age_s, abs=1e-6)
+
+
+@given(gaps=st.lists(st.floats(0.0, 0.3), min_size=1, max_size=12), seed=st.integers(0, 100))
+@settings(deadline=None, max_examples=25)
+def test_carried_scores_move_only_towards_the_stationary_probability(
+    make_engine: EngineMaker, gaps: list[float], seed: int
+) -> None:
+    engine = make_engine()
+    stamp_s = 0.0
+    last = engine.step(frame(picture(seed), stamp_s))
+
+    for gap in gaps:
+        stamp_s += gap
+        result = engine.step(frame(picture(seed), stamp_s))
+        if not is_computed(result):
+            before, after = last.scores - STATIONARY, result.scores - STATIONARY
+            assert (np.abs(after) <= np.abs(before) + 1e-6).all()
+            assert (before * after >= -1e-9).all(), "not beyond it"
+        last = result
+
+
+@pytest.mark.parametrize("limit_s", [0.25, 30.0])
+def test_the_shorter_of_setting_and_bundle_bounds_the_age(
+    make_engine: EngineMaker, limit_s: float
+) -> None:
+    engine = make_engine(carry_over_s=limit_s)
+    longest_s = min(limit_s, UNCHANGED.max_age_s)
+    engine.step(frame(picture(), 0.0))
+
+    assert not is_computed(engine.step(frame(picture(), longest_s)))
+    assert is_computed(engine.step(frame(picture(), longest_s + 0.001)))
+
+
+def test_nothing_is_carried_over_where_it_is_switched_off(make_engine: EngineMaker) -> None:
+    engine = make_engine(carry_over_s=0.0)
+
+    results = [engine.step(frame(picture(), 0.1 * number)) for number in range(3)]
+
+    assert all(is_computed(result) for result in results)
+    assert "compare" not in results[-1].stage_seconds
+
+
+def test_a_bundle_that_learned_no_threshold_computes_everything(tmp_path: Path) -> None:
+    bundle = write_tiny_bundle(tmp_path / "plain")
+    ledger = EnergyLedger(open_meter("none"))
+    engine = Engine(
+        PolymorphModel.from_bundle(bundle, "cpu"),
+        bundle.manifest,
+        ledger,
+        EngineSettings(carry_over_s=1.0),
+    )
+
+    results = [engine.step(frame(picture(), 0.1 * number)) for number in range(3)]
+
+    assert all(is_computed(result) for result in results)
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        lambda engine: engine.reset(),
+        lambda engine: engine.reset("front"),
+        lambda engine: engine.apply(EngineSettings(carry_over_s=1.0, threshold_shift=0.5)),
+        lambda engine: engine.step(frame(picture(1), 0.1)),
+    ],
+    ids=["reset of all", "reset of the camera", "other thresholds", "another picture between"],
+)
+def test_what_came_between_ends_it(
+    make_engine: EngineMaker, between: Callable[[Engine], object]
+) -> None:
+    engine = make_engine()
+    engine.step(frame(picture(), 0.0))
+
+    between(engine)
+
+    assert is_computed(engine.step(frame(picture(), 0.2)))
+
+
+def test_cameras_have_each_their_own_picture(make_engine: EngineMaker) -> None:
+    engine = make_engine()
+    engine.step(frame(picture(0), 0.0, "front"))
+
+    assert is_computed(engine.step(frame(picture(0), 0.1, "rear")))
+    engine.reset("rear")
+    assert not is_computed(engine.step(frame(picture(0), 0.2, "front")))
+
+
+def test_a_stamp_that_jumps_back_is_computed_anew(make_engine: EngineMaker) -> None:
+    engine = make_engine()
+    engine.step(frame(picture(), 0.0))
+    engine.step(frame(picture(), 0.5))
+
+    again = engine.step(frame(picture(), 0.3))  # still after the computed frame
+
+    assert is_computed(again)
+    assert "jumped back" in again.cover.reason
+
+
+def test_after_carried_frames_evidence_counts_as_after_a_gap(make_engine: EngineMaker) -> None:
+    carrying, computing = make_engine(), make_engine(carry_over_s=0.0)
+    carrying.step(frame(picture(), 0.0))
+    computing.step(frame(picture(), 0.0))
+    for number in range(1, 5):
+        carrying.step(frame(picture(), 0.2 * number))
+
+    one = carrying.step(frame(picture(1), 1.0))
+    other = computing.step(frame(picture(1), 1.0))
+
+    assert one.scores == pytest.approx(other.scores, abs=1e-5)
+
+
+def test_a_result_of_low_trust_is_carried_over_as_such(tmp_path: Path) -> None:
+    far = SceneEntry(threshold=1e-6, false_alarms=0.01)  # every scene is unknown
+    bundle = write_tiny_bundle(tmp_path / "far", unchanged=UNCHANGED, scene=far)
+    engine = Engine(
+        PolymorphModel.from_bundle(bundle, "cpu"),
+        bundle.manifest,
+        EnergyLedger(open_meter("none")),
+        EngineSettings(carry_over_s=1.0),
+    )
+    first = engine.step(frame(picture(), 0.0))
+
+    carried = engine.step(frame(picture(), 0.2))
+
+    assert carried.carried
+    assert carried.state == first.state == ResultState.UNKNOWN_SCENE
+    assert carried.reason.startswith(first.reason)
+    assert carried.scene == first.scene
