@@ -19,4 +19,4 @@ def shared_files(folder: str) -> list[tuple[str, list[str]]]:
     return list(by_folder.items())
 
 
-setup(data_files=shared_files("bundles") + shared_files("config"))
+setup(data_files=shared_files("bundles") + shared_files("config") + shared_files("msg"))

@@ -13,6 +13,7 @@ from rich.console import Console
 from polymorph_ros import __version__
 from polymorph_ros.cli.bench import bench_app
 from polymorph_ros.cli.bundle import bundle_app
+from polymorph_ros.cli.evaluate import evaluate
 from polymorph_ros.cli.train import train
 from polymorph_ros.errors import PolymorphError
 
@@ -22,6 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Many labels at little energy: train, check and measure bundles.",
 )
+app.command()(evaluate)
 app.command()(train)
 app.add_typer(bench_app, name="bench")
 app.add_typer(bundle_app, name="bundle")

@@ -72,7 +72,7 @@ class PolymorphModel:
         Raises:
             PolymorphError: the device is not there, or a part does not fit.
         """
-        chosen = _choose_device(device)
+        chosen = choose_device(device)
         manifest = bundle.manifest
         backbone = load_backbone(
             bundle.backbone_location, manifest.backbone.revision, download=False
@@ -144,7 +144,8 @@ class PolymorphModel:
             self.tails(tokens, range(count))
 
 
-def _choose_device(device: str) -> torch.device:
+def choose_device(device: str) -> torch.device:
+    """The device of that name ("auto": a GPU where there is one); PolymorphError without it."""
     if device not in ("cpu", "cuda", "auto"):
         raise PolymorphError("cpu, cuda or auto", repr(device), where="device")
     available = torch.cuda.is_available()

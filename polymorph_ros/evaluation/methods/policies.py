@@ -1,0 +1,50 @@
+"""Policies that differ from Polymorph's in one thing, to see what that thing is worth."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from polymorph_ros.runtime.cover import greedy_cover
+from polymorph_ros.runtime.knowledge import Knowledge
+from polymorph_ros.runtime.policy import Policy
+from polymorph_ros.runtime.result import Cover
+from polymorph_ros.runtime.thresholds import Thresholds
+
+
+class AllAdapters(Policy):
+    """Every adapter runs for every frame."""
+
+    def __init__(self, knowledge: Knowledge, thresholds: Thresholds) -> None:
+        super().__init__(knowledge, thresholds)
+        self._every = tuple(range(len(knowledge.contexts)))
+
+    def choose(self, limit: int = 0) -> Cover:
+        return Cover(self._every, changed=False, reason="every adapter")
+
+
+class OracleCover(Policy):
+    """The cover is chosen for the labels that are true: no policy can choose better adapters.
+
+    Args:
+        truth: int8 (labels,), changed from outside before each frame; unknown counts as absent.
+    """
+
+    def __init__(
+        self, knowledge: Knowledge, thresholds: Thresholds, truth: NDArray[np.int8]
+    ) -> None:
+        super().__init__(knowledge, thresholds)
+        self._members = knowledge.members
+        self._truth = truth
+        self._last: tuple[int, ...] = ()
+
+    def choose(self, limit: int = 0) -> Cover:
+        chosen = greedy_cover(
+            self._members,
+            self._truth == 1,
+            context_belief=self.context_belief,
+            previous=self._last,
+            limit=limit,
+        )
+        changed, self._last = chosen != self._last, chosen
+        return Cover(chosen, changed, "the true labels")

@@ -1,0 +1,186 @@
+"""Offline replay: every frame of every sequence through every method, side by side.
+
+Methods take turns block by block (some frames of one sequence), in an order that moves on with
+each block, so that a machine's drift hits all alike. A block is long enough that caches are warm
+for most of it. Its joules and CPU seconds are read around it and shared out to its frames by
+their seconds.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from polymorph_ros.bundle.reader import Bundle
+from polymorph_ros.data.dataset import Fault
+from polymorph_ros.data.frame import Frame
+from polymorph_ros.energy.estimated import process_cpu_seconds
+from polymorph_ros.energy.meter import Meter
+from polymorph_ros.evaluation.frame_log import Cost, FrameLogBuilder, write_frame_log
+from polymorph_ros.evaluation.gpu_clock import GpuClock
+from polymorph_ros.evaluation.join import JoinedData, JoinedSequence
+from polymorph_ros.evaluation.methods.method import Labelled, Method
+from polymorph_ros.evaluation.result_bag import ResultBag
+from polymorph_ros.evaluation.run_folder import RunFolder
+from polymorph_ros.training.loop import progress_bar
+
+BLOCK = 32
+RECORDED = "polymorph"  # the method whose answers are written as a recording
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What measures: the meter of joules, and the GPU's clock."""
+
+    meter: Meter
+    gpu: GpuClock
+
+
+@dataclass(frozen=True)
+class _Numbered:
+    """A frame, its place in the sequence, and what is true in it."""
+
+    index: int
+    frame: Frame
+    truth: NDArray[np.int8]
+
+
+def replay(
+    methods: Sequence[Method],
+    data: JoinedData,
+    bundle: Bundle,
+    bench: Bench,
+    folder: RunFolder,
+    say: Callable[[str], None],
+) -> None:
+    """Run all methods over all sequences that an earlier run did not finish.
+
+    What is finished stays, sequence by sequence. Interrupted in the middle of one, the frames
+    so far are kept as a partial file, which is done anew (and removed) the next time.
+
+    Args:
+        methods: run side by side.
+        data: what they label.
+        bundle: named in the recordings.
+        bench: what measures them.
+        folder: where the results go; claimed before.
+        say: takes a line on what could not be read.
+    """
+    with progress_bar() as bars:
+        task = bars.add_task("replay", total=len(data), note="")
+        for number, sequence in enumerate(data.sequences):
+            bars.update(task, note=sequence.name)
+            if not _finished(methods, folder, number, sequence):
+                _replay_sequence(
+                    methods, number, sequence, data.labels, bundle, bench, folder, say,
+                    lambda frames: bars.update(task, advance=frames),
+                )  # fmt: skip
+            else:
+                bars.update(task, advance=len(sequence))
+
+
+def warm(methods: Sequence[Method], data: JoinedData) -> None:
+    """Run the first readable picture through each method, so that no first frame is timed."""
+    for sequence in data.sequences:
+        for numbered in _frames(sequence, lambda _: None):
+            for method in methods:
+                method.reset()
+                method.label(numbered.frame, numbered.truth)
+            return
+
+
+def _finished(
+    methods: Sequence[Method], folder: RunFolder, number: int, sequence: JoinedSequence
+) -> bool:
+    files = [folder.frames(method.name, number, sequence.name) for method in methods]
+    return all(file.is_file() for file in files)
+
+
+def _replay_sequence(
+    methods: Sequence[Method],
+    number: int,
+    sequence: JoinedSequence,
+    labels: tuple[str, ...],
+    bundle: Bundle,
+    bench: Bench,
+    folder: RunFolder,
+    say: Callable[[str], None],
+    advance: Callable[[int], None],
+) -> None:
+    logs = {method.name: FrameLogBuilder(sequence.name, labels) for method in methods}
+    for method in methods:
+        method.reset()
+    complete = False
+    with ExitStack() as stack:
+        bag = None
+        if RECORDED in logs:
+            path = folder.bag(number, sequence.name)
+            bag = stack.enter_context(ResultBag(path, bundle, bench.meter.source.value))
+        try:
+            for turn, block in enumerate(_blocks(_frames(sequence, say))):
+                first = turn % len(methods)
+                for method in (*methods[first:], *methods[:first]):
+                    said, costs = run_block(method, block, bench)
+                    for numbered, one, cost in zip(block, said, costs, strict=True):
+                        stamp_ns = numbered.frame.stamp_ns
+                        logs[method.name].add(numbered.index, stamp_ns, numbered.truth, one, cost)
+                        if bag is not None and method.name == RECORDED and one.result is not None:
+                            bag.add(one.result, cost)
+                advance(len(block))
+            complete = True
+        finally:
+            for name, log in logs.items():
+                partial = folder.frames(name, number, sequence.name, partial=True)
+                if complete:
+                    write_frame_log(log.build(), folder.frames(name, number, sequence.name))
+                    partial.unlink(missing_ok=True)
+                else:
+                    write_frame_log(log.build(), partial)
+
+
+def run_block(
+    method: Method, block: Sequence[_Numbered], bench: Bench
+) -> tuple[list[Labelled], list[Cost]]:
+    """Some frames through one method, with what each cost."""
+    said, seconds, gpu_seconds = [], [], []
+    joules, cpu = bench.meter.read(), process_cpu_seconds()
+    for numbered in block:
+        start, gpu_before = time.perf_counter(), bench.gpu.seconds
+        bench.gpu.start()
+        said.append(method.label(numbered.frame, numbered.truth))
+        bench.gpu.stop()
+        seconds.append(time.perf_counter() - start)
+        gpu_seconds.append(bench.gpu.seconds - gpu_before)
+    cpu = process_cpu_seconds() - cpu
+    joules = bench.meter.read() - joules
+    share = [one / sum(seconds) for one in seconds]
+    costs = [
+        Cost(one, joules * part, cpu * part, gpu)
+        for one, part, gpu in zip(seconds, share, gpu_seconds, strict=True)
+    ]
+    return said, costs
+
+
+def _frames(sequence: JoinedSequence, say: Callable[[str], None]) -> Iterator[_Numbered]:
+    for index, picture in enumerate(sequence.pictures.read()):
+        if isinstance(picture, Fault):
+            say(f"left out: {picture.where}: {picture.reason}")
+            continue
+        stamp_ns = int(sequence.stamps_ns[index])
+        yield _Numbered(index, Frame(picture, stamp_ns), sequence.truth[index])
+
+
+def _blocks(frames: Iterator[_Numbered]) -> Iterator[list[_Numbered]]:
+    block: list[_Numbered] = []
+    for frame in frames:
+        block.append(frame)
+        if len(block) == BLOCK:
+            yield block
+            block = []
+    if block:
+        yield block

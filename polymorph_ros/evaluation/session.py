@@ -1,0 +1,226 @@
+"""One evaluation from beginning to end: load, replay, sum up."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from polymorph_ros import __version__
+from polymorph_ros.bundle.reader import Bundle, read_bundle
+from polymorph_ros.data.dataset import Dataset
+from polymorph_ros.energy.meter import Meter, open_meter
+from polymorph_ros.errors import PolymorphError
+from polymorph_ros.evaluation.figures import Costs, Figures, all_figures
+from polymorph_ros.evaluation.frame_log import FrameLog, read_frame_log
+from polymorph_ros.evaluation.gpu_clock import GpuClock
+from polymorph_ros.evaluation.join import JoinedData, join
+from polymorph_ros.evaluation.machine import machine_facts
+from polymorph_ros.evaluation.methods.registry import METHODS, POLYMORPH, make_methods
+from polymorph_ros.evaluation.offline import Bench, replay, warm
+from polymorph_ros.evaluation.peak_memory import WORDS, peak_bytes
+from polymorph_ros.evaluation.run_folder import RunFolder, write_json
+from polymorph_ros.model.polymorph import choose_device
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is evaluated, on what, and how.
+
+    Attributes:
+        where: the data's place, for errors and the report.
+        methods: names, the reference first.
+        device: "auto", "cpu" or "cuda".
+        threads: of a computation on the CPU; another number may change the last bits.
+        energy: which meter, as ``open_meter`` names them.
+        memory: whether peak memory is measured, in a process for each method.
+    """
+
+    bundle: Path
+    where: str
+    methods: tuple[str, ...]
+    out: Path
+    device: str = "auto"
+    threads: int = 1
+    energy: str = "auto"
+    memory: bool = True
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of it.
+
+    Attributes:
+        logs: of each method, sequence after sequence.
+        summary: what ``summary.json`` says.
+        complete: whether every sequence was replayed to its end.
+    """
+
+    bundle: Bundle
+    data: JoinedData
+    figures: tuple[Figures, ...]
+    logs: dict[str, list[FrameLog]]
+    summary: dict[str, Any]
+    complete: bool
+
+
+def evaluate(request: Request, dataset: Dataset, say: Say) -> Outcome:
+    """Run the methods side by side over the data and write everything to the folder.
+
+    Interrupted, it keeps what it has, sums that up, and raises KeyboardInterrupt again; called
+    once more, it goes on.
+
+    Raises:
+        PolymorphError: bundle, data and folder do not go together, or nothing could be read.
+    """
+    bundle = read_bundle(request.bundle)
+    labels = [label.name for label in bundle.manifest.labels]
+    data = join(dataset, labels, request.where)
+    _tell(data, say)
+    device = choose_device(request.device)
+    torch.set_num_threads(request.threads)
+    folder = RunFolder(request.out)
+    folder.claim(_key(request, bundle, data, device))
+    peak = _peaks(request, folder, device)
+    meter = open_meter(request.energy, device=device.type)
+    try:
+        return _run(request, bundle, data, folder, meter, peak, device, say)
+    finally:
+        meter.close()
+
+
+def _run(
+    request: Request,
+    bundle: Bundle,
+    data: JoinedData,
+    folder: RunFolder,
+    meter: Meter,
+    peak: dict[str, int],
+    device: torch.device,
+    say: Say,
+) -> Outcome:
+    methods = make_methods(request.methods, bundle, device.type)
+    warm(methods, data)
+    gpu = GpuClock(device)
+    facts = machine_facts(device)
+    try:
+        replay(methods, data, bundle, Bench(meter, gpu), folder, say)
+    except KeyboardInterrupt:
+        if any(folder.logs_of(name) for name in request.methods):
+            _sum_up(request, bundle, data, folder, meter, peak, asdict(facts), complete=False)
+        raise
+    return _sum_up(request, bundle, data, folder, meter, peak, asdict(facts), complete=True)
+
+
+def _sum_up(
+    request: Request,
+    bundle: Bundle,
+    data: JoinedData,
+    folder: RunFolder,
+    meter: Meter,
+    peak: dict[str, int],
+    facts: dict[str, Any],
+    *,
+    complete: bool,
+) -> Outcome:
+    logs = {
+        name: [log for log in map(read_frame_log, folder.logs_of(name)) if len(log)]
+        for name in request.methods
+    }
+    frames = sum(len(log) for log in logs[request.methods[0]])
+    if not frames:
+        raise PolymorphError("a picture that can be read", "none", where=request.where)
+    costs = Costs(meter.source, meter.scope, peak)
+    figures = all_figures(logs, costs, POLYMORPH)
+    manifest = bundle.manifest
+    summary = {
+        "polymorph_ros": __version__,
+        "complete": complete,
+        "bundle": {
+            "name": manifest.name,
+            "description": manifest.description,
+            "checksum": bundle.checksum,
+            "labels": len(manifest.labels),
+            "contexts": len(manifest.contexts),
+        },
+        "data": {
+            "where": request.where,
+            "sequences": len(data.sequences),
+            "frames": len(data),
+            "frames_scored": frames,
+            "frames_unread": len(data) - frames if complete else None,
+            "labels_scored": list(data.scored),
+            "labels_left_out": list(data.left_out),
+            "faults": [asdict(fault) for fault in data.faults[:100]],
+            "faults_in_all": len(data.faults),
+            "assumptions": list(data.assumptions),
+        },
+        "energy": {"source": meter.source.value, "scope": meter.scope, "note": meter.note},
+        "memory": WORDS["cuda" if facts["gpu"] else "cpu"] if peak else "not measured",
+        "machine": facts,
+        "methods": [{**one.details(), "what": METHODS[one.method].words} for one in figures],
+    }
+    write_json(summary, folder.path / "summary.json")
+    return Outcome(bundle, data, figures, logs, summary, complete)
+
+
+def _tell(data: JoinedData, say: Say) -> None:
+    say(
+        f"{len(data.sequences)} sequence(s), {len(data)} frames, "
+        f"{len(data.scored)} label(s) that bundle and truth share"
+    )
+    if data.left_out:
+        say(
+            f"{len(data.left_out)} label(s) of the truth are unknown to the bundle and left out: "
+            + ", ".join(data.left_out)
+        )
+    for fault in data.faults[:10]:
+        say(f"left out: {fault.where}: {fault.reason}")
+    if len(data.faults) > 10:
+        say(f"left out: {len(data.faults) - 10} more, see summary.json")
+
+
+def _key(
+    request: Request, bundle: Bundle, data: JoinedData, device: torch.device
+) -> dict[str, Any]:
+    """All that decides the results; the data by a hash of their stamps and truth."""
+    digest = hashlib.sha256(json.dumps([data.labels, data.scored]).encode())
+    for sequence in data.sequences:
+        digest.update(sequence.name.encode())
+        digest.update(np.ascontiguousarray(sequence.stamps_ns).tobytes())
+        digest.update(np.ascontiguousarray(sequence.truth).tobytes())
+    return {
+        "polymorph_ros": __version__,
+        "bundle": bundle.checksum,
+        "data": digest.hexdigest(),
+        "methods": list(request.methods),
+        "device": device.type,
+        "threads": request.threads,
+        "energy": request.energy,
+    }
+
+
+def _peaks(request: Request, folder: RunFolder, device: torch.device) -> dict[str, int]:
+    """Peak memory by method, measured once."""
+    if not request.memory:
+        return {}
+    file = folder.path / "memory.json"
+    if file.is_file():
+        found: dict[str, int] = json.loads(file.read_text(encoding="utf-8"))
+        return found
+    peak = {name: peak_bytes(name, request.bundle, device.type) for name in request.methods}
+    write_json(peak, file)
+    return peak
+
+
+def rows(figures: Sequence[Figures]) -> list[dict[str, Any]]:
+    """One flat row for each method, as ``--json`` holds them."""
+    return [one.row() for one in figures]
