@@ -17,8 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rosbags.highlevel import AnyReader, AnyReaderError
-from rosbags.rosbag2 import ReaderError
+from rosbags.highlevel import AnyReader
 from rosbags.typesys import Stores, get_typestore
 
 from polymorph_ros.data.frame import Frame
@@ -63,7 +62,15 @@ def find_image_topic(path: Path, topic: str | None = None) -> ImageTopic:
         PolymorphError: there is no readable bag, no such topic, or more than one to choose from;
             the message names the image topics that there are.
     """
-    found = image_topics(path)
+    return choose_image_topic(image_topics(path), topic, path)
+
+
+def choose_image_topic(found: tuple[ImageTopic, ...], topic: str | None, path: Path) -> ImageTopic:
+    """The topic of that name among those of a bag, or the only one if none is named.
+
+    Raises:
+        PolymorphError: as ``find_image_topic``.
+    """
     chosen = [one for one in found if topic in (None, one.name)]
     if len(chosen) == 1:
         return chosen[0]
@@ -91,14 +98,18 @@ def read_bag_frames(path: Path | str, topic: str | None = None) -> Iterator[Fram
     """
     path = Path(path)
     chosen = find_image_topic(path, topic)
-    for message in _messages(path, chosen.name):
-        header = message.header
+    for message in messages(path, chosen.name):
         yield Frame(
             image=image_of(message),
-            stamp_ns=int(header.stamp.sec) * _NS + int(header.stamp.nanosec),
+            stamp_ns=stamp_ns_of(message),
             camera=chosen.name,
-            frame_id=str(header.frame_id),
+            frame_id=str(message.header.frame_id),
         )
+
+
+def stamp_ns_of(message: Any) -> int:
+    """The stamp of a message's header in nanoseconds."""
+    return int(message.header.stamp.sec) * _NS + int(message.header.stamp.nanosec)
 
 
 def read_bag_truth(path: Path | str, topic: str = TRUTH_TOPIC) -> dict[int, dict[str, int]]:
@@ -110,28 +121,36 @@ def read_bag_truth(path: Path | str, topic: str = TRUTH_TOPIC) -> dict[int, dict
         PolymorphError: there is no readable bag, or a message is not of the truth's format.
     """
     path = Path(path)
-    truth: dict[int, dict[str, int]] = {}
-    for message in _messages(path, topic):
-        try:
-            entry = json.loads(message.data)
-            values = {str(label): int(value) for label, value in entry["truth"].items()}
-            stamp_ns = int(entry["stamp_ns"])
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise _bad_truth(path, topic, repr(error)) from error
-        if not set(values.values()) <= {-1, 0, 1}:
-            raise _bad_truth(path, topic, "a value other than 1, 0 and -1")
-        truth[stamp_ns] = values
-    return truth
+    return dict(truth_of(message, f"{path}, topic {topic}") for message in messages(path, topic))
 
 
-def _bad_truth(path: Path, topic: str, found: str) -> PolymorphError:
-    return PolymorphError(
-        'JSON like {"stamp_ns": 0, "truth": {"mug": 1}}', found, where=f"{path}, topic {topic}"
-    )
+def truth_of(message: Any, where: str) -> tuple[int, dict[str, int]]:
+    """Stamp in nanoseconds and labels of one message of a truth topic.
+
+    Raises:
+        PolymorphError: it is not of the truth's format; ``where`` says where it is.
+    """
+    try:
+        entry = json.loads(message.data)
+        values = {str(label): int(value) for label, value in entry["truth"].items()}
+        stamp_ns = int(entry["stamp_ns"])
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise _bad_truth(where, repr(error)) from error
+    if not set(values.values()) <= {-1, 0, 1}:
+        raise _bad_truth(where, "a value other than 1, 0 and -1")
+    return stamp_ns, values
 
 
-def _messages(path: Path, topic: str) -> Iterator[Any]:
-    """The deserialised messages of one topic; none if the bag lacks it."""
+def _bad_truth(where: str, found: str) -> PolymorphError:
+    return PolymorphError('JSON like {"stamp_ns": 0, "truth": {"mug": 1}}', found, where=where)
+
+
+def messages(path: Path, topic: str) -> Iterator[Any]:
+    """The deserialised messages of one topic in the order of recording; none if the bag lacks it.
+
+    Raises:
+        PolymorphError: there is no readable bag, or it cannot be read on.
+    """
     with _opened(path) as reader:
         links = [link for link in reader.connections if link.topic == topic]
         # without any connection the reader would give the messages of all of them
@@ -149,10 +168,10 @@ def _opened(path: Path) -> Iterator[AnyReader]:
         # older SQLite bags carry no message definitions; those of images never changed
         with AnyReader([path], default_typestore=get_typestore(Stores.ROS2_HUMBLE)) as reader:
             yield reader
-    except (AnyReaderError, ReaderError, OSError) as error:
+    except Exception as error:  # of the reader, SQLite or any decompressor
         raise PolymorphError(
             "a rosbag2 folder, .mcap or .db3 file",
-            " ".join(str(error).split()).rstrip("."),
+            " ".join(str(error).split()).rstrip(".") or type(error).__name__,
             where=str(path),
             remedy="if the recording broke off, mend it with 'ros2 bag reindex' or 'mcap recover'",
         ) from error

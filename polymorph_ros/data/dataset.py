@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from polymorph_ros.data.track import Track
 from polymorph_ros.data.vocabulary import Vocabulary
+from polymorph_ros.errors import PolymorphError
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,12 @@ class Fault:
 
     where: str
     reason: str
+
+    @classmethod
+    def of(cls, error: PolymorphError, where: str = "") -> Fault:
+        """What an error says, as a fault; ``where`` if the error does not say it."""
+        remedy = f"; {error.remedy}" if error.remedy else ""
+        return cls(error.where or where, f"expected {error.expected}, found {error.found}{remedy}")
 
 
 class Pictures(Protocol):

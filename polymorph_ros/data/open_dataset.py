@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from polymorph_ros.data.bag_recordings import find_bags, is_bag, labelled_by_truth
 from polymorph_ros.data.coco_video import read_coco_video
-from polymorph_ros.data.dataset import Dataset
+from polymorph_ros.data.dataset import Dataset, Fault
 from polymorph_ros.data.image_files import labelled_files
+from polymorph_ros.data.image_folders import find_image_folders
+from polymorph_ros.data.joining import Recording, labelled_recordings
 from polymorph_ros.data.label_csv import SEPARATOR, read_label_csv
+from polymorph_ros.data.video_files import VIDEO_SUFFIXES, find_videos
 from polymorph_ros.errors import PolymorphError
 
 DEFAULT_TOLERANCE_S = 0.05
 DEFAULT_FPS = 30.0
+
+_KINDS = "a label CSV, a COCO-video JSON, a video, a rosbag2 recording, or a folder with these"
 
 
 def open_dataset(
@@ -25,49 +32,138 @@ def open_dataset(
 ) -> Dataset:
     """Read labelled video of any of the formats that ``docs/data.md`` describes.
 
-    Pictures are not opened here: read them, in order, from each sequence's ``pictures``.
+    Pictures are not decoded here: read them, in order, from each sequence's ``pictures``. Only a
+    recording that broke off is gone through, to say how much of it is lost.
 
     Args:
-        path: a label CSV, or a folder of images.
-        labels: the label CSV of a folder; without it, the folder's ``labels.csv``, or the only
-            CSV that lies in it.
+        path: a label CSV that names picture files; a COCO-video JSON; a folder of pictures; a
+            video or a folder of videos; a rosbag2 recording (folder, .mcap, .db3) or a folder of
+            recordings.
+        labels: a label CSV, or for a folder of pictures a JSON. Without it: a folder's
+            ``labels.csv`` or its only CSV or JSON, a video's CSV of the same name beside it, a
+            recording's truth topic.
         topic: the topic of the images, needed where a recording has several.
-        tolerance_s: how far a picture's stamp may be from its row's.
+        tolerance_s: how far a picture's stamp may be from its labels', in videos, recordings and
+            folders of pictures whose table names no files.
         fps: frames per second where the data do not say it.
         separator: what stands between the labels of a CSV's cell.
 
     Raises:
         PolymorphError: there is nothing of a known format, or nothing usable in it.
     """
-    path = Path(path)
-    if not tolerance_s >= 0.0:
-        raise PolymorphError("a tolerance of 0 s or more", f"{tolerance_s:g}", where=str(path))
-    if not fps > 0.0:
-        raise PolymorphError("more than 0 frames per second", f"{fps:g}", where=str(path))
-    if path.suffix.lower() == ".csv" and not path.is_dir():
-        return labelled_files(read_label_csv(path, separator), path.parent, fps)
-    if path.suffix.lower() == ".json" and not path.is_dir():
-        return read_coco_video(path, None, fps)
-    if path.is_dir() and labels and Path(labels).suffix.lower() == ".json":
-        return read_coco_video(Path(labels), path, fps)
-    if path.is_dir():
-        file = Path(labels) if labels else _labels_in(path)
-        return labelled_files(read_label_csv(file, separator), path, fps)
-    raise PolymorphError(
-        "a label CSV, or a folder with one",
-        "something else" if path.exists() else "nothing",
-        where=str(path),
-    )
+    place, given = Path(path), Path(labels) if labels else None
+    _check("a tolerance of 0 s or more", tolerance_s, tolerance_s >= 0.0)
+    _check("more than 0 frames per second", fps, 0.0 < fps < float("inf"))
+    options = _Options(topic, tolerance_s, fps, separator)
+    if not place.exists():
+        raise PolymorphError(_KINDS, "nothing", where=str(place))
+    if is_bag(place):
+        return _of_recordings(place, given, options)
+    if place.is_dir():
+        return _of_folder(place, given, options)
+    suffix = place.suffix.lower()
+    if suffix in VIDEO_SUFFIXES:
+        return _of_recordings(place, given or _table_beside(place), options)
+    if suffix not in (".csv", ".json"):
+        raise PolymorphError(_KINDS, "a file of another kind", where=str(place))
+    if given:
+        raise PolymorphError(
+            "pictures in the path, where labels are given too", place.name, where=str(place)
+        )
+    return _of_label_file(place, None, options)
 
 
-def _labels_in(folder: Path) -> Path:
-    tables = sorted(folder.glob("*.csv"))
-    named = [table for table in tables if table.name == "labels.csv"] or tables
-    if len(named) == 1:
-        return named[0]
-    raise PolymorphError(
-        "labels.csv or a single CSV in the folder",
-        ", ".join(table.name for table in tables) or "none",
-        where=str(folder),
-        remedy="name the file with the labels",
-    )
+@dataclass(frozen=True)
+class _Options:
+    topic: str | None
+    tolerance_s: float
+    fps: float
+    separator: str
+
+
+def _check(expected: str, found: float, sound: bool) -> None:
+    if not sound:
+        raise PolymorphError(expected, f"{found:g}")
+
+
+def _of_label_file(file: Path, root: Path | None, options: _Options) -> Dataset:
+    """Of a JSON, or of a CSV that names the pictures' files."""
+    if file.suffix.lower() == ".json":
+        return read_coco_video(file, root, options.fps)
+    table = read_label_csv(file, options.separator)
+    if "file" not in table.columns:
+        raise PolymorphError(
+            "a column file",
+            f"the columns {','.join(table.columns)}",
+            where=str(file),
+            remedy="give the video, recording or folder with the pictures, and this file as labels",
+        )
+    return labelled_files(table, root or file.parent, options.fps)
+
+
+def _of_folder(folder: Path, given: Path | None, options: _Options) -> Dataset:
+    """Of a folder with picture files, videos or recordings."""
+    labels = given or _labels_in(folder)
+    if labels is None:
+        return _of_recordings(folder, None, options)
+    if labels.suffix.lower() == ".json":
+        return _of_label_file(labels, folder, options)
+    if "file" in read_label_csv(labels, options.separator).columns:
+        return _of_label_file(labels, folder, options)
+    return _of_recordings(folder, labels, options)
+
+
+def _of_recordings(place: Path, labels: Path | None, options: _Options) -> Dataset:
+    """Of one or more videos, recordings or folders of pictures with stamps."""
+    bags, faults = find_bags(place, options.topic)
+    if labels is None:
+        if not bags:
+            raise PolymorphError(
+                "labels.csv or a single CSV or JSON in the folder",
+                ", ".join(file.name for file in _label_files(place)) or "none",
+                where=str(place),
+                remedy="name the file with the labels",
+            )
+        dataset = labelled_by_truth(bags, options.tolerance_s)
+        return replace(dataset, faults=(*dataset.faults, *faults))
+    table = read_label_csv(labels, options.separator)
+    if "stamp" not in table.columns:
+        raise PolymorphError(
+            "a column stamp", f"the columns {','.join(table.columns)}", where=str(labels)
+        )
+    videos, bad_videos = find_videos(place)
+    recordings: list[Recording] = [*bags, *videos]
+    assumptions: tuple[str, ...] = ()
+    if not recordings and place.is_dir():
+        recordings = [*find_image_folders(place, options.fps)]
+        assumptions = (f"stamps from file names, at {options.fps:g} Hz",)
+    if not recordings:
+        first = bad_videos[0] if bad_videos else Fault(str(place), "there is none")
+        raise PolymorphError(
+            "a video, recording or pictures", f"{first.where}: {first.reason}", where=str(place)
+        )
+    dataset = labelled_recordings(table, recordings, options.tolerance_s)
+    return replace(dataset, faults=(*dataset.faults, *faults, *bad_videos), assumptions=assumptions)
+
+
+def _table_beside(video: Path) -> Path:
+    table = video.with_suffix(".csv")
+    if not table.exists():
+        raise PolymorphError(
+            f"labels, or {table.name} beside the video",
+            "neither",
+            where=str(video),
+            remedy="give a CSV with the columns stamp,labels",
+        )
+    return table
+
+
+def _label_files(folder: Path) -> list[Path]:
+    return sorted([*folder.glob("*.csv"), *folder.glob("*.json")])
+
+
+def _labels_in(folder: Path) -> Path | None:
+    """The folder's ``labels.csv``, else its only file of labels."""
+    files = _label_files(folder)
+    named = [file for file in files if file.name == "labels.csv"] or files
+    return named[0] if len(named) == 1 else None

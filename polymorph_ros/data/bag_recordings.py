@@ -1,0 +1,200 @@
+"""Labelled pictures of rosbag2 recordings, whole or broken off, with a table or a truth topic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from polymorph_ros.data.bag_salvage import (
+    STORAGES,
+    recorded_count,
+    salvage_image_topics,
+    salvage_messages,
+)
+from polymorph_ros.data.bags import (
+    TRUTH_TOPIC,
+    ImageTopic,
+    choose_image_topic,
+    image_topics,
+    messages,
+    stamp_ns_of,
+    truth_of,
+)
+from polymorph_ros.data.dataset import Dataset, Fault, LabelledSequence
+from polymorph_ros.data.joining import Image, JoinedPictures, Moment
+from polymorph_ros.data.pixels import ImageError, image_of
+from polymorph_ros.data.track import Track
+from polymorph_ros.data.union import union
+from polymorph_ros.data.vocabulary import Vocabulary
+from polymorph_ros.errors import PolymorphError
+
+_NS = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class BagTopic:
+    """The pictures of one image topic; stamps are those of the messages' headers, in seconds.
+
+    Attributes:
+        path: the bag's folder, or an .mcap or .db3 file.
+        name: the sequence's name.
+        topic: of the pictures.
+        whole: False if it broke off, so that it has to be read from its beginning.
+    """
+
+    path: Path
+    name: str
+    topic: str
+    whole: bool
+
+    def moments(self) -> Iterator[Moment]:
+        """Its pictures in the order of recording; a malformed one is a fault.
+
+        Raises:
+            PolymorphError: it cannot be read on.
+        """
+        for message in self.messages(self.topic):
+            stamp_s = stamp_ns_of(message) / _NS
+            yield Moment(stamp_s, partial(self._decoded, message, stamp_s))
+
+    def messages(self, topic: str) -> Iterator[Any]:
+        """The messages of a topic, as far as they are whole."""
+        return messages(self.path, topic) if self.whole else salvage_messages(self.path, topic)
+
+    def _decoded(self, message: Any, stamp_s: float) -> Image | Fault:
+        try:
+            return image_of(message)
+        except ImageError as error:
+            reason = f"expected {error.expected}, found {error.found}"
+            return Fault(f"{self.path}, {self.topic} at {stamp_s:.9f} s", reason)
+
+
+def is_bag(path: Path) -> bool:
+    """Whether a path looks like a bag: a storage file, or a folder with one or with metadata."""
+    if not path.is_dir():
+        return path.suffix in STORAGES
+    return (path / "metadata.yaml").is_file() or any(
+        file.suffix in STORAGES for file in path.iterdir()
+    )
+
+
+def find_bags(path: Path, topic: str | None) -> tuple[list[BagTopic], list[Fault]]:
+    """A bag, or all in a folder and below, and what is wrong with them.
+
+    A bag bears the name of its folder or file, below the given folder: ``trips/monday``.
+
+    Raises:
+        PolymorphError: no bag can be used; the error is that of the first.
+    """
+    if is_bag(path):
+        places = {path: path.name if path.is_dir() else path.stem}
+    else:
+        inner = [folder for folder in sorted(path.rglob("*")) if folder.is_dir() and is_bag(folder)]
+        places = {folder: folder.relative_to(path).as_posix() for folder in inner}
+    bags: list[BagTopic] = []
+    faults: list[Fault] = []
+    errors: list[PolymorphError] = []
+    for place, name in places.items():
+        try:
+            bag, fault = _open_bag(place, name, topic)
+        except PolymorphError as error:
+            errors.append(error)
+            faults.append(Fault.of(error))
+        else:
+            bags.append(bag)
+            faults += [fault] if fault else []
+    if errors and not bags:
+        raise errors[0]
+    return bags, faults
+
+
+def _open_bag(place: Path, name: str, topic: str | None) -> tuple[BagTopic, Fault | None]:
+    """The bag's images, and what is lost of them."""
+    path = _whole_file(place) or place
+    try:
+        topics = image_topics(path)
+    except PolymorphError:
+        topics = salvage_image_topics(place)
+        if not topics:
+            raise
+        chosen = choose_image_topic(topics, topic, place)
+        return BagTopic(place, name, chosen.name, False), Fault(str(place), _lost(place, chosen))
+    return BagTopic(path, name, choose_image_topic(topics, topic, place).name, True), None
+
+
+def _whole_file(place: Path) -> Path | None:
+    """The file of a folder that a recorder left without metadata.yaml: it may yet be whole."""
+    if not place.is_dir() or (place / "metadata.yaml").exists():
+        return None
+    files = [file for file in place.iterdir() if file.suffix in STORAGES]
+    return files[0] if len(files) == 1 else None
+
+
+def _lost(place: Path, topic: ImageTopic) -> str:
+    recorded = recorded_count(place, topic.name)
+    if recorded is None:
+        return f"the recording breaks off after {topic.count} whole pictures, who knows of how many"
+    return f"the recording breaks off: {recorded - topic.count} of {recorded} pictures are lost"
+
+
+def labelled_by_truth(bags: Sequence[BagTopic], tolerance_s: float) -> Dataset:
+    """The data set of recordings that have a truth topic, see ``polymorph_ros.data.bags``.
+
+    A label that a recording or a message does not name is unknown there.
+
+    Raises:
+        PolymorphError: no recording has usable truth.
+    """
+    sets: list[Dataset] = []
+    faults: list[Fault] = []
+    for bag in bags:
+        truth, bad = _truth_of(bag)
+        faults += bad
+        if any(truth.values()):
+            sets.append(_dataset_of(bag, truth, tolerance_s))
+        else:
+            faults.append(
+                Fault(str(bag.path), f"no usable message on {TRUTH_TOPIC}, and no labels")
+            )
+    if not sets:
+        raise PolymorphError(
+            f"labels on the topic {TRUTH_TOPIC}, or a label CSV",
+            "neither",
+            where=", ".join(str(bag.path) for bag in bags),
+            remedy="give a CSV with the columns sequence,stamp,labels",
+        )
+    together = union(sets)
+    return replace(together, faults=(*together.faults, *faults))
+
+
+def _truth_of(bag: BagTopic) -> tuple[dict[int, dict[str, int]], list[Fault]]:
+    truth: dict[int, dict[str, int]] = {}
+    faults: list[Fault] = []
+    told = bag.messages(TRUTH_TOPIC)
+    while True:
+        try:
+            stamp_ns, values = truth_of(next(told), f"{bag.path}, topic {TRUTH_TOPIC}")
+            truth[stamp_ns] = values
+        except StopIteration:
+            return truth, faults
+        except PolymorphError as error:
+            faults.append(Fault.of(error))
+
+
+def _dataset_of(bag: BagTopic, truth: dict[int, dict[str, int]], tolerance_s: float) -> Dataset:
+    names = dict.fromkeys(name for values in truth.values() for name in values)
+    vocabulary = Vocabulary(tuple(names))
+    stamps_ns = sorted(truth)
+    table = np.full((len(truth), len(vocabulary)), -1, dtype=np.int8)
+    for row, stamp_ns in enumerate(stamps_ns):
+        for label, value in truth[stamp_ns].items():
+            table[row, vocabulary.id_of(label)] = value
+    stamps_s = np.array(stamps_ns, dtype=np.float64) / _NS
+    wheres = tuple(f"{bag.path}, {TRUTH_TOPIC} at {stamp_s:.9f} s" for stamp_s in stamps_s)
+    pictures = JoinedPictures(bag, stamps_s, wheres, tolerance_s)
+    return Dataset(vocabulary, (LabelledSequence(Track(table, stamps_s, bag.name), pictures),))

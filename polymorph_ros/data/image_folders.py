@@ -1,0 +1,44 @@
+"""Folders of pictures whose stamps are told by the names of the files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from polymorph_ros.data.image_files import IMAGE_SUFFIXES, read_image, stamps_of_names
+from polymorph_ros.data.joining import Moment
+
+
+@dataclass(frozen=True)
+class ImageFolder:
+    """The pictures of a folder as a recording; stamps as ``stamps_of_names`` says."""
+
+    path: Path
+    name: str
+    fps: float
+
+    def moments(self) -> Iterator[Moment]:
+        """Its pictures by ascending stamp."""
+        files = sorted(file for file in self.path.iterdir() if _is_image(file))
+        stamps = stamps_of_names([file.stem for file in files], self.fps)
+        for stamp_s, file in sorted(zip(stamps, files, strict=True)):
+            yield Moment(stamp_s, partial(read_image, file))
+
+
+def find_image_folders(path: Path, fps: float) -> list[ImageFolder]:
+    """A folder and those below it that hold pictures.
+
+    A folder bears its name below the given one (``trips/monday``), the given one its own.
+    """
+    folders = sorted({file.parent for file in path.rglob("*") if _is_image(file)})
+    names = {folder: folder.relative_to(path).as_posix() for folder in folders}
+    return [
+        ImageFolder(folder, path.resolve().name if folder == path else name, fps)
+        for folder, name in names.items()
+    ]
+
+
+def _is_image(file: Path) -> bool:
+    return file.suffix.lower() in IMAGE_SUFFIXES and file.is_file()

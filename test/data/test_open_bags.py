@@ -1,0 +1,232 @@
+"""Pins labelled recordings: both storages, raw and compressed, whole and broken off.
+
+Bags are real files, written here. Recordings of a killed recorder are imitated by cutting files.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rosbags.rosbag2 import StoragePlugin
+
+from helpers.recordings import brightness_of, write_bag
+from polymorph_ros.data.open_dataset import open_dataset
+from polymorph_ros.errors import PolymorphError
+
+CAMVID = Path(__file__).parents[3] / "shared/data/camvid"
+
+STAMPS = [5.0 + number / 10 for number in range(10)]
+storages = pytest.mark.parametrize("storage", list(StoragePlugin))
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+@storages
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize("lone", [False, True])
+def test_a_recording_with_its_table(
+    tmp_path: Path, storage: StoragePlugin, compressed: bool, lone: bool
+) -> None:
+    bag = write_bag(tmp_path / "drive", STAMPS, storage=storage, compressed=compressed)
+    table = write(tmp_path / "t.csv", "stamp,labels,unknown\n5.91,mug,\n5.2,,mug\n5.3,oven,\n")
+    (file,) = [path for path in bag.iterdir() if path.suffix in (".mcap", ".db3")]
+
+    dataset = open_dataset(file if lone else bag, labels=table)
+
+    (track,) = dataset.tracks()
+    assert (track.name, dataset.vocabulary.names) == ("drive", ("mug", "oven"))
+    np.testing.assert_array_equal(track.truth, [[-1, 0], [0, 1], [1, 0]])
+    assert brightness_of(dataset) == [20, 30, 90]
+    assert dataset.faults == ()
+
+
+@storages
+def test_a_recording_with_a_truth_topic(tmp_path: Path, storage: StoragePlugin) -> None:
+    truth = {5.4: {"mug": 1, "oven": -1}, 5.2: {"mug": 0, "bed": 1}, 9.0: {"mug": 1}}
+    bag = write_bag(tmp_path / "drive", STAMPS, storage=storage, truth=truth)
+
+    dataset = open_dataset(bag)
+
+    (track,) = dataset.tracks()
+    by_label = dict(zip(dataset.vocabulary, track.truth.T.tolist(), strict=True))
+    assert by_label == {"mug": [0, 1, 1], "oven": [-1, -1, -1], "bed": [1, -1, -1]}
+    np.testing.assert_allclose(track.stamps_s, [5.2, 5.4, 9.0])
+    told = brightness_of(dataset)
+    assert told[:2] == [20, 40]
+    assert told[2] == "no picture within 0.05 s, the nearest is 3.1 s away"
+
+
+def test_bad_truth_is_named_and_the_rest_stays(tmp_path: Path) -> None:
+    truth = {5.0: "not JSON", 5.1: {"mug": 7}, 5.2: {"mug": 1}}
+    bag = write_bag(tmp_path / "drive", STAMPS, truth=truth)
+
+    dataset = open_dataset(bag)
+
+    assert brightness_of(dataset) == [20]
+    assert len(dataset.faults) == 2
+    assert all("/truth" in fault.where for fault in dataset.faults)
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_malformed_picture_is_named_and_the_others_stay(tmp_path: Path, compressed: bool) -> None:
+    truth = {stamp: {"mug": 1} for stamp in STAMPS[:3]}
+    bag = write_bag(tmp_path / "b", STAMPS, truth=truth, compressed=compressed, damaged=1)
+
+    told = brightness_of(open_dataset(bag))
+
+    assert told[::2] == [0, 20]
+    assert str(told[1]).startswith("expected ")
+
+
+def test_a_folder_of_recordings(tmp_path: Path) -> None:
+    write_bag(tmp_path / "all/monday", STAMPS)
+    write_bag(tmp_path / "all/more/tuesday", STAMPS, storage=StoragePlugin.SQLITE3)
+    write_bag(tmp_path / "all/two", STAMPS, topics=("/left", "/right"))
+    table = write(
+        tmp_path / "t.csv", "sequence,stamp,labels\nmonday,5.1,mug\nmore/tuesday,5.2,mug\n"
+    )
+
+    dataset = open_dataset(tmp_path / "all", labels=table)
+
+    assert [track.name for track in dataset.tracks()] == ["monday", "more/tuesday"]
+    assert [brightness_of(dataset, sequence) for sequence in (0, 1)] == [[10], [20]]
+    (fault,) = dataset.faults
+    assert fault.where.endswith("two")
+    assert "found /left, /right" in fault.reason
+
+
+def test_recordings_with_truth_form_one_vocabulary(tmp_path: Path) -> None:
+    write_bag(tmp_path / "all/a", STAMPS, truth={5.0: {"mug": 1}})
+    write_bag(tmp_path / "all/b", STAMPS, truth={5.0: {"oven": 1}})
+    write_bag(tmp_path / "all/c", STAMPS)
+
+    dataset = open_dataset(tmp_path / "all")
+
+    assert dataset.vocabulary.names == ("mug", "oven")
+    assert [track.truth.tolist() for track in dataset.tracks()] == [[[1, -1]], [[-1, 1]]]
+    assert [fault.where for fault in dataset.faults] == [str(tmp_path / "all/c")]
+
+
+def test_the_topic_is_chosen(tmp_path: Path) -> None:
+    bag = write_bag(tmp_path / "b", STAMPS, topics=("/left", "/right"), truth={5.0: {"mug": 1}})
+    assert brightness_of(open_dataset(bag, topic="/left")) == [0]
+    with pytest.raises(PolymorphError, match="one image topic, found /left, /right"):
+        open_dataset(bag)
+
+
+def test_a_recording_without_labels_says_what_to_give(tmp_path: Path) -> None:
+    bag = write_bag(tmp_path / "b", STAMPS)
+    with pytest.raises(PolymorphError, match="give a CSV"):
+        open_dataset(bag)
+
+
+def cut(bag: Path, share: float) -> None:
+    (file,) = [path for path in bag.iterdir() if path.suffix in (".mcap", ".db3")]
+    with file.open("r+b") as stream:
+        stream.truncate(int(file.stat().st_size * share))
+
+
+@storages
+@pytest.mark.parametrize("metadata", [True, False])
+@pytest.mark.parametrize("share", [0.4, 0.9])
+def test_a_recording_that_broke_off_gives_what_is_whole(
+    tmp_path: Path, storage: StoragePlugin, metadata: bool, share: float
+) -> None:
+    stamps = [5.0 + number / 10 for number in range(40)]
+    bag = write_bag(tmp_path / "drive", stamps, storage=storage, large=True)
+    cut(bag, share)
+    if not metadata:
+        (bag / "metadata.yaml").unlink()
+    rows = "".join(f"{stamp},mug\n" for stamp in stamps)
+
+    dataset = open_dataset(bag, labels=write(tmp_path / "t.csv", "stamp,labels\n" + rows))
+
+    told = brightness_of(dataset)
+    whole = [item for item in told if isinstance(item, int)]
+    assert whole == [10 * (number % 25) for number in range(len(whole))]
+    # a chunk of MCAP holds four of these pictures, a page of SQLite the beginnings of eight
+    assert 40 * share - 8 <= len(whole) <= 40 * share
+    (fault,) = dataset.faults
+    assert fault.where == str(bag)
+    if metadata:
+        assert f"{40 - len(whole)} of 40 pictures are lost" in fault.reason
+    else:
+        assert f"after {len(whole)} whole pictures" in fault.reason
+
+
+@storages
+def test_a_recorder_that_died_before_the_metadata_may_leave_a_whole_file(
+    tmp_path: Path, storage: StoragePlugin
+) -> None:
+    bag = write_bag(tmp_path / "drive", STAMPS, storage=storage, truth={5.0: {"mug": 1}})
+    (bag / "metadata.yaml").unlink()
+
+    dataset = open_dataset(bag)
+
+    assert dataset.faults == ()
+    assert [track.name for track in dataset.tracks()] == ["drive"]
+    assert brightness_of(dataset) == [0]
+
+
+def test_split_files_without_metadata_are_read_in_their_order(tmp_path: Path) -> None:
+    bag = tmp_path / "drive"
+    bag.mkdir()
+    for number, stamp in ((10, 7.0), (9, 6.0)):
+        part = write_bag(tmp_path / f"part{number}", [stamp], large=True)
+        shutil.move(next(part.glob("*.mcap")), bag / f"drive_{number}.mcap")
+    table = write(tmp_path / "t.csv", "stamp,labels\n6,mug\n7,\n")
+
+    dataset = open_dataset(bag, labels=table)
+
+    assert brightness_of(dataset) == [0, 0]
+    assert len(dataset.faults) == 1
+
+
+@storages
+@pytest.mark.parametrize("rot", [b"\0" * 4000, bytes(range(1, 251)) * 16])
+def test_rot_inside_a_recording_is_no_traceback(
+    tmp_path: Path, storage: StoragePlugin, rot: bytes
+) -> None:
+    bag = write_bag(tmp_path / "drive", STAMPS, storage=storage, large=True)
+    (file,) = [path for path in bag.iterdir() if path.suffix in (".mcap", ".db3")]
+    with file.open("r+b") as stream:
+        stream.seek(file.stat().st_size // 2)
+        stream.write(rot)
+    rows = "".join(f"{stamp},mug\n" for stamp in STAMPS)
+
+    dataset = open_dataset(bag, labels=write(tmp_path / "t.csv", "stamp,labels\n" + rows))
+
+    told = brightness_of(dataset)
+    assert len(told) == 10
+    assert sum(isinstance(item, int) for item in told) >= 3
+
+
+@pytest.mark.parametrize("name", ["drive.mcap", "drive.db3"])
+def test_a_file_with_nothing_in_it_is_refused_in_one_line(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"")
+    with pytest.raises(PolymorphError, match=name) as caught:
+        open_dataset(tmp_path / name)
+    assert "\n" not in str(caught.value)
+
+
+def test_real_driving_video_is_joined(tmp_path: Path) -> None:
+    if not CAMVID.exists():
+        pytest.skip("no CamVid data at ../shared/data/camvid")
+    rows = [
+        f"{int(cells[1]) / 30:.4f},{'car' if float(cells[12]) > 0.01 else ''}\n"
+        for line in (CAMVID / "area.csv").read_text().splitlines()
+        if (cells := line.split(","))[0] == "0016E5"
+    ]
+    table = write(tmp_path / "t.csv", "stamp,labels\n" + "".join(rows))
+
+    dataset = open_dataset(CAMVID / "bag_0016E5_15hz", labels=table, tolerance_s=0.001)
+
+    told = brightness_of(dataset)
+    assert len(told) == len(rows)
+    assert sum(isinstance(item, int) for item in told) == 101
