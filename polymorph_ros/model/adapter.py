@@ -72,8 +72,9 @@ def _read_updates(
         module = _module_of(name, path)
         place = backbone.family.locate(module)
         if place is None:
+            family = backbone.family
             raise PolymorphError(
-                f"LoRA on q, k, v, o, fc1 or fc2 of a {backbone.family.name} backbone",
+                f"LoRA on {', '.join(family.targets)} of a {family.name} backbone",
                 f"tensor {name}",
                 where=str(path),
                 remedy="this adapter was made for another backbone or target",

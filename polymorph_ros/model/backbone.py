@@ -13,7 +13,9 @@ from transformers import AutoConfig, AutoModel
 from transformers.utils import logging
 
 from polymorph_ros.errors import PolymorphError
-from polymorph_ros.model.family import BlockWeights, Family, family_of, lora_targets
+from polymorph_ros.model.families import family_of
+from polymorph_ros.model.family import BlockWeights, Family, lora_targets
+from polymorph_ros.model.token_grid import grid_side
 
 transformers_logging: Any = logging  # its functions carry no types
 
@@ -28,6 +30,7 @@ class Backbone:
         heads: attention heads.
         num_blocks: transformer blocks in all.
         patch_size: side of a patch, pixels.
+        prefix_tokens: class and register tokens, which stand before the patches.
     """
 
     def __init__(self, model: nn.Module, family: Family, config: Any) -> None:
@@ -37,14 +40,25 @@ class Backbone:
         self.heads = int(config.num_attention_heads)
         self.patch_size = _side(config.patch_size)
         self.num_blocks = len(family.blocks(model))
+        registers = getattr(config, "num_register_tokens", 0)
+        self.prefix_tokens = family.class_tokens + int(registers)
 
     @property
     def device(self) -> torch.device:
         return next(self.model.parameters()).device
 
     @property
+    def dtype(self) -> torch.dtype:
+        return next(self.model.parameters()).dtype
+
+    @property
     def final_norm(self) -> nn.Module:
-        return self.family.final_norm(self.model)
+        return self.model.get_submodule(self.family.final_norm)
+
+    @property
+    def attention_pooling(self) -> nn.Module | None:
+        """The head that pools all tokens, of a family without a class token."""
+        return None if self.family.class_tokens else self.model.get_submodule("head")
 
     def to(self, device: torch.device | str) -> Backbone:
         """Moves the weights; returns itself."""
@@ -59,16 +73,55 @@ class Backbone:
             tail_blocks: K; 1 to ``num_blocks``.
 
         Returns:
-            tokens, float (B, N, D); token 0 is the class token.
+            tokens, float (B, N, D): ``prefix_tokens`` (token 0 is the class token), then patches.
         """
         tokens = self.family.embed(self.model, pixels)
-        for block in self.family.blocks(self.model)[: self._tail_start(tail_blocks)]:
-            tokens = block(tokens)
-        return tokens
+        return self._run(self.family.blocks(self.model)[: self._tail_start(tail_blocks)], tokens)
+
+    def tail(self, tokens: Tensor, tail_blocks: int) -> Tensor:
+        """Runs the last K blocks and the pooling as the modules they are, with autograd.
+
+        With LoRA injected by PEFT these are PEFT's own layers: what adapters are trained with from
+        cached trunk tokens, and what the composed tails are compared with.
+
+        Args:
+            tokens: float (B, N, D), the trunk's output.
+            tail_blocks: K.
+
+        Returns:
+            pooled feature, float (B, D): the class token after the final norm, or what the
+            family's attention pooling makes of all tokens after it.
+        """
+        tokens = self._run(self.tail_modules(tail_blocks), tokens)
+        pooling = self.attention_pooling
+        if pooling is None:
+            return cast(Tensor, self.final_norm(tokens[:, 0]))
+        return cast(Tensor, pooling(self.final_norm(tokens)))
 
     def tail_modules(self, tail_blocks: int) -> list[nn.Module]:
         """The last K blocks (with LoRA inside once PEFT has put it there)."""
         return list(self.family.blocks(self.model)[self._tail_start(tail_blocks) :])
+
+    def rotation(self, tokens: Tensor) -> tuple[Tensor, Tensor] | None:
+        """What a rotary family turns queries and keys of the patches by; None for the others.
+
+        Args:
+            tokens: (B, N, D); its patches are a square grid.
+
+        Returns:
+            cosines and sines, (patches, length of a head), of the tokens' device and dtype.
+        """
+        if not self.family.rotary:
+            return None
+        size = grid_side(tokens.shape[1]) * self.patch_size
+        return self.family.rotation(self.model, size, tokens)
+
+    def _run(self, blocks: Iterable[nn.Module], tokens: Tensor) -> Tensor:
+        rotation = self.rotation(tokens)
+        positions = {} if rotation is None else {"position_embeddings": rotation}
+        for block in blocks:
+            tokens = block(tokens, attention_mask=None, **positions)
+        return tokens
 
     def tail_weights(self, tail_blocks: int) -> list[BlockWeights]:
         """The weights of the last K blocks."""
@@ -87,32 +140,14 @@ class Backbone:
         return self.num_blocks - tail_blocks
 
 
-def tail_forward(blocks: Iterable[nn.Module], norm: nn.Module, tokens: Tensor) -> Tensor:
-    """Runs tail blocks as the modules they are, with autograd where they need it.
-
-    With LoRA injected by PEFT these are PEFT's own layers: what adapters are trained with from
-    cached trunk tokens, and what the composed tails are compared with.
-
-    Args:
-        blocks: the last K blocks.
-        norm: the final layer norm.
-        tokens: float (B, N, D), the trunk's output.
-
-    Returns:
-        pooled feature, float (B, D): the class token after the final norm.
-    """
-    for block in blocks:
-        tokens = block(tokens)
-    return cast(Tensor, norm(tokens[:, 0]))
-
-
 def load_backbone(
     name: str | Path, revision: str | None = None, *, download: bool = True
 ) -> Backbone:
     """Loads a backbone from a folder or the Hugging Face Hub; safetensors only, float32.
 
     Args:
-        name: a folder with ``config.json`` and ``model.safetensors``, or a Hub name.
+        name: a folder with ``config.json`` and ``model.safetensors``, or a Hub name. Of a
+            checkpoint with a vision and a text tower the vision tower is loaded.
         revision: the Hub revision; None for the newest.
         download: whether a Hub name that is not in the local cache may be fetched.
 
@@ -125,13 +160,15 @@ def load_backbone(
         config = AutoConfig.from_pretrained(name, revision=revision, local_files_only=local)
     except (OSError, ValueError) as error:
         raise _unreadable(error, name, download) from error
-    family = family_of(config.model_type, where)
-    if getattr(config, "use_swiglu_ffn", False):
-        raise PolymorphError("a backbone with a plain MLP", "one with SwiGLU", where=where)
+    config = getattr(config, "vision_config", config)  # of a checkpoint that reads texts too
+    family = family_of(config, where)
+    if not getattr(config, "vision_use_head", True):
+        raise PolymorphError("a pooling head", "vision_use_head = False", where=where)
     try:
         with _quiet_transformers():
             model, info = AutoModel.from_pretrained(
                 name,
+                config=config,
                 revision=revision,
                 local_files_only=local,
                 use_safetensors=True,

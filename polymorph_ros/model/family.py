@@ -1,4 +1,4 @@
-"""Backbone families: what differs between vision transformers, told once per family."""
+"""What differs between vision transformers: names, positions, pooling, and a block's weights."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import cast
 
+import torch
 from torch import Tensor, nn
 
 from polymorph_ros.errors import PolymorphError
 
-# The linear maps of a block that may carry LoRA, in the order of a block's computation.
-TARGETS = ("q", "k", "v", "o", "fc1", "fc2")
+# The linear maps of a block that may carry LoRA, in the order of a block's computation. Only a
+# gated MLP has ``gate``: its hidden layer is activation(gate(x)) * fc1(x), not activation(fc1(x)).
+TARGETS = ("q", "k", "v", "o", "gate", "fc1", "fc2")
+
+Statistics = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ class BlockWeights:
 
     Attributes:
         norm1, norm2: layer norms before attention and before the MLP.
-        linear: the linear maps by target name (``TARGETS``).
+        linear: the linear maps by target name; those of ``TARGETS`` that the family has.
         scale1, scale2: layer scales (D,) on the two branches, or None where the family has none.
         activation: the MLP's activation function.
         heads: number of attention heads.
@@ -69,7 +73,9 @@ class Spelling:
     @cached_property
     def _modules(self) -> re.Pattern[str]:
         names = "|".join(re.escape(name) for name in self.targets.values())
-        return re.compile(rf"(?:^|.*\.){re.escape(self.blocks)}\.(\d+)\.({names})$")
+        # A checkpoint with two towers has blocks of the same names in the one that reads texts.
+        before = r"(?!.*\btext_model\.)(?:^|.*\.)"
+        return re.compile(rf"{before}{re.escape(self.blocks)}\.(\d+)\.({names})$")
 
     def module_name(self, block: int, target: str) -> str:
         return f"{self.blocks}.{block}.{self.targets[target]}"
@@ -92,7 +98,14 @@ class Family:
         spelling: where blocks and their linear maps are; ``old_spelling``: the same in
             transformers 4, in whose names older PEFT adapters are written.
         norms, scales: names inside a block of the two layer norms and of the two layer scales.
+        activation: name inside a block of the MLP's activation function.
+        final_norm: name of the layer norm after the last block.
+        class_tokens: tokens before the registers and patches; with any, the feature is token 0
+            after the final norm, without, an attention pooling of all tokens.
+        mean, std: of the pixels in [0, 1] that it was trained on, where a checkpoint does not say.
         asks_for_resize: the embedding resizes its positions only when told to.
+        rotary: positions are rotations of queries and keys in every block.
+        takes_patches: the embedding takes flattened patches and their grid instead of a picture.
         load_arguments: extra arguments of the model's constructor.
     """
 
@@ -102,123 +115,91 @@ class Family:
     old_spelling: Spelling
     norms: tuple[str, str]
     scales: tuple[str, str] | None
-    asks_for_resize: bool
+    activation: str
+    final_norm: str
+    class_tokens: int
+    mean: Statistics
+    std: Statistics
+    asks_for_resize: bool = False
+    rotary: bool = False
+    takes_patches: bool = False
     load_arguments: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The LoRA targets of its blocks."""
+        return tuple(target for target in TARGETS if target in self.spelling.targets)
+
+    @property
+    def gated(self) -> bool:
+        """Whether its MLP has a gate."""
+        return "gate" in self.spelling.targets
 
     def blocks(self, model: nn.Module) -> nn.ModuleList:
         """The transformer blocks in order."""
         return cast(nn.ModuleList, model.get_submodule(self.spelling.blocks))
 
-    def final_norm(self, model: nn.Module) -> nn.Module:
-        """The layer norm after the last block."""
-        return model.get_submodule("layernorm")
-
     def embed(self, model: nn.Module, pixels: Tensor) -> Tensor:
         """Pixels (B, 3, S, S) to tokens (B, N, D); positions are resized if S needs it."""
         embeddings = model.get_submodule("embeddings")
+        if self.takes_patches:
+            return cast(Tensor, embeddings(*_patches(pixels, cast(int, embeddings.patch_size))))
         if not self.asks_for_resize:
             return cast(Tensor, embeddings(pixels))
-        trained = tuple(cast(Iterable[int], embeddings.image_size))
-        resize = tuple(pixels.shape[-2:]) != trained
+        trained = cast("int | Iterable[int]", embeddings.image_size)
+        sides = {trained} if isinstance(trained, int) else set(trained)
+        resize = sides != set(pixels.shape[-2:])
         return cast(Tensor, embeddings(pixels, interpolate_pos_encoding=resize))
+
+    def rotation(self, model: nn.Module, size: int, like: Tensor) -> tuple[Tensor, Tensor]:
+        """Cosines and sines (patches, length of a head) of a rotary family.
+
+        Args:
+            size: side of the picture, pixels.
+            like: a tensor of the wanted device and dtype.
+        """
+        shape_only = like.new_empty(()).expand(1, 1, size, size)
+        rotary = model.get_submodule("rope_embeddings")
+        return cast("tuple[Tensor, Tensor]", rotary(shape_only))
 
     def locate(self, module: str) -> tuple[int, str] | None:
         """(block index, target) of a module name in the new or the old spelling, or None."""
         return self.spelling.locate(module) or self.old_spelling.locate(module)
 
     def read_block(self, block: nn.Module, heads: int) -> BlockWeights:
-        """The weights of one block, as views of its parameters.
-
-        Raises:
-            PolymorphError: the block has no plain two-layer MLP (for instance SwiGLU).
-        """
-        try:
-            linear = {t: _linear(block.get_submodule(n)) for t, n in self.spelling.targets.items()}
-            activation = block.get_submodule("mlp.activation_fn")
-        except AttributeError as error:
-            raise PolymorphError(
-                f"a {self.name} block with {', '.join(self.spelling.targets.values())}",
-                f"a block without one of them ({error})",
-                remedy="use a checkpoint with a plain MLP",
-            ) from error
-        norm1, norm2 = (_norm(block.get_submodule(name)) for name in self.norms)
-        scale1, scale2 = (None, None) if self.scales is None else self._scales(block, self.scales)
+        """The weights of one block, as views of its parameters."""
+        linear = {t: read_linear(block.get_submodule(n)) for t, n in self.spelling.targets.items()}
+        norm1, norm2 = (read_norm(block.get_submodule(name)) for name in self.norms)
+        scale1, scale2 = (None, None) if self.scales is None else _scales(block, self.scales)
+        activation = block.get_submodule(self.activation)
         return BlockWeights(norm1, norm2, linear, scale1, scale2, activation, heads)
 
-    @staticmethod
-    def _scales(block: nn.Module, names: tuple[str, str]) -> tuple[Tensor, Tensor]:
-        first, second = (block.get_parameter(f"{name}.lambda1").detach() for name in names)
-        return first, second
 
-
-def _linear(module: nn.Module) -> LinearWeights:
+def read_linear(module: nn.Module) -> LinearWeights:
+    """The weights of a linear layer."""
     weight = module.get_parameter("weight").detach()
     bias = cast("Tensor | None", module.bias)
     return LinearWeights(weight, weight.new_zeros(len(weight)) if bias is None else bias.detach())
 
 
-def _norm(module: nn.Module) -> NormWeights:
+def read_norm(module: nn.Module) -> NormWeights:
+    """The weights of a layer norm."""
     norm = cast(nn.LayerNorm, module)
     return NormWeights(norm.weight.detach(), norm.bias.detach(), norm.eps)
 
 
-_TARGET_NAMES = {
-    "q": "attention.q_proj",
-    "k": "attention.k_proj",
-    "v": "attention.v_proj",
-    "o": "attention.o_proj",
-    "fc1": "mlp.fc1",
-    "fc2": "mlp.fc2",
-}
-_OLD_ATTENTION_NAMES = {
-    "q": "attention.attention.query",
-    "k": "attention.attention.key",
-    "v": "attention.attention.value",
-    "o": "attention.output.dense",
-}
-
-VIT = Family(
-    name="ViT/DeiT",
-    model_types=("vit", "deit"),
-    spelling=Spelling("layers", _TARGET_NAMES),
-    old_spelling=Spelling(
-        "encoder.layer",
-        _OLD_ATTENTION_NAMES | {"fc1": "intermediate.dense", "fc2": "output.dense"},
-    ),
-    norms=("layernorm_before", "layernorm_after"),
-    scales=None,
-    asks_for_resize=True,
-    load_arguments={"add_pooling_layer": False},
-)
-
-DINOV2 = Family(
-    name="DINOv2",
-    model_types=("dinov2", "dinov2_with_registers"),
-    spelling=Spelling("encoder.layer", _TARGET_NAMES),
-    old_spelling=Spelling(
-        "encoder.layer", _OLD_ATTENTION_NAMES | {"fc1": "mlp.fc1", "fc2": "mlp.fc2"}
-    ),
-    norms=("norm1", "norm2"),
-    scales=("layer_scale1", "layer_scale2"),
-    asks_for_resize=False,
-)
-
-FAMILIES = (VIT, DINOV2)
+def _scales(block: nn.Module, names: tuple[str, str]) -> tuple[Tensor, Tensor]:
+    first, second = (block.get_parameter(f"{name}.lambda1").detach() for name in names)
+    return first, second
 
 
-def family_of(model_type: str, where: str = "") -> Family:
-    """The family that serves a transformers ``model_type``.
-
-    Raises:
-        PolymorphError: no family serves it; names those that are supported.
-    """
-    for family in FAMILIES:
-        if model_type in family.model_types:
-            return family
-    supported = ", ".join(t for family in FAMILIES for t in family.model_types)
-    raise PolymorphError(
-        f"a backbone of a supported family ({supported})", f"model type {model_type!r}", where=where
-    )
+def _patches(pixels: Tensor, patch: int) -> tuple[Tensor, Tensor]:
+    """Pixels (B, 3, S, S) to flattened patches (B, P, patch * patch * 3) and their grids (B, 2)."""
+    batch, channels, height, width = pixels.shape
+    rows, columns = height // patch, width // patch
+    cells = pixels.reshape(batch, channels, rows, patch, columns, patch).permute(0, 2, 4, 3, 5, 1)
+    grids = torch.tensor([[rows, columns]]).expand(batch, -1)
+    return cells.reshape(batch, rows * columns, -1), grids
 
 
 def lora_targets(
@@ -229,17 +210,19 @@ def lora_targets(
     Full names need no ``layers_to_transform``, and PEFT opens such an adapter with any spelling
     of its own matching rules.
 
+    >>> from polymorph_ros.model.families import VIT
     >>> lora_targets(VIT, 12, 1, ["q", "fc2"])
     ['layers.11.attention.q_proj', 'layers.11.mlp.fc2']
 
     Raises:
-        PolymorphError: a name is none of ``TARGETS``.
+        PolymorphError: none is given, or one that the family's blocks lack.
     """
     chosen = list(targets)
-    unknown = [target for target in chosen if target not in TARGETS]
+    unknown = [target for target in chosen if target not in family.targets]
     if unknown or not chosen:
         raise PolymorphError(
-            f"LoRA targets out of {', '.join(TARGETS)}", ", ".join(unknown) or "none"
+            f"LoRA targets out of {', '.join(family.targets)}, which {family.name} has",
+            ", ".join(unknown) or "none",
         )
     return [
         family.spelling.module_name(block, target)

@@ -14,11 +14,13 @@ import torch
 from torch import Tensor
 
 from polymorph_ros.model.tensor_file import check_shape
+from polymorph_ros.model.token_grid import split_tokens
 
 
 def pooled(tokens: Tensor) -> Tensor:
-    """A frame's feature: the class token beside the mean of all others; (B, N, D) to (B, 2D)."""
-    return torch.cat([tokens[:, 0], tokens[:, 1:].mean(dim=1)], dim=1)
+    """A frame's feature: its class token beside the mean of its patches; (B, N, D) to (B, 2D)."""
+    whole, patches = split_tokens(tokens)
+    return torch.cat([whole, patches.mean(dim=1)], dim=1)
 
 
 class SceneStatistics:

@@ -9,16 +9,17 @@ import torch
 from torch import Tensor, nn
 
 from polymorph_ros.errors import PolymorphError
+from polymorph_ros.model.token_grid import split_tokens
 
 
 class Scout(nn.Module):
     """Trunk tokens to label and context logits.
 
     A label may be a few patches large, so a mean over patches alone would hide it. Beside the
-    class token and the mean stand learned detectors, each read at the patch where it is
-    strongest, and learned attention queries, each of which averages the patches that it finds
-    telling. These summaries are joined, normalised and read by a two-layer perceptron with two
-    heads.
+    class token (``split_tokens`` says what stands for it where there is none) and the mean stand
+    learned detectors, each read at the patch where it is strongest, and learned attention
+    queries, each of which averages the patches that it finds telling. These summaries are joined,
+    normalised and read by a two-layer perceptron with two heads.
 
     Args:
         dim: D, length of a token.
@@ -68,12 +69,11 @@ class Scout(nn.Module):
 
     def summary(self, tokens: Tensor) -> Tensor:
         """Tokens (B, N, D) to one vector (B, (2 + Q) * D + T) per picture."""
-        tokens = self.token_norm(tokens)
-        patches = tokens[:, 1:]
+        whole, patches = split_tokens(self.token_norm(tokens))
         attention = self.query(patches).softmax(dim=1)
         attended = (attention.transpose(1, 2) @ patches).flatten(1)
         detected = self.detector(patches).amax(dim=1)
-        parts = [tokens[:, 0], patches.mean(dim=1), attended, detected]
+        parts = [whole, patches.mean(dim=1), attended, detected]
         return cast(Tensor, self.summary_norm(torch.cat(parts, dim=1)))
 
     def tensors(self) -> dict[str, Tensor]:

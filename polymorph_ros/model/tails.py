@@ -8,6 +8,9 @@ Exact, up to rounding, against running each adapter on its own. What makes it ch
   ``q . (W_k x) = (W_k^T q) . x`` and the head's output is ``W_v (sum_n p_n x_n)``: keys and
   values of the tokens are never formed. The key's bias shifts all scores of a head alike and
   drops out of the softmax; the value's bias passes through it, since the weights sum to one.
+  With rotary positions every token turns its key differently, so keys are formed; values are not.
+- A family with attention pooling needs every row of the last block. There only the pooling itself
+  is cheap: no keys and values of the tokens, and its MLP on one row.
 - Everything else is one product over all adapters, base and low-rank parts alike.
 """
 
@@ -19,11 +22,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from polymorph_ros.model.attention_pool import AttentionPool
 from polymorph_ros.model.backbone import Backbone
 from polymorph_ros.model.bank import AdapterStack, LowRankStack
 from polymorph_ros.model.family import BlockWeights, LinearWeights, NormWeights
 
 _Stacks = Mapping[str, LowRankStack]
+_Rotation = tuple[Tensor, Tensor]  # cosines and sines (N, d); prefix tokens are turned by nothing
 
 # How many adapters' MLPs run in one go on a CPU: with more, their hidden layers leave its cache
 # between the products, the bias and the activation (16 adapters on a ViT-S: 10 % slower).
@@ -39,18 +44,36 @@ class ComposedTails:
     """
 
     def __init__(self, backbone: Backbone, tail_blocks: int) -> None:
-        *full, last = backbone.tail_weights(tail_blocks)
-        self._full = [_FullBlock(block) for block in full]
-        self._last = _ClassTokenBlock(last)
+        blocks = backbone.tail_weights(tail_blocks)
+        pooling = backbone.attention_pooling
+        self._pool = None if pooling is None else AttentionPool(pooling)
+        self._last = _ClassTokenBlock(blocks.pop()) if pooling is None else None
+        self._full = [_FullBlock(block) for block in blocks]
         self._norm = backbone.final_norm
+        self._backbone = backbone
+        self._rotations: dict[int, _Rotation | None] = {}
 
     def __call__(self, tokens: Tensor, adapters: AdapterStack) -> Tensor:
         """Trunk tokens (1, N, D) of one picture to pooled features (A, D), a row per adapter."""
-        *full, last = adapters.blocks
-        for block, stacks in zip(self._full, full, strict=True):
-            tokens = block(tokens, stacks, adapters.count)
-        features: Tensor = self._norm(self._last(tokens, last, adapters.count))
-        return features
+        rotation = self._rotation(tokens)
+        for block, stacks in zip(self._full, adapters.blocks, strict=False):
+            tokens = block(tokens, stacks, adapters.count, rotation)
+        if self._last is not None:
+            tokens = self._last(tokens, adapters.blocks[-1], adapters.count, rotation)
+        features: Tensor = self._norm(tokens)
+        return features if self._pool is None else self._pool(features)
+
+    def _rotation(self, tokens: Tensor) -> _Rotation | None:
+        """The rotation of all N tokens, computed once for each N."""
+        count = tokens.shape[1]
+        if count not in self._rotations:
+            rotation = self._backbone.rotation(tokens)
+            if rotation is not None:
+                cos, sin = rotation
+                prefix = (0, 0, self._backbone.prefix_tokens, 0)
+                rotation = functional.pad(cos, prefix, value=1.0), functional.pad(sin, prefix)
+            self._rotations[count] = rotation
+        return self._rotations[count]
 
 
 class _FullBlock:
@@ -63,8 +86,10 @@ class _FullBlock:
             torch.cat([linear.weight for linear in qkv]), torch.cat([linear.bias for linear in qkv])
         )
 
-    def __call__(self, tokens: Tensor, stacks: _Stacks, count: int) -> Tensor:
-        tokens = self._attend(tokens, stacks, count)
+    def __call__(
+        self, tokens: Tensor, stacks: _Stacks, count: int, rotation: _Rotation | None
+    ) -> Tensor:
+        tokens = self._attend(tokens, stacks, count, rotation)
         group = _CPU_GROUP if tokens.device.type == "cpu" else count
         parts = [
             _mlp(
@@ -76,22 +101,30 @@ class _FullBlock:
         ]
         return torch.cat(parts) if len(parts) > 1 else parts[0]
 
-    def _attend(self, tokens: Tensor, stacks: _Stacks, count: int) -> Tensor:
+    def _attend(
+        self, tokens: Tensor, stacks: _Stacks, count: int, rotation: _Rotation | None
+    ) -> Tensor:
         normed = _normalise(tokens, self._block.norm1)
         base = functional.linear(normed, self._qkv.weight, self._qkv.bias).chunk(3, dim=2)
         queries, keys, values = (
-            self._project(part.expand(count, -1, -1), normed, stacks.get(target))
+            self._project(part, normed, stacks.get(target), count)
             for target, part in zip(("q", "k", "v"), base, strict=True)
         )
-        mixed = functional.scaled_dot_product_attention(queries, keys, values)
+        mixed = functional.scaled_dot_product_attention(
+            _rotate(queries, rotation).expand(count, -1, -1, -1),
+            _rotate(keys, rotation).expand(count, -1, -1, -1),
+            values.expand(count, -1, -1, -1),
+        )
         joined = mixed.transpose(1, 2).flatten(2)
         out = _linear(joined, self._block.linear["o"], stacks.get("o"))
         return _add_branch(tokens, out, self._block.scale1)
 
-    def _project(self, base: Tensor, normed: Tensor, stack: LowRankStack | None) -> Tensor:
-        """The base's query, key or value (A, N, D) with each adapter's own: (A, H, N, d)."""
+    def _project(
+        self, base: Tensor, normed: Tensor, stack: LowRankStack | None, count: int
+    ) -> Tensor:
+        """The base's query, key or value with each adapter's own: (1 or A, H, N, d)."""
         if stack is not None:
-            base = torch.baddbmm(base, stack.lowered(normed), stack.up)
+            base = torch.baddbmm(base.expand(count, -1, -1), stack.lowered(normed), stack.up)
         return _heads(base, 2, self._block.heads).transpose(1, 2)
 
 
@@ -103,12 +136,22 @@ class _ClassTokenBlock:
         self._keys = _heads(block.linear["k"].weight, 0, block.heads)  # (H, d, D)
         self._values = _heads(block.linear["v"].weight, 0, block.heads)  # (H, d, D)
 
-    def __call__(self, tokens: Tensor, stacks: _Stacks, count: int) -> Tensor:
+    def __call__(
+        self, tokens: Tensor, stacks: _Stacks, count: int, rotation: _Rotation | None
+    ) -> Tensor:
         normed = _normalise(tokens, self._block.norm1)
         row = normed[:, :1].expand(count, -1, -1)
         query = _linear(row, self._block.linear["q"], stacks.get("q"))
-        probe = self._probe(_heads(query.squeeze(1), 1, self._block.heads), stacks.get("k"))
-        weights = torch.matmul(probe, normed.transpose(1, 2)).softmax(dim=2)  # (A, H, N)
+        query = _heads(query.squeeze(1), 1, self._block.heads)
+        query = query * query.shape[2] ** -0.5
+        if rotation is None:
+            probe = self._probe(query, stacks.get("k"))
+            scores = torch.matmul(probe, normed.transpose(1, 2))
+        else:
+            keys = _linear(normed, self._block.linear["k"], stacks.get("k"))
+            keys = _rotate(_heads(keys, 2, self._block.heads).transpose(1, 2), rotation)
+            scores = torch.matmul(keys, query.unsqueeze(3)).squeeze(3)
+        weights = scores.softmax(dim=2)  # (A, H, N)
         mean = torch.matmul(weights, normed)  # (A, H, D)
         mixed = self._read(mean, stacks.get("v")).unsqueeze(1)
         out = _linear(mixed, self._block.linear["o"], stacks.get("o"))
@@ -116,8 +159,7 @@ class _ClassTokenBlock:
         return _mlp(row, self._block, stacks).squeeze(1)
 
     def _probe(self, query: Tensor, keys: LowRankStack | None) -> Tensor:
-        """What each head's query (A, H, d) looks for in the tokens: scaled W_k^T q, (A, H, D)."""
-        query = query * query.shape[2] ** -0.5
+        """What each head's query (A, H, d) looks for in the tokens: W_k^T q, (A, H, D)."""
         probe = torch.matmul(query.transpose(0, 1), self._keys).transpose(0, 1)
         if keys is None:
             return probe
@@ -141,7 +183,12 @@ def _heads(x: Tensor, dim: int, heads: int) -> Tensor:
 
 def _mlp(tokens: Tensor, block: BlockWeights, stacks: _Stacks) -> Tensor:
     normed = _normalise(tokens, block.norm2)
-    hidden = block.activation(_linear(normed, block.linear["fc1"], stacks.get("fc1")))
+    hidden = _linear(normed, block.linear["fc1"], stacks.get("fc1"))
+    if "gate" in block.linear:
+        gate = _linear(normed, block.linear["gate"], stacks.get("gate"))
+        hidden = hidden.mul_(block.activation(gate))
+    else:
+        hidden = block.activation(hidden)
     out = _linear(hidden, block.linear["fc2"], stacks.get("fc2"))
     return _add_branch(tokens, out, block.scale2)
 
@@ -151,9 +198,23 @@ def _normalise(x: Tensor, norm: NormWeights) -> Tensor:
 
 
 def _linear(x: Tensor, linear: LinearWeights, stack: LowRankStack | None) -> Tensor:
-    """A linear map of (A, N, in) with each adapter's own low-rank update."""
+    """A linear map of (1 or A, N, in) with each adapter's own low-rank update."""
     base = functional.linear(x, linear.weight, linear.bias)
-    return base if stack is None else base.baddbmm_(stack.lowered(x), stack.up)
+    if stack is None:
+        return base
+    low = stack.lowered(x)
+    if len(base) == len(low):
+        return base.baddbmm_(low, stack.up)
+    return torch.baddbmm(base.expand(len(low), -1, -1), low, stack.up)
+
+
+def _rotate(x: Tensor, rotation: _Rotation | None) -> Tensor:
+    """Queries or keys (A, H, N, d), each pair (i, i + d/2) turned by its angle."""
+    if rotation is None:
+        return x
+    cos, sin = rotation
+    first, second = x.chunk(2, dim=3)
+    return x * cos + torch.cat((-second, first), dim=3) * sin
 
 
 def _add_branch(residual: Tensor, branch: Tensor, scale: Tensor | None) -> Tensor:

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from polymorph_ros.bundle.manifest import HEAD_FILE
-from polymorph_ros.model.backbone import load_backbone, tail_forward
+from polymorph_ros.model.backbone import load_backbone
 from polymorph_ros.training.config import AdaptersConfig
 from polymorph_ros.training.loop import Indices, fit
 from polymorph_ros.training.losses import known_bce
@@ -63,11 +63,11 @@ def train_adapter(
     )
     peft_model = get_peft_model(backbone.model, lora)
     head = nn.Linear(backbone.hidden_size, len(labels))
-    blocks, norm = backbone.tail_modules(config.tail_blocks), backbone.final_norm
     columns = list(labels)
 
     def logits_of(tokens: NDArray[np.float16]) -> Tensor:
-        pooled = tail_forward(blocks, norm, torch.from_numpy(tokens.astype(np.float32)))
+        inputs = torch.from_numpy(tokens.astype(np.float32))
+        pooled = backbone.tail(inputs, config.tail_blocks)
         logits: Tensor = head(pooled)
         return logits
 

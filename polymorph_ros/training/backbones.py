@@ -14,6 +14,7 @@ from polymorph_ros.bundle.manifest import Preprocessing
 from polymorph_ros.bundle.reader import file_sha256, read_bundle
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.model.backbone import load_backbone
+from polymorph_ros.model.families import family_of
 from polymorph_ros.model.preprocess import Preprocessor
 from polymorph_ros.training.config import (
     BackboneConfig,
@@ -117,7 +118,7 @@ def preprocessing_of(config: BackboneConfig) -> Preprocessing:
 
 
 def _preprocessing_beside(location: str, revision: str | None, size: int | None) -> Preprocessing:
-    """What a checkpoint says of its own input; mean and deviation 0.5 where it says nothing."""
+    """What a checkpoint says of its own input; its family's statistics where it says nothing."""
     try:
         model = AutoConfig.from_pretrained(location, revision=revision)
     except (OSError, ValueError) as error:
@@ -136,11 +137,11 @@ def _preprocessing_beside(location: str, revision: str | None, size: int | None)
         images, _ = ImageProcessingMixin.get_image_processor_dict(location, revision=revision)
     except (OSError, ValueError):
         images = {}
-    half = (0.5, 0.5, 0.5)
+    family = family_of(inner, f"backbone {location}")
     return Preprocessing(
         size=side,
-        mean=tuple(images.get("image_mean") or half),
-        std=tuple(images.get("image_std") or half),
+        mean=tuple(images.get("image_mean") or family.mean),
+        std=tuple(images.get("image_std") or family.std),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
@@ -16,13 +17,29 @@ from transformers import (
     Dinov2Model,
     Dinov2WithRegistersConfig,
     Dinov2WithRegistersModel,
+    DINOv3ViTConfig,
+    DINOv3ViTModel,
+    Siglip2VisionConfig,
+    Siglip2VisionModel,
+    SiglipVisionConfig,
+    SiglipVisionModel,
     ViTConfig,
     ViTModel,
 )
 
 from polymorph_ros.model.backbone import Backbone, load_backbone
 
-FAMILIES = ("vit", "deit", "dinov2", "dinov2_with_registers")
+FAMILIES = (
+    "vit",
+    "deit",
+    "dinov2",
+    "dinov2_with_registers",
+    "dinov2_gated",
+    "dinov3",
+    "dinov3_gated",
+    "siglip",
+    "siglip2",
+)
 IMAGE_SIZE = 32
 PATCH_SIZE = 8
 HIDDEN_SIZE = 24
@@ -55,11 +72,24 @@ def tiny_backbone_folder(
         model = ViTModel(ViTConfig(**common, intermediate_size=40), add_pooling_layer=False)
     elif family == "deit":
         model = DeiTModel(DeiTConfig(**common, intermediate_size=40), add_pooling_layer=False)
-    elif family == "dinov2":
-        model = Dinov2Model(Dinov2Config(**common, mlp_ratio=2))
+    elif family in ("dinov2", "dinov2_gated"):
+        gated = family == "dinov2_gated"
+        model = Dinov2Model(Dinov2Config(**common, mlp_ratio=2, use_swiglu_ffn=gated))
     elif family == "dinov2_with_registers":
         config = Dinov2WithRegistersConfig(**common, mlp_ratio=2, num_register_tokens=3)
         model = Dinov2WithRegistersModel(config)
+    elif family in ("dinov3", "dinov3_gated"):
+        gated = family == "dinov3_gated"
+        config = DINOv3ViTConfig(
+            **common, intermediate_size=40, use_gated_mlp=gated, num_register_tokens=2
+        )
+        model = DINOv3ViTModel(config)
+    elif family == "siglip":
+        model = SiglipVisionModel(SiglipVisionConfig(**common, intermediate_size=40))
+    elif family == "siglip2":
+        patches = (common.pop("image_size") // PATCH_SIZE) ** 2
+        config = Siglip2VisionConfig(**common, intermediate_size=40, num_patches=patches)
+        model = Siglip2VisionModel(config)
     else:
         raise ValueError(f"no tiny backbone of family {family}")
     randomise(model, seed)
@@ -70,6 +100,32 @@ def tiny_backbone_folder(
 def tiny_backbone(folder: Path, family: str = "vit", *, seed: int = 0) -> Backbone:
     """Writes a tiny backbone and loads it as the product does."""
     return load_backbone(tiny_backbone_folder(folder, family, seed=seed))
+
+
+def whole_feature(model: Any, pixels: torch.Tensor) -> torch.Tensor:
+    """The pooled feature (B, D) by transformers' own forward, of a model or of PEFT's model."""
+    kind = model.config.model_type
+    if kind == "siglip2_vision_model":
+        rows, columns = (side // PATCH_SIZE for side in pixels.shape[2:])
+        patches = [_flat_patches(picture) for picture in pixels]
+        mask = torch.ones(len(pixels), rows * columns, dtype=torch.int64)
+        grids = torch.tensor([[rows, columns]] * len(pixels))
+        return model(torch.stack(patches), mask, grids).pooler_output
+    asks = kind in ("vit", "deit", "siglip_vision_model")
+    out = model(pixels, **({"interpolate_pos_encoding": True} if asks else {}))
+    return out.pooler_output if "siglip" in kind else out.last_hidden_state[:, 0]
+
+
+def _flat_patches(picture: torch.Tensor) -> torch.Tensor:
+    """Patches of one picture, row by row, each flattened as SigLIP 2's image processor does it."""
+    _, height, width = picture.shape
+    return torch.stack(
+        [
+            picture[:, y : y + PATCH_SIZE, x : x + PATCH_SIZE].permute(1, 2, 0).flatten()
+            for y in range(0, height, PATCH_SIZE)
+            for x in range(0, width, PATCH_SIZE)
+        ]
+    )
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,8 @@ from helpers.tiny import (
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.model.adapter import AdapterWeights, read_adapter
 from polymorph_ros.model.backbone import load_backbone
-from polymorph_ros.model.family import FAMILIES, TARGETS
+from polymorph_ros.model.families import FAMILIES, SIGLIP, VIT
+from polymorph_ros.model.family import Family
 
 Tensors = dict[str, Tensor]
 Q = "base_model.model.layers.3.attention.q_proj"
@@ -75,7 +76,7 @@ def test_patterns_of_rank_and_alpha_are_read_as_peft_does(tmp_path: Path, rslora
         r=4,
         lora_alpha=8,
         use_rslora=rslora,
-        target_modules=backbone.lora_targets(2, TARGETS),
+        target_modules=backbone.lora_targets(2, VIT.targets),
         rank_pattern={"fc1": 2, r"layers\.3\..*_proj": 6},
         alpha_pattern={"layers.2.mlp.fc2": 20, "q_proj": 3},
     )
@@ -97,13 +98,17 @@ def test_patterns_of_rank_and_alpha_are_read_as_peft_does(tmp_path: Path, rslora
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
-@pytest.mark.parametrize("target", TARGETS)
-def test_names_of_transformers_4_are_understood(family: Any, target: str) -> None:
-    old = f"base_model.model.{family.old_spelling.module_name(7, target)}"
-    new = family.spelling.module_name(7, target)
+def test_names_of_both_generations_of_transformers_are_understood(family: Family) -> None:
+    for spelling in (family.spelling, family.old_spelling):
+        for target in spelling.targets:
+            module = f"base_model.model.{spelling.module_name(7, target)}"
+            assert family.locate(module) == (7, target)
 
-    assert family.locate(old) == (7, target)
-    assert family.locate(new) == (7, target)
+
+def test_blocks_of_a_text_tower_are_no_targets() -> None:
+    assert SIGLIP.locate("vision_model.encoder.layers.1.self_attn.q_proj") == (1, "q")
+    assert SIGLIP.locate("text_model.encoder.layers.1.self_attn.q_proj") is None
+    assert SIGLIP.locate("head.mlp.fc1") is None
 
 
 def test_a_half_precision_adapter_becomes_float32(

@@ -12,11 +12,21 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoModel, BertConfig
+from transformers import AutoModel, BertConfig, SiglipConfig, SiglipModel
 
-from helpers.tiny import BLOCKS, FAMILIES, IMAGE_SIZE, random_pixels, tiny_backbone_folder
+from helpers.tiny import (
+    BLOCKS,
+    FAMILIES,
+    HIDDEN_SIZE,
+    IMAGE_SIZE,
+    PATCH_SIZE,
+    random_pixels,
+    randomise,
+    tiny_backbone_folder,
+    whole_feature,
+)
 from polymorph_ros.errors import PolymorphError
-from polymorph_ros.model.backbone import load_backbone, tail_forward
+from polymorph_ros.model.backbone import load_backbone
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -29,9 +39,10 @@ def test_trunk_and_tail_are_the_whole_model(
     whole = AutoModel.from_pretrained(backbone_folders[family]).eval()
 
     tokens = backbone.trunk(pixels, tail_blocks)
-    pooled = tail_forward(backbone.tail_modules(tail_blocks), backbone.final_norm, tokens)
+    pooled = backbone.tail(tokens, tail_blocks)
 
-    expected = whole(pixels).last_hidden_state[:, 0]
+    assert tokens.shape[1] == backbone.prefix_tokens + (IMAGE_SIZE // PATCH_SIZE) ** 2
+    expected = whole_feature(whole, pixels)
     torch.testing.assert_close(pooled, expected, rtol=0, atol=1e-5)
 
 
@@ -42,12 +53,11 @@ def test_a_size_other_than_the_trained_one_resizes_the_positions(
     backbone = load_backbone(backbone_folders[family])
     pixels = random_pixels(size=2 * IMAGE_SIZE)
     whole = AutoModel.from_pretrained(backbone_folders[family]).eval()
-    argument = {} if family.startswith("dinov2") else {"interpolate_pos_encoding": True}
 
     tokens = backbone.trunk(pixels, 1)
-    pooled = tail_forward(backbone.tail_modules(1), backbone.final_norm, tokens)
+    pooled = backbone.tail(tokens, 1)
 
-    expected = whole(pixels, **argument).last_hidden_state[:, 0]
+    expected = whole_feature(whole, pixels)
     torch.testing.assert_close(pooled, expected, rtol=0, atol=1e-5)
 
 
@@ -148,13 +158,38 @@ def test_weights_of_another_shape_are_refused(tmp_path: Path) -> None:
         load_backbone(folder)
 
 
-def test_a_swiglu_backbone_is_refused(tmp_path: Path) -> None:
-    folder = tiny_backbone_folder(tmp_path, "dinov2")
-    config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(config | {"use_swiglu_ffn": True}))
+def test_of_a_checkpoint_with_two_towers_the_vision_tower_is_loaded(tmp_path: Path) -> None:
+    tower = {"hidden_size": HIDDEN_SIZE, "num_attention_heads": 2, "num_hidden_layers": 2}
+    vision = tower | {"image_size": IMAGE_SIZE, "patch_size": PATCH_SIZE, "intermediate_size": 40}
+    text = tower | {"vocab_size": 10, "bos_token_id": 1, "eos_token_id": 2}
+    both = SiglipModel(SiglipConfig(text_config=text, vision_config=vision)).eval()
+    randomise(both)
+    both.save_pretrained(tmp_path)
+    pixels = random_pixels()
 
-    with pytest.raises(PolymorphError, match="found one with SwiGLU"):
+    backbone = load_backbone(tmp_path)
+
+    expected = both.vision_model(pixels).pooler_output
+    pooled = backbone.tail(backbone.trunk(pixels, 1), 1)
+    torch.testing.assert_close(pooled, expected, rtol=0, atol=1e-5)
+
+
+def test_a_siglip_without_its_pooling_head_is_refused(tmp_path: Path) -> None:
+    folder = tiny_backbone_folder(tmp_path, "siglip")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"vision_use_head": False}))
+
+    with pytest.raises(PolymorphError, match="expected a pooling head, found vision_use_head"):
         load_backbone(folder)
+
+
+def test_a_gate_is_a_target_of_gated_mlps_only(backbone_folders: dict[str, Path]) -> None:
+    plain = load_backbone(backbone_folders["dinov3"])
+    gated = load_backbone(backbone_folders["dinov3_gated"])
+
+    assert gated.lora_targets(1, ["gate"]) == ["model.layer.3.mlp.gate_proj"]
+    with pytest.raises(PolymorphError, match="fc1, fc2, which DINOv3 has, found gate"):
+        plain.lora_targets(1, ["gate"])
 
 
 def test_an_absent_hub_name_is_refused_without_asking_the_network() -> None:

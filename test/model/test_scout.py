@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load, save
 
@@ -15,6 +15,7 @@ from polymorph_ros.errors import PolymorphError
 from polymorph_ros.model.scout import Scout
 
 
+@settings(deadline=None)
 @given(
     dim=st.integers(2, 16),
     labels=st.integers(1, 9),
@@ -63,6 +64,18 @@ def test_it_learns_a_label_that_shows_in_one_patch_of_many() -> None:
     tokens, present = _marked_tokens(256, mark)
     found = (scout(tokens)[0][:, 0] > 0).float()
     assert (found == present).float().mean() > 0.9
+
+
+@pytest.mark.parametrize("prefix", [0, 1, 5])
+def test_registers_are_not_taken_for_patches(prefix: int) -> None:
+    scout = Scout(dim=8, labels=3, contexts=2).eval()
+    tokens = torch.randn(1, prefix + 16, 8)
+    changed = tokens.clone()
+    changed[:, 1:prefix] += 7
+
+    assert torch.equal(scout(tokens)[0], scout(changed)[0])
+    changed[:, prefix] += 7
+    assert not torch.equal(scout(tokens)[0], scout(changed)[0])
 
 
 def test_it_costs_a_few_percent_of_a_small_trunk() -> None:
