@@ -69,6 +69,7 @@ class UnchangedEntry(_Strict):
 
     difference: float = Field(gt=0, le=255, description="largest change of a cell, grey levels")
     max_age_s: float = Field(gt=0, description="age up to which that was learned, seconds")
+    pace: float = Field(ge=0, le=1, description="of label changes meanwhile, share of the usual")
     agreement: float = Field(gt=0, le=1, description="of label sets this alike, in validation")
 
 

@@ -65,9 +65,12 @@ class TwoStateFilter:
         """The present probabilities, shape (n,)."""
         return self._belief
 
-    def predict(self, elapsed_s: float) -> None:
-        """Go on in time by the elapsed seconds (not negative) without looking."""
-        keep = np.exp(-self._rate * elapsed_s)
+    def predict(self, elapsed_s: float, pace: float = 1.0) -> None:
+        """Go on in time by the elapsed seconds (not negative) without looking.
+
+        `pace` is how fast things change meanwhile, as a share of the usual rates.
+        """
+        keep = np.exp(-self._rate * elapsed_s * pace)
         self._belief = self._stationary + (self._belief - self._stationary) * keep
         self._predicted = logit(self._belief)
         self._explained = self._evidence * math.exp(-elapsed_s / self._correlation_s)

@@ -104,7 +104,7 @@ class Engine:
     def _carry(self, frame: Frame, alike: FrameResult, clock: _StageClock) -> FrameResult:
         """The result of a frame whose picture is as the last computed one's."""
         with clock.stage("carry"):
-            verdict = self._policy(frame.camera).carry(frame.stamp_ns)
+            verdict = self._policy(frame.camera).carry(frame.stamp_ns, self._carry_over.pace)
         energy = self.ledger.finish_frame(0, clock.seconds)
         return carried_over(alike, frame.stamp_ns, verdict, clock.seconds, energy)
 

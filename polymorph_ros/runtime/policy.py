@@ -125,7 +125,7 @@ class Policy:
         self._labels.observe(self._scouted, trust=trust)
         self._evidence_stamp_ns[np.isfinite(self._scouted)] = stamp_ns
 
-    def _go_to(self, stamp_ns: int) -> None:
+    def _go_to(self, stamp_ns: int, pace: float = 1.0) -> None:
         last = self._stamp_ns
         if not self._begun:
             self._restarted = "first frame"
@@ -136,8 +136,8 @@ class Policy:
             )
         else:
             self._restarted = ""
-            self._labels.predict((stamp_ns - last) * 1e-9)
-            self._contexts.predict((stamp_ns - last) * 1e-9)
+            self._labels.predict((stamp_ns - last) * 1e-9, pace)
+            self._contexts.predict((stamp_ns - last) * 1e-9, pace)
         if self._restarted:
             self._evidence_stamp_ns[:] = stamp_ns
             self._labels.predict(0.0)
@@ -206,12 +206,16 @@ class Policy:
         changes = self._update_active()
         return self._verdict(answered, changes)
 
-    def carry(self, stamp_ns: int) -> Verdict:
+    def carry(self, stamp_ns: int, pace: float = 1.0) -> Verdict:
         """Go on to a frame whose picture is as the last one, without any evidence.
 
         Beliefs relax by the elapsed time, so they are never surer; active labels stay.
+
+        Args:
+            stamp_ns: the frame's stamp.
+            pace: how fast labels change while a picture stays, as a share of their usual rates.
         """
-        self._go_to(stamp_ns)
+        self._go_to(stamp_ns, pace)
         verdict = self._verdict(np.zeros_like(self._active), ())
         return replace(verdict, sources=np.full_like(verdict.sources, ScoreSource.CARRIED))
 

@@ -57,6 +57,11 @@ class CarryOver:
         self._last.clear()
 
     @property
+    def pace(self) -> float:
+        """How fast labels change while a picture stays, as a share of their usual rates."""
+        return self._entry.pace if self._entry else 1.0
+
+    @property
     def wanted(self) -> bool:
         """Whether any result can be carried over."""
         return self._longest_ns > 0

@@ -14,7 +14,7 @@ from helpers.tiny_bundle import write_tiny_bundle
 from polymorph_ros.bundle.manifest import SceneEntry, UnchangedEntry
 from polymorph_ros.msg import ContextState, EnergyReport, Label, LabelArray
 
-UNCHANGED = UnchangedEntry(difference=8.0, max_age_s=60.0, agreement=0.99)
+UNCHANGED = UnchangedEntry(difference=8.0, max_age_s=60.0, pace=0.5, agreement=0.99)
 ALL_UNKNOWN = SceneEntry(threshold=1e-6, false_alarms=0.01)
 
 

@@ -22,11 +22,13 @@ from polymorph_ros.energy.ledger import EnergyLedger
 from polymorph_ros.energy.meter import open_meter
 from polymorph_ros.model.polymorph import PolymorphModel
 from polymorph_ros.runtime.engine import Engine
+from polymorph_ros.runtime.knowledge import Knowledge
+from polymorph_ros.runtime.policy import Policy
 from polymorph_ros.runtime.result import FrameResult, ResultState, ScoreSource
 from polymorph_ros.runtime.settings import EngineSettings
 
 SECOND_NS = 1_000_000_000
-UNCHANGED = UnchangedEntry(difference=8.0, max_age_s=1.0, agreement=0.99)
+UNCHANGED = UnchangedEntry(difference=8.0, max_age_s=1.0, pace=0.5, agreement=0.99)
 STATIONARY = 0.1 / (0.1 + 0.2)  # of every label of the tiny bundle
 EngineMaker = Callable[..., Engine]
 
@@ -256,17 +258,39 @@ def test_a_stamp_that_jumps_back_is_computed_anew(make_engine: EngineMaker) -> N
     assert "jumped back" in again.cover.reason
 
 
-def test_after_carried_frames_evidence_counts_as_after_a_gap(make_engine: EngineMaker) -> None:
-    carrying, computing = make_engine(), make_engine(carry_over_s=0.0)
-    carrying.step(frame(picture(), 0.0))
-    computing.step(frame(picture(), 0.0))
-    for number in range(1, 5):
-        carrying.step(frame(picture(), 0.2 * number))
+@given(
+    stamps_s=st.lists(st.floats(0.0, 1.0), max_size=8).map(sorted),
+    pace=st.floats(0.0, 1.0),
+    seed=st.integers(0, 100),
+)
+@settings(deadline=None, max_examples=40)
+def test_however_many_frames_are_carried_the_belief_is_that_of_the_whole_gap(
+    bundle: Bundle, stamps_s: list[float], pace: float, seed: int
+) -> None:
+    scores = np.random.default_rng(seed).random(6)
+    often, once = (Policy(Knowledge.of(bundle.manifest)) for _ in range(2))
+    for policy in (often, once):
+        policy.see(0, scores, scores[:2])
+        policy.hear((), ())
 
-    one = carrying.step(frame(picture(1), 1.0))
-    other = computing.step(frame(picture(1), 1.0))
+    for stamp_s in stamps_s:
+        often.carry(round(stamp_s * SECOND_NS), pace)
+    one, other = (policy.carry(SECOND_NS, pace) for policy in (often, once))
 
-    assert one.scores == pytest.approx(other.scores, abs=1e-5)
+    assert one.scores == pytest.approx(other.scores, abs=1e-6)
+    assert one.ages_s == pytest.approx(other.ages_s)
+
+
+def test_a_pace_of_nothing_keeps_the_scores(bundle: Bundle) -> None:
+    policy = Policy(Knowledge.of(bundle.manifest))
+    policy.see(0, np.full(6, 0.9), np.full(2, 0.9))
+    computed = policy.hear((), ())
+
+    kept = policy.carry(SECOND_NS, 0.0)
+    relaxed = policy.carry(2 * SECOND_NS, 1.0)
+
+    assert (kept.scores == computed.scores).all()
+    assert (np.abs(relaxed.scores - STATIONARY) < np.abs(kept.scores - STATIONARY)).all()
 
 
 def test_a_result_of_low_trust_is_carried_over_as_such(tmp_path: Path) -> None:

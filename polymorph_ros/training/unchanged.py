@@ -1,0 +1,117 @@
+"""Learn how much a picture may change before the labels that the engine finds in it do."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from polymorph_ros.bundle.manifest import Preprocessing, UnchangedEntry
+from polymorph_ros.model.preprocess import Preprocessor
+from polymorph_ros.model.thumbnail import thumbnails
+from polymorph_ros.runtime.unchanged import difference
+from polymorph_ros.training.frames import LabelledFrames
+
+AGREEMENT = 0.98
+MAX_AGE_S = 1.0
+_FEWEST = 50  # pairs of frames that a threshold has to rest on
+_BATCH = 64
+
+Mask = NDArray[np.bool_]
+
+
+def learn_unchanged(
+    frames: LabelledFrames,
+    active: Mask,
+    preprocessing: Preprocessing,
+    *,
+    agreement: float = AGREEMENT,
+    max_age_s: float = MAX_AGE_S,
+) -> UnchangedEntry | None:
+    """The largest difference of pictures up to which their label sets agree.
+
+    All pairs of frames of a sequence that are at most `max_age_s` apart are compared, each as
+    if the later were carried over from the earlier. Label sets agree to their Jaccard index:
+    labels in both, per label in either.
+
+    The pace is how fast true labels change meanwhile: their disagreement per second in the pairs
+    that differ by no more than the threshold, with one more pair that disagrees wholly (so that
+    few pairs do not say "never"), as a share of that in all pairs. Unknown labels are left out.
+
+    Args:
+        frames: validation sequences.
+        active: the labels that the engine calls active when it computes every frame, of shape
+            (frames, labels).
+        preprocessing: the bundle's.
+        agreement: mean agreement of the pairs that differ by no more than the threshold.
+        max_age_s: longest time over which a result will be carried.
+
+    Returns:
+        none where fewer than 50 pairs are as alike as that: nothing is then carried over.
+    """
+    pairs = _pairs(frames, max_age_s)
+    if len(pairs) < _FEWEST:
+        return None
+    first, second = pairs.T
+    pictures = _thumbnails(frames, preprocessing)
+    differences = np.array([difference(pictures[one], pictures[other]) for one, other in pairs])
+    threshold = _largest(differences, _jaccard(active[first], active[second]), agreement)
+    if threshold <= 0:
+        return None
+    truth = np.asarray(frames.truth)
+    known = (truth[first] >= 0) & (truth[second] >= 0)
+    present = truth == 1
+    changed = 1.0 - _jaccard(present[first] & known, present[second] & known)
+    ages_s = frames.stamps_s[second] - frames.stamps_s[first]
+    alike = differences <= threshold
+    usual_hz = changed.sum() / ages_s.sum()
+    meanwhile_hz = (changed[alike].sum() + 1.0) / ages_s[alike].sum()
+    return UnchangedEntry(
+        difference=threshold,
+        max_age_s=max_age_s,
+        pace=min(1.0, float(meanwhile_hz / usual_hz)) if usual_hz > 0 else 1.0,
+        agreement=agreement,
+    )
+
+
+def _thumbnails(frames: LabelledFrames, preprocessing: Preprocessing) -> NDArray[np.float32]:
+    preprocessor = Preprocessor(preprocessing, "cpu")
+    with torch.inference_mode():
+        return np.concatenate(
+            [
+                thumbnails(
+                    preprocessor.batch(np.asarray(frames.images[first : first + _BATCH])),
+                    preprocessing.std,
+                ).numpy()
+                for first in range(0, len(frames), _BATCH)
+            ]
+        )
+
+
+def _pairs(frames: LabelledFrames, max_age_s: float) -> NDArray[np.int64]:
+    """Earlier and later frame of each pair that is near enough in time, (pairs, 2)."""
+    pairs = []
+    for part in frames.slices():
+        stamps_s = frames.stamps_s[part]
+        ends = np.searchsorted(stamps_s, stamps_s + max_age_s + 1e-6, side="right")
+        for first, end in enumerate(ends.tolist()):
+            later = np.arange(first + 1, end) + part.start
+            pairs.append(np.stack([np.full_like(later, first + part.start), later], axis=1))
+    return np.concatenate(pairs)
+
+
+def _jaccard(one: Mask, other: Mask) -> NDArray[np.float64]:
+    """Of each row; 1 where neither has any."""
+    either = np.count_nonzero(one | other, axis=1)
+    both = np.count_nonzero(one & other, axis=1)
+    return np.where(either > 0, both / np.maximum(either, 1), 1.0)
+
+
+def _largest(
+    differences: NDArray[np.float64], agreements: NDArray[np.float64], wanted: float
+) -> float:
+    """The largest difference such that all pairs up to it agree that well on average, or 0."""
+    order = np.argsort(differences, kind="stable")
+    mean = np.cumsum(agreements[order]) / np.arange(1, len(order) + 1)
+    enough = np.flatnonzero(mean[_FEWEST - 1 :] >= wanted)
+    return float(differences[order[enough[-1] + _FEWEST - 1]]) if len(enough) else 0.0
