@@ -13,6 +13,7 @@ from rich.console import Console
 from polymorph_ros import __version__
 from polymorph_ros.cli.bench import bench_app
 from polymorph_ros.cli.bundle import bundle_app
+from polymorph_ros.cli.data import data_app
 from polymorph_ros.cli.evaluate import evaluate
 from polymorph_ros.cli.train import train
 from polymorph_ros.errors import PolymorphError
@@ -27,6 +28,7 @@ app.command()(evaluate)
 app.command()(train)
 app.add_typer(bench_app, name="bench")
 app.add_typer(bundle_app, name="bundle")
+app.add_typer(data_app, name="data")
 
 
 def _version(wanted: bool) -> None:
