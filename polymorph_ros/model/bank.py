@@ -1,151 +1,130 @@
-"""The adapter bank: the low-rank tensors and heads of all adapters, stacked."""
+"""The adapter bank: the low-rank tensors and heads of all adapters, each where it stays."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-from polymorph_ros.model.adapter import AdapterWeights, LowRank
+from polymorph_ros.model.adapter import AdapterWeights
 from polymorph_ros.model.family import TARGETS
+from polymorph_ros.model.updates import LowRankMap, Updates
 
 
 @dataclass(frozen=True)
-class LowRankStack:
-    """The low-rank updates of one linear map for several adapters, zero-padded to one rank.
-
-    Attributes:
-        down: (adapters, rank, in).
-        up: (adapters, rank, out), with the adapter's scaling in it.
-    """
-
-    down: Tensor
-    up: Tensor
-
-    def lowered(self, x: Tensor) -> Tensor:
-        """x (1 or adapters, N, in) to (adapters, N, rank), what ``up`` takes."""
-        return torch.matmul(x, self.down.transpose(1, 2))
-
-    def part(self, first: int, count: int) -> LowRankStack:
-        """Views of at most ``count`` neighbouring adapters."""
-        last = first + count
-        return LowRankStack(self.down[first:last], self.up[first:last])
-
-    def select(self, index: Tensor) -> LowRankStack:
-        return LowRankStack(self.down.index_select(0, index), self.up.index_select(0, index))
-
-
-@dataclass(frozen=True)
-class HeadStack:
-    """The heads of several adapters, zero-padded to one number of labels.
-
-    Attributes:
-        weight: (adapters, labels, D).
-        bias: (adapters, labels, 1).
-    """
+class Head:
+    """The head of one adapter: weight (labels, D) and bias (labels,)."""
 
     weight: Tensor
     bias: Tensor
 
-    def logits(self, features: Tensor) -> Tensor:
-        """Pooled features (adapters, D) to logits (adapters, labels); padding gives zeros."""
-        return torch.baddbmm(self.bias, self.weight, features.unsqueeze(2)).squeeze(2)
 
-    def select(self, index: Tensor) -> HeadStack:
-        return HeadStack(self.weight.index_select(0, index), self.bias.index_select(0, index))
+@dataclass(frozen=True)
+class BankedAdapter:
+    """One adapter on the bank's device.
+
+    Attributes:
+        maps: its updates by (index of the tail block, target name).
+        head: its head.
+    """
+
+    maps: Mapping[tuple[int, str], LowRankMap]
+    head: Head
 
 
 @dataclass(frozen=True)
-class AdapterStack:
-    """Several adapters, ready to run side by side.
+class Selection:
+    """Several adapters of a bank, ready to run side by side; it owns no tensor.
 
     Attributes:
-        blocks: for each tail block, the stacks of those targets that some adapter changes.
+        blocks: for each tail block, the updates of those targets that some adapter changes.
         heads: their heads.
     """
 
-    blocks: tuple[Mapping[str, LowRankStack], ...]
-    heads: HeadStack
+    blocks: tuple[Mapping[str, Updates], ...]
+    heads: tuple[Head, ...]
 
     @property
     def count(self) -> int:
-        return self.heads.weight.shape[0]
+        return len(self.heads)
 
-    def select(self, index: Tensor) -> AdapterStack:
-        """The adapters at these indices, in this order; ``index`` is int64 on the device."""
-        blocks = tuple({t: s.select(index) for t, s in block.items()} for block in self.blocks)
-        return AdapterStack(blocks, self.heads.select(index))
+    def logits(self, features: Tensor) -> list[Tensor]:
+        """Pooled features (adapters, D) to each adapter's logits (labels of its context,)."""
+        rows = zip(self.heads, features, strict=True)
+        return [functional.linear(row, head.weight, head.bias) for head, row in rows]
 
 
 class AdapterBank:
-    """All adapters of a model on one device; yields the active ones as one stack.
+    """All adapters of a model on one device; yields the active ones side by side.
 
-    The stack of the last selection is kept, so that frames with the same active adapters, which
-    are nearly all frames, gather nothing.
+    Another choice of active adapters neither moves nor allocates a tensor. Adapters may be added
+    and replaced between two frames.
 
     Args:
-        adapters: at least one, all read against the same backbone and K.
+        adapters: all read against the same backbone and K.
         tail_blocks: K.
-        device: where the stacks live.
+        device: where the tensors live.
+        dtype: their type, the backbone's.
     """
 
     def __init__(
-        self, adapters: Sequence[AdapterWeights], tail_blocks: int, device: torch.device | str
+        self,
+        adapters: Sequence[AdapterWeights],
+        tail_blocks: int,
+        device: torch.device | str,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
-        blocks = (
-            {t: _stack(adapters, block, t, device) for t in TARGETS if _any(adapters, block, t)}
-            for block in range(tail_blocks)
-        )
-        self._stack = AdapterStack(tuple(blocks), _stack_heads(adapters, device))
+        self._tail_blocks = tail_blocks
         self._device = torch.device(device)
-        self._selected = tuple(range(len(adapters)))
-        self._selection = self._stack
-        self.label_counts = tuple(len(adapter.head_bias) for adapter in adapters)
+        self._dtype = dtype
+        self._adapters: list[BankedAdapter] = []
+        self._selected: tuple[int, ...] = ()
+        self._selection: Selection | None = None
+        for adapter in adapters:
+            self.add(adapter)
 
     def __len__(self) -> int:
-        return self._stack.count
+        return len(self._adapters)
 
-    def select(self, active: Sequence[int]) -> AdapterStack:
-        """The stack of the active adapters (indices, at least one), in the given order."""
+    def add(self, adapter: AdapterWeights) -> int:
+        """Adds an adapter at the end and gives its index."""
+        self._adapters.append(self._take(adapter))
+        return len(self._adapters) - 1
+
+    def replace(self, index: int, adapter: AdapterWeights) -> None:
+        """Puts an adapter in another's place; the others stay where they are."""
+        self._adapters[index] = self._take(adapter)
+        self._selection = None
+
+    def select(self, active: Sequence[int]) -> Selection:
+        """The active adapters (indices, at least one), in the given order."""
         wanted = tuple(active)
-        if wanted != self._selected:
-            index = torch.tensor(wanted, dtype=torch.int64, device=self._device)
-            self._selection = self._stack.select(index)
+        if self._selection is None or wanted != self._selected:
+            self._selection = self._choose([self._adapters[index] for index in wanted])
             self._selected = wanted
         return self._selection
 
+    def _choose(self, chosen: Sequence[BankedAdapter]) -> Selection:
+        blocks: list[dict[str, Updates]] = []
+        for block in range(self._tail_blocks):
+            updates = {}
+            for target in TARGETS:
+                maps = tuple(adapter.maps.get((block, target)) for adapter in chosen)
+                if any(change is not None for change in maps):
+                    updates[target] = Updates(maps)
+            blocks.append(updates)
+        return Selection(tuple(blocks), tuple(adapter.head for adapter in chosen))
 
-def _any(adapters: Sequence[AdapterWeights], block: int, target: str) -> bool:
-    return any((block, target) in adapter.updates for adapter in adapters)
+    def _take(self, adapter: AdapterWeights) -> BankedAdapter:
+        maps = {
+            key: LowRankMap(self._place(update.down), self._place(update.scaling * update.up.T))
+            for key, update in adapter.updates.items()
+        }
+        head = Head(self._place(adapter.head_weight), self._place(adapter.head_bias))
+        return BankedAdapter(maps, head)
 
-
-def _stack(
-    adapters: Sequence[AdapterWeights], block: int, target: str, device: torch.device | str
-) -> LowRankStack:
-    updates = [adapter.updates.get((block, target)) for adapter in adapters]
-    present = [update for update in updates if update is not None]
-    rank = max(len(update.down) for update in present)
-
-    def stack(size: int, part: Callable[[LowRank], Tensor]) -> Tensor:
-        padded = torch.zeros(len(updates), rank, size)
-        for row, update in zip(padded, updates, strict=True):
-            if update is not None:
-                row[: len(update.down)] = part(update)
-        return padded.to(device)
-
-    return LowRankStack(
-        stack(present[0].down.shape[1], lambda update: update.down),
-        stack(present[0].up.shape[0], lambda update: update.scaling * update.up.T),
-    )
-
-
-def _stack_heads(adapters: Sequence[AdapterWeights], device: torch.device | str) -> HeadStack:
-    labels = max(len(adapter.head_bias) for adapter in adapters)
-    weight = torch.zeros(len(adapters), labels, adapters[0].head_weight.shape[1])
-    bias = torch.zeros(len(adapters), labels, 1)
-    for i, adapter in enumerate(adapters):
-        weight[i, : len(adapter.head_weight)] = adapter.head_weight
-        bias[i, : len(adapter.head_bias), 0] = adapter.head_bias
-    return HeadStack(weight.to(device), bias.to(device))
+    def _place(self, tensor: Tensor) -> Tensor:
+        return tensor.to(self._device, self._dtype).contiguous()

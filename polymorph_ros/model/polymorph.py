@@ -127,9 +127,11 @@ class PolymorphModel:
         """
         if not adapters:
             return []
-        stack = self._bank.select(adapters)
-        scores = stack.heads.logits(self._tails(tokens, stack)).sigmoid().cpu().numpy()
-        return [row[: self._bank.label_counts[a]] for row, a in zip(scores, adapters, strict=True)]
+        chosen = self._bank.select(adapters)
+        logits = chosen.logits(self._tails(tokens, chosen))
+        scores = torch.cat(logits).sigmoid().cpu().numpy()
+        ends = np.cumsum([len(row) for row in logits])[:-1]
+        return np.split(scores, ends)
 
     def run_trunk_once(self) -> Tensor:
         """The tokens of a black picture: most of what a frame costs, for timing and warming."""

@@ -24,10 +24,11 @@ from torch.nn import functional
 
 from polymorph_ros.model.attention_pool import AttentionPool
 from polymorph_ros.model.backbone import Backbone
-from polymorph_ros.model.bank import AdapterStack, LowRankStack
+from polymorph_ros.model.bank import Selection
 from polymorph_ros.model.family import BlockWeights, LinearWeights, NormWeights
+from polymorph_ros.model.updates import Updates
 
-_Stacks = Mapping[str, LowRankStack]
+_Updates = Mapping[str, Updates]
 _Rotation = tuple[Tensor, Tensor]  # cosines and sines (N, d); prefix tokens are turned by nothing
 
 # How many adapters' MLPs run in one go on a CPU: with more, their hidden layers leave its cache
@@ -53,11 +54,11 @@ class ComposedTails:
         self._backbone = backbone
         self._rotations: dict[int, _Rotation | None] = {}
 
-    def __call__(self, tokens: Tensor, adapters: AdapterStack) -> Tensor:
+    def __call__(self, tokens: Tensor, adapters: Selection) -> Tensor:
         """Trunk tokens (1, N, D) of one picture to pooled features (A, D), a row per adapter."""
         rotation = self._rotation(tokens)
-        for block, stacks in zip(self._full, adapters.blocks, strict=False):
-            tokens = block(tokens, stacks, adapters.count, rotation)
+        for block, updates in zip(self._full, adapters.blocks, strict=False):
+            tokens = block(tokens, updates, adapters.count, rotation)
         if self._last is not None:
             tokens = self._last(tokens, adapters.blocks[-1], adapters.count, rotation)
         features: Tensor = self._norm(tokens)
@@ -87,27 +88,27 @@ class _FullBlock:
         )
 
     def __call__(
-        self, tokens: Tensor, stacks: _Stacks, count: int, rotation: _Rotation | None
+        self, tokens: Tensor, updates: _Updates, count: int, rotation: _Rotation | None
     ) -> Tensor:
-        tokens = self._attend(tokens, stacks, count, rotation)
+        tokens = self._attend(tokens, updates, count, rotation)
         group = _CPU_GROUP if tokens.device.type == "cpu" else count
         parts = [
             _mlp(
                 tokens[first : first + group],
                 self._block,
-                {target: stack.part(first, group) for target, stack in stacks.items()},
+                {target: change.part(first, group) for target, change in updates.items()},
             )
             for first in range(0, count, group)
         ]
         return torch.cat(parts) if len(parts) > 1 else parts[0]
 
     def _attend(
-        self, tokens: Tensor, stacks: _Stacks, count: int, rotation: _Rotation | None
+        self, tokens: Tensor, updates: _Updates, count: int, rotation: _Rotation | None
     ) -> Tensor:
         normed = _normalise(tokens, self._block.norm1)
         base = functional.linear(normed, self._qkv.weight, self._qkv.bias).chunk(3, dim=2)
         queries, keys, values = (
-            self._project(part, normed, stacks.get(target), count)
+            self._project(part, normed, updates.get(target))
             for target, part in zip(("q", "k", "v"), base, strict=True)
         )
         mixed = functional.scaled_dot_product_attention(
@@ -116,15 +117,13 @@ class _FullBlock:
             values.expand(count, -1, -1, -1),
         )
         joined = mixed.transpose(1, 2).flatten(2)
-        out = _linear(joined, self._block.linear["o"], stacks.get("o"))
+        out = _linear(joined, self._block.linear["o"], updates.get("o"))
         return _add_branch(tokens, out, self._block.scale1)
 
-    def _project(
-        self, base: Tensor, normed: Tensor, stack: LowRankStack | None, count: int
-    ) -> Tensor:
+    def _project(self, base: Tensor, normed: Tensor, change: Updates | None) -> Tensor:
         """The base's query, key or value with each adapter's own: (1 or A, H, N, d)."""
-        if stack is not None:
-            base = torch.baddbmm(base.expand(count, -1, -1), stack.lowered(normed), stack.up)
+        if change is not None:
+            base = change.add_to(base, normed)
         return _heads(base, 2, self._block.heads).transpose(1, 2)
 
 
@@ -137,42 +136,38 @@ class _ClassTokenBlock:
         self._values = _heads(block.linear["v"].weight, 0, block.heads)  # (H, d, D)
 
     def __call__(
-        self, tokens: Tensor, stacks: _Stacks, count: int, rotation: _Rotation | None
+        self, tokens: Tensor, updates: _Updates, count: int, rotation: _Rotation | None
     ) -> Tensor:
         normed = _normalise(tokens, self._block.norm1)
         row = normed[:, :1].expand(count, -1, -1)
-        query = _linear(row, self._block.linear["q"], stacks.get("q"))
+        query = _linear(row, self._block.linear["q"], updates.get("q"))
         query = _heads(query.squeeze(1), 1, self._block.heads)
         query = query * query.shape[2] ** -0.5
         if rotation is None:
-            probe = self._probe(query, stacks.get("k"))
+            probe = self._probe(query, updates.get("k"))
             scores = torch.matmul(probe, normed.transpose(1, 2))
         else:
-            keys = _linear(normed, self._block.linear["k"], stacks.get("k"))
+            keys = _linear(normed, self._block.linear["k"], updates.get("k"))
             keys = _rotate(_heads(keys, 2, self._block.heads).transpose(1, 2), rotation)
             scores = torch.matmul(keys, query.unsqueeze(3)).squeeze(3)
         weights = scores.softmax(dim=2)  # (A, H, N)
         mean = torch.matmul(weights, normed)  # (A, H, D)
-        mixed = self._read(mean, stacks.get("v")).unsqueeze(1)
-        out = _linear(mixed, self._block.linear["o"], stacks.get("o"))
+        mixed = self._read(mean, updates.get("v")).unsqueeze(1)
+        out = _linear(mixed, self._block.linear["o"], updates.get("o"))
         row = _add_branch(tokens[:, :1], out, self._block.scale1)
-        return _mlp(row, self._block, stacks).squeeze(1)
+        return _mlp(row, self._block, updates).squeeze(1)
 
-    def _probe(self, query: Tensor, keys: LowRankStack | None) -> Tensor:
+    def _probe(self, query: Tensor, keys: Updates | None) -> Tensor:
         """What each head's query (A, H, d) looks for in the tokens: W_k^T q, (A, H, D)."""
-        probe = torch.matmul(query.transpose(0, 1), self._keys).transpose(0, 1)
-        if keys is None:
-            return probe
-        up = _heads(keys.up, 2, self._block.heads)  # (A, r, H, d)
-        low = torch.einsum("ahd,arhd->ahr", query, up)
-        return torch.baddbmm(probe, low, keys.down)
+        probe = torch.matmul(query.transpose(0, 1), self._keys).transpose(0, 1).contiguous()
+        return probe if keys is None else keys.add_to_probe(probe, query)
 
-    def _read(self, mean: Tensor, values: LowRankStack | None) -> Tensor:
+    def _read(self, mean: Tensor, values: Updates | None) -> Tensor:
         """Attention-weighted mean tokens (A, H, D) to the heads' joined output (A, D)."""
-        read = torch.matmul(mean.transpose(0, 1), self._values.transpose(1, 2)).transpose(0, 1)
+        read = torch.matmul(mean.transpose(0, 1), self._values.transpose(1, 2))
+        read = read.transpose(0, 1).contiguous()
         if values is not None:
-            up = _heads(values.up, 2, self._block.heads)  # (A, r, H, d)
-            read = read + torch.einsum("ahr,arhd->ahd", values.lowered(mean), up)
+            read = values.add_to_read(read, mean)
         return read.flatten(1) + self._block.linear["v"].bias
 
 
@@ -181,15 +176,15 @@ def _heads(x: Tensor, dim: int, heads: int) -> Tensor:
     return x.reshape(*x.shape[:dim], heads, -1, *x.shape[dim + 1 :])
 
 
-def _mlp(tokens: Tensor, block: BlockWeights, stacks: _Stacks) -> Tensor:
+def _mlp(tokens: Tensor, block: BlockWeights, updates: _Updates) -> Tensor:
     normed = _normalise(tokens, block.norm2)
-    hidden = _linear(normed, block.linear["fc1"], stacks.get("fc1"))
+    hidden = _linear(normed, block.linear["fc1"], updates.get("fc1"))
     if "gate" in block.linear:
-        gate = _linear(normed, block.linear["gate"], stacks.get("gate"))
+        gate = _linear(normed, block.linear["gate"], updates.get("gate"))
         hidden = hidden.mul_(block.activation(gate))
     else:
         hidden = block.activation(hidden)
-    out = _linear(hidden, block.linear["fc2"], stacks.get("fc2"))
+    out = _linear(hidden, block.linear["fc2"], updates.get("fc2"))
     return _add_branch(tokens, out, block.scale2)
 
 
@@ -197,15 +192,10 @@ def _normalise(x: Tensor, norm: NormWeights) -> Tensor:
     return functional.layer_norm(x, norm.weight.shape, norm.weight, norm.bias, norm.eps)
 
 
-def _linear(x: Tensor, linear: LinearWeights, stack: LowRankStack | None) -> Tensor:
+def _linear(x: Tensor, linear: LinearWeights, change: Updates | None) -> Tensor:
     """A linear map of (1 or A, N, in) with each adapter's own low-rank update."""
     base = functional.linear(x, linear.weight, linear.bias)
-    if stack is None:
-        return base
-    low = stack.lowered(x)
-    if len(base) == len(low):
-        return base.baddbmm_(low, stack.up)
-    return torch.baddbmm(base.expand(len(low), -1, -1), low, stack.up)
+    return base if change is None else change.add_to(base, x)
 
 
 def _rotate(x: Tensor, rotation: _Rotation | None) -> Tensor:

@@ -1,0 +1,83 @@
+"""Low-rank updates of one linear map, for several adapters side by side.
+
+Each adapter's tensors are used where they lie in the bank: choosing other adapters copies nothing,
+and ranks may differ. On a CPU a product per adapter takes as long as one batched product.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class LowRankMap:
+    """One adapter's update of one linear map: ``y += x @ down.T @ up``.
+
+    Attributes:
+        down: (rank, in); a product with the transpose of this layout takes less than half the time
+            of one with a matrix stored as (in, rank).
+        up: (rank, out), with the adapter's scaling in it.
+    """
+
+    down: Tensor
+    up: Tensor
+
+
+@dataclass(frozen=True)
+class Updates:
+    """The updates of one linear map, an entry per adapter: None where it leaves the map alone."""
+
+    maps: tuple[LowRankMap | None, ...]
+
+    def part(self, first: int, count: int) -> Updates:
+        """At most ``count`` neighbouring adapters."""
+        return Updates(self.maps[first : first + count])
+
+    def add_to(self, base: Tensor, x: Tensor) -> Tensor:
+        """The map's output with each adapter's update, in the memory of ``base`` where that fits.
+
+        Args:
+            base: (1 or adapters, N, out), what the map gives without adapters.
+            x: (1 or adapters, N, in), its input.
+
+        Returns:
+            (adapters, N, out).
+        """
+        if len(base) != len(self.maps):
+            base = base.repeat(len(self.maps), 1, 1)
+        for index, change in enumerate(self.maps):
+            if change is not None:
+                low = torch.mm(x[index if len(x) > 1 else 0], change.down.T)
+                base[index].addmm_(low, change.up)
+        return base
+
+    def add_to_probe(self, probe: Tensor, query: Tensor) -> Tensor:
+        """Of a key map: adds each adapter's ``W_k^T q`` to the base's, in its memory.
+
+        Args:
+            probe: (adapters, H, D).
+            query: (adapters, H, d).
+        """
+        for index, change in enumerate(self.maps):
+            if change is not None:
+                up = change.up.view(len(change.up), *query.shape[1:])  # (r, H, d)
+                low = torch.einsum("hd,rhd->hr", query[index], up)
+                probe[index].addmm_(low, change.down)
+        return probe
+
+    def add_to_read(self, read: Tensor, mean: Tensor) -> Tensor:
+        """Of a value map: adds each adapter's values of the mean tokens, in its memory.
+
+        Args:
+            read: (adapters, H, d).
+            mean: (adapters, H, D), the attention-weighted mean token of each head.
+        """
+        for index, change in enumerate(self.maps):
+            if change is not None:
+                up = change.up.view(len(change.up), *read.shape[1:])  # (r, H, d)
+                low = torch.mm(mean[index], change.down.T)
+                read[index] += torch.einsum("hr,rhd->hd", low, up)
+        return read
