@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import os
-import tempfile
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 from polymorph_ros.bundle.manifest import MANIFEST_FILE, FileEntry, Manifest
 from polymorph_ros.bundle.reader import Bundle, file_sha256, read_bundle
 from polymorph_ros.errors import PolymorphError
+
+_RENAME_EXCHANGE = 2
 
 
 def write_bundle(
@@ -37,18 +41,39 @@ def write_bundle(
             remedy="choose another or allow replacing it",
         )  # fmt: skip
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as scratch:
-        fresh = Path(scratch) / "new"
-        fresh.mkdir()
+    # One name for all attempts: what a killed one left is cleared by the next.
+    fresh = target.with_name(f".{target.name}.new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir()
+    try:
         write_parts(fresh)
         manifest = make_manifest(list_files(fresh))
         text = manifest.model_dump_json(indent=1)
         (fresh / MANIFEST_FILE).write_text(text + "\n", encoding="utf-8")
         read_bundle(fresh)
-        if target.exists():
-            os.rename(target, Path(scratch) / "old")
-        os.rename(fresh, target)
+        _put_in_place(fresh, target)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
     return read_bundle(target)
+
+
+def _put_in_place(fresh: Path, target: Path) -> None:
+    """Give a folder its name; one that is there gets the other's, at the same instant."""
+    if not target.exists():
+        fresh.rename(target)
+        return
+    here = -100  # AT_FDCWD
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.renameat2(here, os.fsencode(fresh), here, os.fsencode(target), _RENAME_EXCHANGE):
+        code = ctypes.get_errno()
+        if code not in (errno.EINVAL, errno.ENOSYS):
+            raise OSError(code, os.strerror(code), str(target))
+        # A file system that cannot exchange: for an instant there is no bundle.
+        old = fresh.with_name(f".{target.name}.old")
+        shutil.rmtree(old, ignore_errors=True)
+        target.rename(old)
+        fresh.rename(target)
+        shutil.rmtree(old)
 
 
 def list_files(folder: Path) -> tuple[FileEntry, ...]:

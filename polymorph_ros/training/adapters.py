@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from peft import LoraConfig, get_peft_model
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from polymorph_ros.bundle.manifest import HEAD_FILE
+from polymorph_ros.bundle.manifest import ADAPTER_CONFIG_FILE, HEAD_FILE
 from polymorph_ros.model.backbone import load_backbone
 from polymorph_ros.training.config import AdaptersConfig
 from polymorph_ros.training.loop import Indices, fit
@@ -102,6 +103,11 @@ def _save(peft_model: nn.Module, head: nn.Linear, folder: Path) -> None:
     peft_model.peft_config["default"].base_model_name_or_path = "backbone"  # type: ignore
     peft_model.save_pretrained(str(folder), save_embedding_layers=False)  # type: ignore
     (folder / "README.md").unlink(missing_ok=True)
+    # PEFT keeps the targets as a set, whose order differs from process to process.
+    file = folder / ADAPTER_CONFIG_FILE
+    config = json.loads(file.read_text(encoding="utf-8"))
+    config["target_modules"] = sorted(config["target_modules"])
+    file.write_text(json.dumps(config, indent=2, sort_keys=True), encoding="utf-8")
     save_file(
         {"weight": head.weight.detach().contiguous(), "bias": head.bias.detach().contiguous()},
         folder / HEAD_FILE,

@@ -9,6 +9,7 @@ from typing import Any
 
 from transformers import AutoConfig
 from transformers.image_processing_base import ImageProcessingMixin
+from transformers.utils.logging import disable_progress_bar
 
 from polymorph_ros.bundle.manifest import Preprocessing
 from polymorph_ros.bundle.reader import file_sha256, read_bundle
@@ -49,14 +50,14 @@ class PretrainStage:
 
     def write(self, folder: Path) -> None:
         set_up_torch(self.threads)
-        pretrain_backbone(
+        model = pretrain_backbone(
             self.config,
             load_frames(self.frames.folder),
             Preprocessor(self.preprocessing, "cpu"),
-            folder / _WEIGHTS,
             seed=self.seed,
             checkpoint=folder / CHECKPOINT_FILE,
         )
+        _save(model, folder)
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,13 @@ class CopyStage:
         return "backbone"
 
     def write(self, folder: Path) -> None:
-        model: Any = load_backbone(self.location, self.revision).model
-        model.half().save_pretrained(folder / _WEIGHTS)
+        _save(load_backbone(self.location, self.revision).model, folder)
+
+
+def _save(model: Any, folder: Path) -> None:
+    """Save a transformers model, half precision, without a progress bar of its own."""
+    disable_progress_bar()
+    model.half().save_pretrained(folder / _WEIGHTS)
 
 
 def backbone_stage(config: TrainConfig, preprocessing: Preprocessing, frames: Kept) -> Stage:

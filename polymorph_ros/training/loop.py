@@ -1,8 +1,8 @@
 """The training loop that backbone, scout and adapters share.
 
-It may be killed at any moment: every so many seconds it keeps weights and optimiser, and all that
-is random in a step depends only on the seed and the step's number, so that a run that continues
-takes exactly the steps that an undisturbed one takes.
+It may be killed at any moment: after each epoch, and every so many seconds, it keeps weights and
+optimiser, and all that is random in a step depends only on the seed and the step's number, so that
+a run that continues takes exactly the steps that an undisturbed one takes.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def fit(
             PyTorch's global ones are seeded for each step too.
         frames: the frames, shuffled anew in each epoch.
         seed: of everything random.
-        checkpoint: a file to continue from, written every so many seconds and at the end.
+        checkpoint: a file to continue from, written after each epoch and every so many seconds.
     """
     weights = [parameter for parameter in parameters if parameter.requires_grad]
     groups = [
@@ -108,7 +108,7 @@ def fit(
             optimizer.step()
             running = loss.item() if step == start else 0.98 * running + 0.02 * loss.item()
             bars.update(task, advance=1, note=f"loss {running:.4f}")
-            if time.monotonic() - kept_s > _KEEP_EVERY_S or step == total - 1:
+            if place == per_epoch - 1 or time.monotonic() - kept_s > _KEEP_EVERY_S:
                 _keep(checkpoint, step + 1, weights, optimizer)
                 kept_s = time.monotonic()
 

@@ -1,18 +1,19 @@
 """From a configuration to a bundle, stage after stage.
 
-frames -> backbone -> tokens -> contexts -> scout -> adapters -> thresholds -> bundle. Each stage
+frames -> backbone -> tokens -> contexts -> scout -> adapters -> scene -> thresholds -> unchanged
+pictures -> bundle. Each stage
 keeps what it made (``stages.py``), so a run continues where it has to.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from polymorph_ros.bundle.manifest import Preprocessing
+from polymorph_ros.bundle.manifest import Preprocessing, UnchangedEntry
 from polymorph_ros.bundle.reader import Bundle
 from polymorph_ros.contexts.presence import true_presence
 from polymorph_ros.contexts.statistics import Dynamics, dynamics
@@ -31,12 +32,14 @@ from polymorph_ros.training.features import TokensStage
 from polymorph_ros.training.frames import LabelledFrames, load_about, load_frames
 from polymorph_ros.training.grouping import Contexts, ContextsStage, load_contexts
 from polymorph_ros.training.loop import set_up_torch
+from polymorph_ros.training.novelty import FALSE_ALARMS, SceneStage
 from polymorph_ros.training.rehearsal import rehearse
 from polymorph_ros.training.scout import ScoutStage, load_scout, scout_logits
-from polymorph_ros.training.sources import FrameStages, frame_stages
-from polymorph_ros.training.stages import Kept, make, told_when_the_disk_is_full
+from polymorph_ros.training.sources import frame_stages
+from polymorph_ros.training.stages import Kept, make, sole_use, told_when_the_disk_is_full
 from polymorph_ros.training.thresholds import on_off, watch
 from polymorph_ros.training.token_set import TokenFiles
+from polymorph_ros.training.unchanged import learn_unchanged
 
 _WATCH_RECALL = 0.97
 
@@ -81,10 +84,18 @@ def train_bundle(config: TrainConfig, out: Path, work: Path, measure: Measure, s
     Raises:
         PolymorphError: the data cannot be used, or the disk is full.
     """
+    with sole_use(work), told_when_the_disk_is_full(work):
+        return _train(config, out, work, measure, say)
+
+
+def _train(config: TrainConfig, out: Path, work: Path, measure: Measure, say: Say) -> Trained:
     set_up_torch(config.threads)
     preprocessing = preprocessing_of(config.backbone)
     stages = frame_stages(config, preprocessing)
-    features = make_features(config, stages, preprocessing, work, say)
+    train = make(stages.train, work, say)
+    stages = stages.taught(load_about(train.folder).vocabulary)
+    validation = make(stages.validation, work, say)
+    features = make_features(config, train, validation, preprocessing, work, say)
     contexts = load_contexts(features.contexts.folder)
     for index, name in enumerate(contexts.names):
         say(f"context {name}: {', '.join(contexts.labels_of(index))}")
@@ -103,25 +114,30 @@ def train_bundle(config: TrainConfig, out: Path, work: Path, measure: Measure, s
         scout.folder,
         dynamics(tracks),
         context_dynamics(tracks, contexts),
+        make(scene_stage(config, features), work, say),
     )
     kept = [features.train.frames, features.validation.frames]
-    with told_when_the_disk_is_full(work):
-        thresholds = choose_thresholds(parts, features, scout, work)
-        metrics = {"mean_ap_floor": config.mean_ap_floor}
-        if stages.test is not None:
-            kept.append(make(stages.test, work, say))
-            draft = assemble(parts, thresholds, {}, work / "draft")
-            metrics |= measure(engine_of(draft), load_frames(kept[-1].folder))
-        bundle = assemble(parts, thresholds, metrics, out)
+    thresholds = choose_thresholds(parts, features, scout, work)
+    parts = replace(parts, unchanged=choose_unchanged(parts, thresholds, features, work))
+    metrics = {"mean_ap_floor": config.mean_ap_floor}
+    if stages.test is not None:
+        kept.append(make(stages.test, work, say))
+        draft = assemble(parts, thresholds, {}, work / "draft")
+        metrics |= measure(engine_of(draft), load_frames(kept[-1].folder))
+    bundle = assemble(parts, thresholds, metrics, out)
     unread = [fault for one in kept for fault in load_about(one.folder).faults]
     return Trained(bundle, (*stages.faults, *unread))
 
 
 def make_features(
-    config: TrainConfig, stages: FrameStages, preprocessing: Preprocessing, work: Path, say: Say
+    config: TrainConfig,
+    train: Kept,
+    validation: Kept,
+    preprocessing: Preprocessing,
+    work: Path,
+    say: Say,
 ) -> Features:
-    """Frames, backbone, contexts and tokens."""
-    train, validation = (make(stage, work, say) for stage in (stages.train, stages.validation))
+    """Backbone, tokens and contexts for the frames of both parts."""
     counts = [len(load_frames(part.folder)) for part in (train, validation)]
     say(f"{counts[0]} training and {counts[1]} validation frames")
     backbone = make(backbone_stage(config, preprocessing, train), work, say)
@@ -160,6 +176,11 @@ def scout_stage(config: TrainConfig, features: Features) -> ScoutStage:
     )
 
 
+def scene_stage(config: TrainConfig, features: Features) -> SceneStage:
+    """The stage that learns what scenes look like to the trunk."""
+    return SceneStage(features.train, features.validation, FALSE_ALARMS, config.threads)
+
+
 def adapter_tasks(config: TrainConfig, features: Features, work: Path) -> tuple[ContextTask, ...]:
     """A task for each context; none waits for another."""
     return tuple(
@@ -195,6 +216,18 @@ def choose_thresholds(parts: Parts, features: Features, scout: Kept, work: Path)
     draft = assemble(parts, Thresholds(half, half * 0.5, watched), {}, work / "draft")
     beliefs = np.stack([result.scores for result in rehearse(engine_of(draft), frames)])
     return Thresholds(*on_off(beliefs, np.asarray(frames.truth)), watched)
+
+
+def choose_unchanged(
+    parts: Parts, thresholds: Thresholds, features: Features, work: Path
+) -> UnchangedEntry | None:
+    """When a picture counts as unchanged, by what the engine finds in the validation frames."""
+    frames = load_frames(features.validation.frames.folder)
+    engine = engine_of(assemble(parts, thresholds, {}, work / "draft"))
+    active = np.zeros(frames.truth.shape, dtype=np.bool_)
+    for row, result in zip(active, rehearse(engine, frames), strict=True):
+        row[list(result.active_labels)] = True
+    return learn_unchanged(frames, active, parts.preprocessing)
 
 
 def engine_of(bundle: Bundle) -> Engine:

@@ -26,12 +26,11 @@ def pretrain_backbone(
     config: PretrainConfig,
     frames: LabelledFrames,
     preprocessor: Preprocessor,
-    folder: Path,
     *,
     seed: int,
     checkpoint: Path,
-) -> None:
-    """Train a ViT on the frames and save it (half precision, safetensors) into a folder."""
+) -> ViTModel:
+    """Train a ViT on the frames."""
     torch.manual_seed(seed)
     labels = frames.truth.shape[1]
     model = ViTModel(
@@ -75,7 +74,7 @@ def pretrain_backbone(
         seed=seed,
         checkpoint=checkpoint,
     )
-    model.half().save_pretrained(folder)
+    return model
 
 
 def patch_shares(cells: Tensor, side: int, labels: int) -> Tensor:

@@ -5,19 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from polymorph_ros.bundle.manifest import Preprocessing
 from polymorph_ros.data.dataset import Fault, LabelledSequence
+from polymorph_ros.errors import PolymorphError
 from polymorph_ros.model.preprocess import Preprocessor
 from polymorph_ros.training.frames import About, frame_rows, save_about
 from polymorph_ros.training.loop import progress_bar
-from polymorph_ros.training.rows import RowWriter
+from polymorph_ros.training.rows import Row, RowWriter
 
 _FAULTS_FILE = "faults.jsonl"
+_JUDGED = "judged"  # the truth of all labels, until it is known which of them are kept
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,8 @@ class RecordingStage:
     """Frames of the sequences of one part.
 
     Attributes:
+        vocabulary: the labels of the sequences' truth.
+        fewest: a label that fewer frames show is left out of what is written.
         content: a hash of truth and stamps, and of the files' names, sizes and times.
         sequences: over ``vocabulary``.
     """
@@ -32,6 +36,7 @@ class RecordingStage:
     part: str
     preprocessing: Preprocessing
     vocabulary: tuple[str, ...]
+    fewest: int
     content: str
     sequences: tuple[LabelledSequence, ...] = field(metadata={"decides": False})
 
@@ -43,15 +48,23 @@ class RecordingStage:
         """How many frames there are, if all can be read."""
         return sum(len(sequence) for sequence in self.sequences)
 
+    def rows(self) -> dict[str, Row]:
+        """The arrays that are written row by row."""
+        side = self.preprocessing.size
+        rows = frame_rows(side, side, len(self.vocabulary))
+        rows[_JUDGED] = rows.pop("truth")
+        return rows
+
     def write(self, folder: Path) -> None:
         """Decode, after the sequences that an earlier attempt decoded.
 
         A picture that cannot be read is left out and told in ``About.faults``.
+
+        Raises:
+            PolymorphError: no label is shown by enough frames.
         """
-        side = self.preprocessing.size
         preprocessor = Preprocessor(self.preprocessing, "cpu")
-        rows = frame_rows(side, side, len(self.vocabulary))
-        with RowWriter(folder, rows) as writer, progress_bar() as bars:
+        with RowWriter(folder, self.rows()) as writer, progress_bar() as bars:
             start, faults = _continued(writer, folder / _FAULTS_FILE)
             done = sum(len(sequence) for sequence in self.sequences[:start])
             task = bars.add_task(
@@ -64,8 +77,26 @@ class RecordingStage:
                         log.write(json.dumps([index, fault.where, fault.reason]) + "\n")
                         log.flush()
                     bars.update(task, advance=len(self.sequences[index]))
-        (folder / _FAULTS_FILE).unlink()
-        save_about(folder, About(self.vocabulary, tuple(faults)))
+        self._save_truth(folder, faults)
+
+    def _save_truth(self, folder: Path, faults: list[Fault]) -> None:
+        """Keep the labels that enough of the readable frames show."""
+        judged = np.load(folder / f"{_JUDGED}.npy")
+        counts = (judged == 1).sum(axis=0)
+        kept = np.flatnonzero(counts >= self.fewest)
+        if not len(kept):
+            raise PolymorphError(
+                f"a label that {self.fewest} frames show", "none", where=f"{self.part} data",
+                remedy="label more frames",
+            )  # fmt: skip
+        faults += [
+            Fault(f"label {self.vocabulary[label]}", f"frames that show it: {counts[label]}")
+            for label in np.flatnonzero(counts < self.fewest)
+        ]
+        np.save(folder / "truth.npy", judged[:, kept])
+        save_about(folder, About(tuple(self.vocabulary[label] for label in kept), tuple(faults)))
+        for file in (_FAULTS_FILE, f"{_JUDGED}.npy"):
+            (folder / file).unlink()
 
     def _decode(self, index: int, preprocessor: Preprocessor, writer: RowWriter) -> Iterator[Fault]:
         sequence = self.sequences[index]
@@ -82,7 +113,7 @@ class RecordingStage:
                 continue
             writer.append(
                 images=preprocessor.shrunk(picture)[None],
-                truth=truth[None],
+                judged=truth[None],
                 sequence=np.array([index]),
                 stamps_s=np.array([stamp_s]),
             )
@@ -90,6 +121,25 @@ class RecordingStage:
             yield Fault(f"sequence {track.name}", f"{len(sequence) - read} pictures are missing")
         if writer.rows == before:
             yield Fault(f"sequence {track.name}", "no picture of it can be used")
+
+
+def with_labels(stage: RecordingStage, vocabulary: tuple[str, ...]) -> RecordingStage:
+    """The same frames with the truth of these labels; unknown where the stage has none of it."""
+    places = {name: column for column, name in enumerate(stage.vocabulary)}
+    columns = [places.get(name, -1) for name in vocabulary]  # the last column is unknown
+    sequences = []
+    for sequence in stage.sequences:
+        known = np.pad(sequence.track.truth, ((0, 0), (0, 1)), constant_values=-1)
+        track = replace(sequence.track, truth=np.ascontiguousarray(known[:, columns]))
+        sequences.append(LabelledSequence(track, sequence.pictures))
+    return RecordingStage(
+        stage.part,
+        stage.preprocessing,
+        vocabulary,
+        stage.fewest,
+        content_of(sequences),
+        tuple(sequences),
+    )
 
 
 def content_of(sequences: Sequence[LabelledSequence]) -> str:

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from polymorph_ros.bundle.manifest import Preprocessing
-from polymorph_ros.data.dataset import Dataset, Fault, LabelledSequence
+from polymorph_ros.data.dataset import Dataset, Fault
 from polymorph_ros.data.open_dataset import open_dataset
 from polymorph_ros.data.union import union
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.training.config import DataConfig, ScenesConfig, TrainConfig
-from polymorph_ros.training.recordings import RecordingStage, content_of
+from polymorph_ros.training.recordings import RecordingStage, content_of, with_labels
 from polymorph_ros.training.scenes import ScenesStage
 from polymorph_ros.training.splits import Sequences, split_by_sequences, split_by_time
 
@@ -32,6 +32,18 @@ class FrameStages:
     validation: FrameStage
     test: FrameStage | None
     faults: tuple[Fault, ...] = ()
+
+    def taught(self, vocabulary: tuple[str, ...]) -> FrameStages:
+        """The same with the labels that the training frames turned out to teach."""
+
+        def narrowed(stage: FrameStage) -> FrameStage:
+            return with_labels(stage, vocabulary) if isinstance(stage, RecordingStage) else stage
+
+        return replace(
+            self,
+            validation=narrowed(self.validation),
+            test=narrowed(self.test) if self.test else None,
+        )
 
 
 def frame_stages(config: TrainConfig, preprocessing: Preprocessing) -> FrameStages:
@@ -57,29 +69,28 @@ def _scene_stages(scenes: ScenesConfig, seed: int) -> FrameStages:
 def recording_stages(config: DataConfig, preprocessing: Preprocessing, seed: int) -> FrameStages:
     """The stages for the frames of labelled video."""
     parts, dataset = _parts(config, seed)
-    vocabulary, columns, faults = _taught(dataset.vocabulary.names, parts["train"], config)
+    vocabulary = dataset.vocabulary.names
     stages = {}
     for part, sequences in parts.items():
-        full = tuple(_columns_of(sequence, columns) for sequence in sequences if len(sequence))
-        faults += [
-            Fault(f"sequence {sequence.track.name}", "it has no frame")
-            for sequence in sequences
-            if not len(sequence)
-        ]
+        full = tuple(sequence for sequence in sequences if len(sequence))
+        fewest = config.fewest_examples if part == "train" else 0
         if full:
-            content = content_of(full)
-            stages[part] = RecordingStage(part, preprocessing, vocabulary, content, full)
+            stages[part] = RecordingStage(
+                part, preprocessing, vocabulary, fewest, content_of(full), full
+            )
     for part in ("train", "validation"):
         if part not in stages:
             raise PolymorphError(
                 f"frames for the {part} part", "none", where="data",
                 remedy="add a source, or lower the shares of the other parts",
             )  # fmt: skip
+    empty = [
+        Fault(f"sequence {sequence.track.name}", "it has no frame")
+        for sequence in dataset.sequences
+        if not len(sequence)
+    ]
     return FrameStages(
-        stages["train"],
-        stages["validation"],
-        stages.get("test"),
-        (*dataset.faults, *faults),
+        stages["train"], stages["validation"], stages.get("test"), (*dataset.faults, *empty)
     )
 
 
@@ -120,29 +131,3 @@ def _split(
         if taken:
             return rest, taken
     return split_by_time(sequences, share)
-
-
-def _taught(
-    names: tuple[str, ...], train: Sequences, config: DataConfig
-) -> tuple[tuple[str, ...], list[int], list[Fault]]:
-    """The labels with enough training frames, their columns, and what is wrong with the others."""
-    counts = np.zeros(len(names), dtype=np.int64)
-    for sequence in train:
-        counts += (sequence.track.truth == 1).sum(axis=0)
-    least = config.fewest_examples
-    columns = np.flatnonzero(counts >= least).tolist()
-    faults = [
-        Fault(f"label {names[label]}", f"{counts[label]} training frame(s) show it, not {least}")
-        for label in np.flatnonzero(counts < least)
-    ]
-    if not columns:
-        raise PolymorphError(
-            f"a label with {least} training frames", "none", where="data",
-            remedy="label more frames",
-        )  # fmt: skip
-    return tuple(names[label] for label in columns), columns, faults
-
-
-def _columns_of(sequence: LabelledSequence, columns: list[int]) -> LabelledSequence:
-    track = replace(sequence.track, truth=np.ascontiguousarray(sequence.track.truth[:, columns]))
-    return LabelledSequence(track, sequence.pictures)

@@ -12,6 +12,7 @@ hidden name and stays where the work stops, so that a stage may continue inside 
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import json
 import shutil
@@ -29,6 +30,7 @@ from polymorph_ros.errors import PolymorphError
 
 SUMS_FILE = "stage.json"
 CHECKPOINT_FILE = "checkpoint.safetensors"  # of a stage that is not done yet
+_LOCK_FILE = ".lock"
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -79,7 +81,10 @@ def make(stage: Stage, work: Path, say: Callable[[str], None] = lambda line: Non
     with told_when_the_disk_is_full(work):
         scratch.mkdir(parents=True, exist_ok=True)
         stage.write(scratch)
-        (scratch / CHECKPOINT_FILE).unlink(missing_ok=True)
+        for file in scratch.rglob("*"):
+            # What is hidden was being written when an earlier attempt was killed.
+            if file.name == CHECKPOINT_FILE or file.name.startswith("."):
+                file.unlink()
         sums = {
             file.relative_to(scratch).as_posix(): [file.stat().st_size, file_sha256(file)]
             for file in sorted(scratch.rglob("*"))
@@ -107,6 +112,27 @@ def find(stage: Stage, work: Path) -> Kept | None:
 def place_of(stage: Stage, work: Path) -> Path:
     """The folder of a stage's result."""
     return work / f"{stage.name}-{_key(stage)}"
+
+
+@contextmanager
+def sole_use(work: Path) -> Iterator[None]:
+    """Keep other runs out of a work folder; the lock ends with the process, however it ends.
+
+    Raises:
+        PolymorphError: another run has it.
+    """
+    work.mkdir(parents=True, exist_ok=True)
+    with (work / _LOCK_FILE).open("w") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise PolymorphError(
+                "a work folder that no other run is in",
+                "one that is in use",
+                where=str(work),
+                remedy="wait for that run, or name another folder with --work",
+            ) from None
+        yield
 
 
 @contextmanager

@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.training.adapters import frames_for
-from polymorph_ros.training.calibration import fold_into, platt
+from polymorph_ros.training.calibration import fold_into, platt, skill
 from polymorph_ros.training.config import read_config
 from polymorph_ros.training.losses import known_bce
 from polymorph_ros.training.pretrain import patch_shares
@@ -42,16 +44,56 @@ def test_platt_finds_the_scale_and_shift_that_made_the_truth() -> None:
     assert shift[0] == pytest.approx(-1.0, abs=0.1)
 
 
-def test_platt_leaves_labels_with_few_or_contrary_examples_alone() -> None:
-    logits = np.linspace(-3, 3, 100, dtype=np.float32)[:, None].repeat(2, axis=1)
-    truth = np.zeros((100, 2), np.int8)
-    truth[-3:, 0] = 1  # too few
-    truth[:50, 1] = 1  # the score falls with the truth
+def test_few_examples_are_drawn_towards_what_all_say_and_contrary_ones_say_little() -> None:
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 3, (2000, 6)).astype(np.float32)
+    truth = (rng.random(logits.shape) < 1 / (1 + np.exp(-0.5 * logits))).astype(np.int8)
+    truth[:, 4] = -1
+    truth[:4, 4] = 1  # so few examples, and of one kind only
+    truth[:, 5] = 1 - truth[:, 5]  # the score falls with the truth
 
     scale, shift = platt(logits, truth)
 
-    assert scale.tolist() == [1.0, 1.0]
-    assert shift.tolist() == [0.0, 0.0]
+    assert scale[4] == pytest.approx(scale[:4].mean(), rel=0.5)
+    assert abs(shift[4]) < 2
+    assert 0 < scale[5] < 0.05
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 1000), st.integers(0, 30))
+def test_calibration_never_turns_a_score_round(seed: int, frames: int) -> None:
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(0, 5, (frames, 4)).astype(np.float32)
+    truth = rng.integers(-1, 2, (frames, 4)).astype(np.int8)
+
+    scale, shift = platt(logits, truth)
+
+    assert (scale > 0).all()
+    assert np.isfinite(shift).all()
+
+
+def test_skill_tells_scores_that_know_from_scores_that_do_not() -> None:
+    rng = np.random.default_rng(0)
+    truth = (rng.random((5000, 4)) < 0.2).astype(np.int8)
+    scores = np.full(truth.shape, 0.2)
+    scores[:, 0] = truth[:, 0]  # sure and right
+    scores[:, 2] = 1 - truth[:, 2]  # sure and wrong
+    truth[:, 3] = np.minimum(truth[:, 3], 0)  # never seen
+
+    told = skill(scores, truth)
+
+    assert told[0] > 0.99
+    assert told[1] == pytest.approx(0, abs=0.01)
+    assert told[2] == told[3] == 0
+
+
+def test_few_examples_tell_little_skill() -> None:
+    truth = np.array([[1], [0], [0]], np.int8)
+
+    few = skill(truth.astype(np.float64), truth)
+    many = skill(np.tile(truth, (100, 1)).astype(np.float64), np.tile(truth, (100, 1)))
+
+    assert 0.3 < few[0] < 0.8 < many[0]
 
 
 def test_a_folded_head_gives_the_calibrated_logits() -> None:
