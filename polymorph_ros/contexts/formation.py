@@ -1,21 +1,35 @@
 """Context formation: groups of labels so that few adapters cover a frame's labels.
 
-The objective is what contexts cost at run time: the expected number of adapters that cover a
-frame. Groups are grown greedily around the label sets that are not covered by one group yet,
-then improved by single moves (add, drop or exchange a label) while the objective falls.
+The objective is what contexts cost at run time: the expected number of adapters that cover a frame
+of a sequence that was not seen before. Contexts are formed from a seeded start by pairs of labels
+(`pair_cover`), then improved on whole label sets (`set_search`). How far to trust pairs rather
+than the sets that were seen is chosen on sequences that were left out; then contexts are formed
+on all of them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from polymorph_ros.contexts.statistics import LabelSets
+from polymorph_ros.contexts.cost import expected_adapters
+from polymorph_ros.contexts.label_sets import LabelSets, label_sets
+from polymorph_ros.contexts.pair_cover import PairCover
+from polymorph_ros.contexts.pair_evidence import estimates, mixture_weights, seen_pairs
+from polymorph_ros.contexts.set_search import SetSearch
+from polymorph_ros.data.track import Track
 from polymorph_ros.errors import PolymorphError
 
 Mask = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+
+_TRUSTS = (0.03, 0.1, 0.3, 1.0)
+_LEFT_OUT = 0.3  # of the sequences, to choose on
+_LEAST = 10  # sequences; fewer are cut into parts
+_SWEEPS = 12
 
 
 @dataclass(frozen=True)
@@ -27,118 +41,137 @@ class ContextLimits:
 
 
 def form_contexts(
-    sets: LabelSets, limits: ContextLimits, *, sweeps: int = 4
+    tracks: Sequence[Track], limits: ContextLimits, *, seed: int = 0
 ) -> tuple[tuple[int, ...], ...]:
     """Form contexts over all labels.
 
     Args:
-        sets: label sets of the training frames with their weights.
+        tracks: the truth of the training sequences. Labels that are unknown in a frame (-1) are
+            not taken as absent.
         limits: how many contexts and labels per context are allowed.
-        sweeps: rounds of improvement at the most.
+        seed: decides the starts and which sequences are left out to choose on.
 
     Returns:
         Label indices of each context, ascending; every label is in at least one.
 
     Raises:
-        PolymorphError: the contexts cannot hold all labels.
+        PolymorphError: the contexts cannot hold all labels, or there is no sequence.
     """
-    labels = sets.sets.shape[1]
-    room = limits.contexts * limits.labels_per_context
-    if room < labels:
+    labels = _labels(tracks, limits)
+    if labels <= limits.labels_per_context:
+        return (tuple(range(labels)),)
+    order = _canonical_order(tracks)
+    ordered = _at_least(
+        [Track(track.truth[:, order], track.stamps_s, track.name) for track in tracks]
+    )
+    weights, trust = _choose(ordered, limits, seed)
+    members = form(Evidence.of(ordered, weights), limits, trust, seed)
+    groups = (np.sort(order[row]).tolist() for row in members if row.any())
+    return tuple(sorted(tuple(group) for group in groups))
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What sequences tell: label sets as seen, and how likely each pair is.
+
+    Attributes:
+        sets: the label sets.
+        pairs: float64 (labels, labels), symmetric; in units of adapters per frame: all pairs
+            together weigh what frames would cost above one adapter if no two labels had a
+            context in common.
+    """
+
+    sets: LabelSets
+    pairs: Floats
+
+    @classmethod
+    def of(cls, tracks: Sequence[Track], weights: Floats) -> Evidence:
+        """Evidence of some sequences with learned weights of the pair estimates."""
+        return cls.mixed(label_sets(tracks), estimates(tracks), weights)
+
+    @classmethod
+    def mixed(cls, sets: LabelSets, tables: Floats, weights: Floats) -> Evidence:
+        """Evidence from estimates that are there already."""
+        above_one = float(sets.weights @ (sets.sizes() - 1)) / max(1.0, float(sets.weights.sum()))
+        return cls(sets, np.tensordot(weights, tables, 1) * 2 * max(above_one, 1e-3))
+
+
+def start(labels: int, limits: ContextLimits, rng: np.random.Generator) -> Mask:
+    """Deal all labels to the contexts at random, evenly."""
+    members = np.zeros((limits.contexts, labels), dtype=np.bool_)
+    members[np.arange(labels) % limits.contexts, rng.permutation(labels)] = True
+    return members
+
+
+def form(evidence: Evidence, limits: ContextLimits, trust: float, seed: int) -> Mask:
+    """Form contexts from one start, trusting pairs by a share (1: nothing else)."""
+    rng = np.random.default_rng(seed)
+    labels = evidence.sets.labels
+    pairs = PairCover(evidence.pairs, start(labels, limits, rng), limits.labels_per_context)
+    pairs.improve(rng, _SWEEPS)
+    if trust < 1 and len(evidence.sets.weights):
+        SetSearch(evidence.sets, pairs, trust).improve(rng, _SWEEPS)
+    members: Mask = pairs.members
+    return members
+
+
+def _choose(tracks: list[Track], limits: ContextLimits, seed: int) -> tuple[Floats, float]:
+    """Learn and choose on sequences that are left out: estimates' weights, trust in pairs."""
+    order = np.random.default_rng(seed).permutation(len(tracks))
+    first = max(1, round(_LEFT_OUT * len(tracks)))
+    left_out = [tracks[index] for index in np.sort(order[:first])]
+    used = [tracks[index] for index in np.sort(order[first:])] or left_out  # a single frame
+    tables = estimates(used)
+    weights = mixture_weights(tables, seen_pairs(left_out))
+    evidence = Evidence.mixed(label_sets(used), tables, weights)
+    judge = label_sets(left_out)
+    costs = [expected_adapters(form(evidence, limits, trust, seed), judge) for trust in _TRUSTS]
+    return weights, _TRUSTS[int(np.argmin(costs))]
+
+
+def _at_least(tracks: list[Track]) -> list[Track]:
+    """Cut few sequences into parts, so that some can be left out."""
+    if len(tracks) >= _LEAST:
+        return tracks
+    parts = -(-_LEAST // len(tracks))
+    return [
+        Track(truth, stamps, track.name)
+        for track in tracks
+        for truth, stamps in zip(
+            np.array_split(track.truth, parts), np.array_split(track.stamps_s, parts), strict=True
+        )
+        if len(truth)
+    ]
+
+
+def _canonical_order(tracks: Sequence[Track]) -> NDArray[np.int64]:
+    """An order of the labels that depends only on where they are present, not on their indices.
+
+    By frames, then by a random sum over them, which is the same only for labels that are always
+    present together: contexts cost the same whatever the order of the vocabulary.
+    """
+    labels = tracks[0].truth.shape[1]
+    rng = np.random.default_rng(0)
+    counts, sums = np.zeros(labels, dtype=np.int64), np.zeros(labels, dtype=np.uint64)
+    for track in tracks:
+        for state in (1, -1):
+            marks = rng.integers(0, 1 << 63, len(track.truth), dtype=np.uint64)
+            frames, columns = np.nonzero(track.truth == state)
+            np.add.at(sums, columns, marks[frames])
+            if state == 1:
+                counts += np.bincount(columns, minlength=labels)
+    return np.lexsort((sums, -counts)).astype(np.int64)
+
+
+def _labels(tracks: Sequence[Track], limits: ContextLimits) -> int:
+    if not tracks:
+        raise PolymorphError("labelled sequences", "none", where="contexts")
+    labels = int(tracks[0].truth.shape[1])
+    if limits.contexts * limits.labels_per_context < labels:
         raise PolymorphError(
             f"room for {labels} labels",
             f"{limits.contexts} contexts of {limits.labels_per_context} labels",
             where="contexts",
             remedy="allow more contexts or more labels in each",
         )
-    members = _place_leftovers(_grow(sets, limits), sets, limits)
-    for _ in range(sweeps):
-        if not _improve(members, sets, limits.labels_per_context):
-            break
-    return tuple(tuple(np.flatnonzero(row).tolist()) for row in members if row.any())
-
-
-def expected_adapters(members: Mask, sets: LabelSets) -> float:
-    """The mean number of adapters of a greedy cover, over frames that have labels.
-
-    Labels that no context has are not asked for.
-    """
-    left = sets.sets & members.any(axis=0)
-    total = 0.0
-    while (open_sets := left.any(axis=1)).any():
-        gain = left[open_sets].astype(np.float32) @ members.T.astype(np.float32)
-        total += float(sets.weights[open_sets].sum())
-        left[open_sets] &= ~members[gain.argmax(axis=1)]
-    return total / float(sets.weights.sum())
-
-
-def _grow(sets: LabelSets, limits: ContextLimits) -> Mask:
-    """Grow one group after another around the label sets that no group contains yet."""
-    members = np.zeros((limits.contexts, sets.sets.shape[1]), dtype=np.bool_)
-    weights = sets.weights.copy()
-    sizes = sets.sets.sum(axis=1)
-    for group in members:
-        while group.sum() < limits.labels_per_context:
-            inside = (sets.sets & group).sum(axis=1)
-            gain = ((inside + 1) / sizes) ** 2 - (inside / sizes) ** 2
-            score = (weights * gain) @ (sets.sets & ~group)
-            if score.max() <= 0:
-                break
-            group[int(score.argmax())] = True
-        weights[~(sets.sets & ~group).any(axis=1)] = 0.0
-    return members
-
-
-def _place_leftovers(members: Mask, sets: LabelSets, limits: ContextLimits) -> Mask:
-    """Give every label that no group took the group with room whose labels it goes with most."""
-    together = (sets.sets * sets.weights[:, None]).T @ sets.sets.astype(np.float64)
-    for label in np.flatnonzero(~members.any(axis=0)):
-        sizes = members.sum(axis=1)
-        if (sizes >= limits.labels_per_context).all():
-            _make_room(members, sets)
-            sizes = members.sum(axis=1)
-        affinity = members @ together[label] - 1e-9 * sizes
-        affinity[sizes >= limits.labels_per_context] = -np.inf
-        members[int(affinity.argmax()), label] = True
-    return members
-
-
-def _make_room(members: Mask, sets: LabelSets) -> None:
-    """Drop the membership that costs least, of a label that stands in several groups."""
-    best: tuple[float, int, int] | None = None
-    for row, label in zip(*np.nonzero(members & (members.sum(axis=0) > 1)), strict=True):
-        members[row, label] = False
-        cost = expected_adapters(members, sets)
-        members[row, label] = True
-        if best is None or cost < best[0]:
-            best = (cost, int(row), int(label))
-    assert best is not None, "room for all labels was checked before"
-    members[best[1], best[2]] = False
-
-
-def _improve(members: Mask, sets: LabelSets, size: int) -> bool:
-    """Try each single move once; keep those that lower the objective. Tell whether any did."""
-    best = expected_adapters(members, sets)
-    improved = False
-    for row in range(len(members)):
-        for label in np.flatnonzero(~members[row]):
-            for drop in _drops(members, row, size):
-                members[row, label] = True
-                if drop >= 0:
-                    members[row, drop] = False
-                cost = expected_adapters(members, sets)
-                if cost < best - 1e-9:
-                    best, improved = cost, True
-                    break
-                members[row, label] = False
-                if drop >= 0:
-                    members[row, drop] = True
-    return improved
-
-
-def _drops(members: Mask, row: int, size: int) -> list[int]:
-    """Labels that may leave a full group (they stand elsewhere too); -1: none has to."""
-    if members[row].sum() < size:
-        return [-1]
-    elsewhere: list[int] = np.flatnonzero(members[row] & (members.sum(axis=0) > 1)).tolist()
-    return elsewhere
+    return labels

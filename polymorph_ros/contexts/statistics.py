@@ -1,7 +1,7 @@
-"""Label statistics: which label sets occur how often, and how labels come and go in time.
+"""Label statistics: how labels come and go in time.
 
 Truth is int8 of shape (frames, labels): 1 present, 0 absent, -1 unknown. Unknown is never
-counted as absent: it is left out of rates and shares, and not part of a label set.
+counted as absent: it is left out of rates and shares.
 """
 
 from __future__ import annotations
@@ -20,19 +20,6 @@ _PSEUDO_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
-class LabelSets:
-    """The different label sets and how many frames have each; empty sets are left out.
-
-    Attributes:
-        sets: bool of shape (sets, labels).
-        weights: float64 of shape (sets,), frames.
-    """
-
-    sets: NDArray[np.bool_]
-    weights: NDArray[np.float64]
-
-
-@dataclass(frozen=True)
 class Dynamics:
     """How labels (or contexts) come and go; each of shape (n,).
 
@@ -45,13 +32,6 @@ class Dynamics:
     prior: NDArray[np.float64]
     appear_hz: NDArray[np.float64]
     vanish_hz: NDArray[np.float64]
-
-
-def label_sets(tracks: Sequence[Track]) -> LabelSets:
-    """Count the label sets of all frames."""
-    present = np.concatenate([track.truth == 1 for track in tracks])
-    sets, counts = np.unique(present[present.any(axis=1)], axis=0, return_counts=True)
-    return LabelSets(sets, counts.astype(np.float64))
 
 
 def dynamics(tracks: Sequence[Track]) -> Dynamics:

@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from polymorph_ros.contexts.cost import membership
 from polymorph_ros.contexts.formation import ContextLimits, form_contexts
-from polymorph_ros.contexts.statistics import label_sets
-from polymorph_ros.runtime.cover import membership
 from polymorph_ros.training.config import ContextsConfig
 from polymorph_ros.training.frames import load_about, load_frames
 from polymorph_ros.training.stages import Kept
@@ -60,7 +59,7 @@ class ContextsStage:
         limits = ContextLimits(self.config.count, self.config.labels_per_context)
         tracks = load_frames(self.frames.folder).tracks()
         vocabulary = load_about(self.frames.folder).vocabulary
-        labels = form_contexts(label_sets(tracks), limits)
+        labels = form_contexts(tracks, limits, seed=self.seed)
         save_contexts(folder, Contexts(vocabulary, context_names(labels, vocabulary), labels))
 
 

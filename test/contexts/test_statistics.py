@@ -1,24 +1,17 @@
-"""Pins label statistics: unknown is not absent, rates are by seconds, sets are counted."""
+"""Pins label statistics: unknown is not absent, rates are by seconds."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from polymorph_ros.contexts.statistics import dynamics, label_sets
+from polymorph_ros.contexts.statistics import dynamics
 from polymorph_ros.data.track import Track
 
 
 def track(columns: list[list[int]], hz: float = 1.0) -> Track:
     truth = np.array(columns, dtype=np.int8).T
     return Track(truth, np.arange(len(truth)) / hz)
-
-
-def test_label_sets_are_counted_and_empty_ones_left_out() -> None:
-    counted = label_sets([track([[1, 1, 0, 1], [0, 0, 0, 1]]), track([[1], [0]])])
-
-    found = {tuple(row): weight for row, weight in zip(counted.sets, counted.weights, strict=True)}
-    assert found == {(True, False): 3.0, (True, True): 1.0}
 
 
 def test_unknown_frames_count_neither_way() -> None:

@@ -1,0 +1,132 @@
+"""How likely two labels are to be seen together, also where few or no frames show both.
+
+Several estimates are mixed: pairs seen in one frame (by the number of sequences that show them:
+what one sequence shows may be chance), pairs seen within seconds, pairs of one sequence, friends of
+friends, independence, and any pair at all. How much each counts is learned by deleted
+interpolation (Jelinek and Mercer 1980): the mixture under which the pairs of sequences that were
+left out are likeliest, found by expectation maximisation.
+
+Shares are of the frames in which both labels are known: unknown is not absent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from polymorph_ros.data.track import Track
+
+Floats = NDArray[np.float64]
+
+_NEAR_S = 10.0
+_SEEN_IN = (1, 2, 3, 6)  # lower bounds of the groups of pairs by number of sequences
+# Of a pair known in a tenth of the frames each counts ten times; no more, for few prove little.
+_MOST = 10.0
+_ROUNDS = 100
+
+
+@dataclass(frozen=True)
+class _TrackPairs:
+    """What one sequence tells, over the labels that it shows."""
+
+    labels: NDArray[np.int64]
+    together: Floats
+    near: Floats
+    overall: Floats
+
+
+def estimates(tracks: Sequence[Track]) -> Floats:
+    """All estimates, each a distribution over pairs, (estimates, labels, labels), symmetric."""
+    labels = tracks[0].truth.shape[1]
+    together, near, overall = (np.zeros((labels, labels)) for _ in range(3))
+    sequences = np.zeros((labels, labels), dtype=np.int32)
+    counts = np.zeros(labels)
+    for track in tracks:
+        pairs = _pairs_of(track)
+        place = np.ix_(pairs.labels, pairs.labels)
+        together[place] += pairs.together
+        near[place] += pairs.near
+        overall[place] += pairs.overall
+        sequences[place] += pairs.together > 0
+        counts += (track.truth == 1).sum(axis=0)
+    scale = _scale(tracks)
+    together, near, overall = together * scale, near * scale, overall * scale
+    groups = np.searchsorted(_SEEN_IN, sequences, side="right")
+    counts = counts * np.sqrt(scale.diagonal())
+    found = [np.where(groups == group, together, 0.0) for group in range(1, len(_SEEN_IN) + 1)]
+    found += [near, overall, _friends_of_friends(together), np.outer(counts, counts)]
+    found += [np.outer(np.sqrt(counts), np.sqrt(counts)), np.ones((labels, labels))]
+    return np.stack([_distribution(table) for table in found])
+
+
+def seen_pairs(tracks: Sequence[Track]) -> Floats:
+    """Pairs seen in one frame, as a distribution."""
+    tables = estimates(tracks)[: len(_SEEN_IN)]
+    return _distribution(np.asarray(tables.sum(axis=0)))
+
+
+def mixture_weights(of_some: Floats, seen: Floats) -> Floats:
+    """How much each estimate counts, learned on pairs of other sequences.
+
+    Args:
+        of_some: estimates from some sequences, (estimates, labels, labels).
+        seen: the pairs that others showed, (labels, labels).
+    """
+    shown = seen > 0
+    tables, target = of_some[:, shown], seen[shown] / max(seen.sum(), 1e-300)
+    weights = np.full(len(tables), 1 / len(tables))
+    for _ in range(_ROUNDS if target.size else 0):
+        parts = weights[:, None] * tables
+        weights = (parts / np.maximum(parts.sum(axis=0), 1e-300)) @ target
+    return weights
+
+
+def _pairs_of(track: Track) -> _TrackPairs:
+    present = track.truth == 1
+    labels = np.flatnonzero(present.any(axis=0))
+    shown = present[:, labels].astype(np.float64)
+    mates = np.maximum(1.0, shown.sum(axis=1) - 1)
+    together = shown.T @ (shown / mates[:, None])
+    share = shown.mean(axis=0) if len(shown) else shown.sum(axis=0)
+    near = shown.T @ _around(shown, track.stamps_s)
+    for table in (together, near):
+        np.fill_diagonal(table, 0.0)
+    return _TrackPairs(labels, together, near + near.T, np.outer(share, share) * len(shown))
+
+
+def _around(shown: Floats, stamps_s: Floats) -> Floats:
+    """How many of the frames within some seconds show each label."""
+    total = np.vstack([np.zeros(shown.shape[1]), np.cumsum(shown, axis=0)])
+    first = np.searchsorted(stamps_s, stamps_s - _NEAR_S, side="left")
+    last = np.searchsorted(stamps_s, stamps_s + _NEAR_S, side="right")
+    around: Floats = (total[last] - total[first]) / np.maximum(1, last - first)[:, None]
+    return around
+
+
+def _scale(tracks: Sequence[Track]) -> Floats:
+    """Frames for each frame in which both labels of a pair are known."""
+    labels = tracks[0].truth.shape[1]
+    frames = sum(len(track.truth) for track in tracks)
+    known = np.full((labels, labels), 0.0)
+    for track in tracks:
+        rows = (track.truth >= 0).astype(np.float32)
+        known += len(rows) if rows.all() else rows.T @ rows
+    scale: Floats = np.minimum(_MOST, frames / np.maximum(1.0, known))
+    return scale
+
+
+def _friends_of_friends(together: Floats) -> Floats:
+    strength = together.sum(axis=1)
+    step = together / np.maximum(strength, 1e-300)[:, None]
+    reached = strength[:, None] * (step @ step)
+    return np.asarray(reached + reached.T)
+
+
+def _distribution(table: Floats) -> Floats:
+    table = table.copy()
+    np.fill_diagonal(table, 0.0)
+    total = table.sum()
+    return np.asarray(table / total) if total > 0 else table
