@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polymorph_ros.bundle.manifest import (
+    SCENE_FILE,
     SCOUT_FILE,
     BackboneEntry,
     ContextEntry,
@@ -18,12 +19,14 @@ from polymorph_ros.bundle.manifest import (
     LabelEntry,
     Manifest,
     Preprocessing,
+    UnchangedEntry,
 )
 from polymorph_ros.bundle.reader import Bundle
 from polymorph_ros.bundle.writer import write_bundle
 from polymorph_ros.contexts.statistics import Dynamics
 from polymorph_ros.training.grouping import Contexts
-from polymorph_ros.training.stages import SUMS_FILE
+from polymorph_ros.training.novelty import load_scene_entry
+from polymorph_ros.training.stages import SUMS_FILE, Kept
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,8 @@ class Parts:
         adapters: a folder for each context.
         scout: folder with the scout's file.
         labels, presence: how labels and contexts come and go.
+        scene: what `SceneStage` made.
+        unchanged: when a picture counts as unchanged; none: never.
     """
 
     name: str
@@ -47,6 +52,8 @@ class Parts:
     scout: Path
     labels: Dynamics
     presence: Dynamics
+    scene: Kept
+    unchanged: UnchangedEntry | None = None
 
 
 @dataclass(frozen=True)
@@ -69,6 +76,7 @@ def assemble(
             target = folder / "adapters" / name
             shutil.copytree(adapter, target, ignore=shutil.ignore_patterns(SUMS_FILE))
         shutil.copy(parts.scout / SCOUT_FILE, folder / SCOUT_FILE)
+        shutil.copy(parts.scene.folder / SCENE_FILE, folder / SCENE_FILE)
 
     def make_manifest(files: tuple[FileEntry, ...]) -> Manifest:
         return Manifest(
@@ -79,6 +87,8 @@ def assemble(
             tail_blocks=parts.tail_blocks,
             labels=_label_entries(parts, thresholds),
             contexts=_context_entries(parts),
+            unchanged=parts.unchanged,
+            scene=load_scene_entry(parts.scene),
             metrics=dict(metrics),
             files=files,
         )

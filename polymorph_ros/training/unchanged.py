@@ -35,8 +35,8 @@ def learn_unchanged(
     labels in both, per label in either.
 
     The pace is how fast true labels change meanwhile: their disagreement per second in the pairs
-    that differ by no more than the threshold, with one more pair that disagrees wholly (so that
-    few pairs do not say "never"), as a share of that in all pairs. Unknown labels are left out.
+    that differ by no more than the threshold, as a share of that in all pairs. Unknown labels are
+    left out.
 
     Args:
         frames: validation sequences.
@@ -65,7 +65,7 @@ def learn_unchanged(
     ages_s = frames.stamps_s[second] - frames.stamps_s[first]
     alike = differences <= threshold
     usual_hz = changed.sum() / ages_s.sum()
-    meanwhile_hz = (changed[alike].sum() + 1.0) / ages_s[alike].sum()
+    meanwhile_hz = changed[alike].sum() / ages_s[alike].sum()
     return UnchangedEntry(
         difference=threshold,
         max_age_s=max_age_s,
