@@ -37,11 +37,15 @@ def evaluate(
     memory: Annotated[
         bool, typer.Option(help="Measure peak memory, in a process per method.")
     ] = True,
+    timeline: Annotated[
+        str, typer.Option(help="Sequence of the report's timeline; else where most happens.")
+    ] = "",
 ) -> None:
     """Replay labelled video through a bundle and what else one would run, and sum it up."""
     # Imported here: torch takes seconds, and `--help` should not.
     from polymorph_ros.data.open_dataset import open_dataset
     from polymorph_ros.evaluation.methods.registry import method_names
+    from polymorph_ros.evaluation.report.write import write_report
     from polymorph_ros.evaluation.run_folder import write_json
     from polymorph_ros.evaluation.session import Request, rows
     from polymorph_ros.evaluation.session import evaluate as run
@@ -63,4 +67,5 @@ def evaluate(
     if json is not None:
         write_json(rows(outcome.figures), json)
     console.print(figures_table(outcome.figures))
-    console.print(f"results: {out}", highlight=False)
+    write_report(outcome, out, timeline)
+    console.print(f"report: {out / 'report.html'}", highlight=False)

@@ -1,0 +1,126 @@
+"""The report: one HTML file that needs no network."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from string import Template
+
+import plotly.graph_objects as go
+from plotly.offline import get_plotlyjs
+
+from polymorph_ros.evaluation.frame_log import FrameLog
+from polymorph_ros.evaluation.methods.registry import POLYMORPH
+from polymorph_ros.evaluation.report import parts
+from polymorph_ros.evaluation.report.label_bars import label_bars
+from polymorph_ros.evaluation.report.scatter import scatter
+from polymorph_ros.evaluation.report.timeline import timeline
+from polymorph_ros.evaluation.session import Outcome
+
+_PAGE = Path(__file__).with_name("page.html")
+_CONFIG = {"displaylogo": False, "responsive": True}
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page: its anchor, its heading, a sentence, and its content as HTML."""
+
+    anchor: str
+    title: str
+    words: str
+    content: str
+
+    def html(self) -> str:
+        words = f"<p>{escape(self.words)}</p>" if self.words else ""
+        return (
+            f'<section id="{self.anchor}"><h2>{escape(self.title)}</h2>{words}{self.content}'
+            "</section>"
+        )
+
+
+def write_page(outcome: Outcome, file: Path, sequence: str = "") -> None:
+    """Write the report, whole or not at all.
+
+    Args:
+        sequence: the one of the timeline; without a name, the one in which most happens.
+    """
+    first = outcome.figures[0]
+    sections = [section for section in _sections(outcome, sequence) if section.content]
+    summary = outcome.summary
+    text = Template(_PAGE.read_text(encoding="utf-8")).substitute(
+        title=escape(f"{summary['bundle']['name']} on {Path(summary['data']['where']).name}"),
+        subtitle=escape(_subtitle(outcome)),
+        links="".join(f'<a href="#{one.anchor}">{escape(one.title)}</a>' for one in sections),
+        tiles=parts.tiles(first),
+        sections="".join(section.html() for section in sections),
+        plotly=get_plotlyjs(),
+        version=escape(summary["polymorph_ros"]),
+    )
+    scratch = file.with_name(f".{file.name}.new")
+    scratch.write_text(text, encoding="utf-8")
+    os.replace(scratch, file)
+
+
+def _subtitle(outcome: Outcome) -> str:
+    data, machine = outcome.summary["data"], outcome.summary["machine"]
+    words = (
+        f"{data['frames_scored']} frames of {data['sequences']} sequences, "
+        f"{len(data['labels_scored'])} labels with truth, {len(outcome.figures)} method(s) side "
+        f"by side on {machine['cpu']}, {machine['date']}"
+    )
+    return words if outcome.complete else f"Broken off: not all sequences are in it. {words}"
+
+
+def _sections(outcome: Outcome, sequence: str) -> list[Section]:
+    figures, summary = outcome.figures, outcome.summary
+    first = figures[0]
+    log = _chosen(outcome.logs[first.method], sequence)
+    joined = next(one for one in outcome.data.sequences if one.name == log.sequence)
+    return [
+        Section(
+            "comparison", "Comparison",
+            f"Intervals: 95 %, over {first.interval_over}. Methods took turns in one process, "
+            "so that the machine's drift hits all alike. A click on a heading sorts.",
+            parts.comparison(figures),
+        ),
+        Section(
+            "apart", "What each part is worth",
+            "Differences on the same draws of sequences.", parts.apart(figures),
+        ),
+        Section(
+            "front", "Accuracy against energy",
+            "Up and to the left is better; the dotted line joins methods that none beats in both.",
+            _plot(scatter(figures), "scatter"),
+        ),
+        Section(
+            "timeline", "Timeline",
+            f"Sequence {log.sequence}, {POLYMORPH}. Drag to zoom all rows, double-click to see "
+            "the whole. Power is each frame's energy over the time until the next.",
+            _plot(timeline(log, joined), "timeline-plot"),
+        ),
+        Section(
+            "labels", "Labels",
+            "Average precision of labels that have positives. The legend shows and hides methods.",
+            _plot(label_bars(figures), "label-bars"),
+        ),
+        Section("stages", "Stages", f"Seconds of each stage of {first.method}.",
+                parts.stages(first)),
+        Section("run", "What this run was", "", parts.facts(summary, figures)),
+        Section("left-out", "Left out and assumed", "", parts.left_out(summary)),
+    ]  # fmt: skip
+
+
+def _chosen(logs: Sequence[FrameLog], sequence: str) -> FrameLog:
+    """The named sequence, or the one with the most changes of labels and adapters."""
+    for log in logs:
+        if log.sequence == sequence:
+            return log
+    return max(logs, key=lambda log: int(abs(log.active[1:] ^ log.active[:-1]).sum()))
+
+
+def _plot(figure: go.Figure, name: str) -> str:
+    html: str = figure.to_html(full_html=False, include_plotlyjs=False, div_id=name, config=_CONFIG)
+    return html
