@@ -27,7 +27,7 @@ from polymorph_ros.evaluation.join import JoinedData, JoinedSequence
 from polymorph_ros.evaluation.methods.method import Labelled, Method
 from polymorph_ros.evaluation.result_bag import ResultBag
 from polymorph_ros.evaluation.run_folder import RunFolder
-from polymorph_ros.training.loop import progress_bar
+from polymorph_ros.progress import progress_bar
 
 BLOCK = 32
 RECORDED = "polymorph"  # the method whose answers are written as a recording

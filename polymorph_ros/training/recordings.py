@@ -14,8 +14,8 @@ from polymorph_ros.bundle.manifest import Preprocessing
 from polymorph_ros.data.dataset import Fault, LabelledSequence
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.model.preprocess import Preprocessor
+from polymorph_ros.progress import progress_bar
 from polymorph_ros.training.frames import About, frame_rows, save_about
-from polymorph_ros.training.loop import progress_bar
 from polymorph_ros.training.rows import Row, RowWriter
 
 _FAULTS_FILE = "faults.jsonl"

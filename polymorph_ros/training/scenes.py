@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polymorph_ros.data.scenes import SCENE_LABELS, SceneSequence, make_sequence
+from polymorph_ros.progress import progress_bar
 from polymorph_ros.training.config import ScenesConfig
 from polymorph_ros.training.frames import About, frame_rows, save_about
-from polymorph_ros.training.loop import progress_bar
 from polymorph_ros.training.rows import RowWriter
 
 _CELLS = (32, 24)  # width and height of the grid of what is seen where
