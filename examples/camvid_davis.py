@@ -4,7 +4,8 @@
 
 Reads ../shared/data/camvid/area.csv and ../shared/data/davis/labels.csv; writes camvid_train.csv,
 camvid_test.csv, davis_train.csv and davis_test.csv into FOLDER (build/camvid_davis). They name the
-pictures where they lie.
+pictures where they lie. camvid_bag.csv has the labels of the recording
+../shared/data/camvid/bag_0016E5_15hz, whose frames are a part of the test.
 
 CamVid: a class is a label of a frame of which it covers more than 1 %; "Unlabelled" is none. Its
 own training part is for training, the rest (val and test) for the test. DAVIS: the first 60 % of
@@ -34,59 +35,71 @@ CAMVID_OTHER_COLUMNS = {"sequence", "frame30", "split", "file", "Unlabelled"}
 DAVIS_HZ = 24.0
 DAVIS_TRAIN_SHARE = 0.6
 
-Row = tuple[str, float, Path, str, str]  # sequence, seconds, picture, labels, unknown labels
+COLUMNS = ("sequence", "stamp", "file", "labels", "unknown")
+Rows = list[dict[str, str]]
 
 
-def camvid(data: Path) -> tuple[list[Row], list[Row]]:
+def camvid(data: Path, folder: Path) -> tuple[Rows, Rows]:
     """Training and test rows."""
-    rows: tuple[list[Row], list[Row]] = ([], [])
+    parts: tuple[Rows, Rows] = ([], [])
     with (data / "camvid/area.csv").open(newline="") as file:
         for entry in csv.DictReader(file):
             classes = [name for name in entry if name not in CAMVID_OTHER_COLUMNS]
             seen = [name for name in classes if float(entry[name]) > CAMVID_MIN_AREA]
-            labels = "|".join(CAMVID_NAMES_IN_DAVIS.get(name, name) for name in seen)
-            unknown = "person" if "Bicyclist" in seen and "Pedestrian" not in seen else ""
-            picture = data / "camvid" / entry["file"]
-            stamp_s = int(entry["frame30"]) / CAMVID_HZ
-            part = rows[entry["split"] != "train"]
-            part.append((entry["sequence"], stamp_s, picture, labels, unknown))
-    return rows
+            row = {
+                "sequence": entry["sequence"],
+                "stamp": f"{int(entry['frame30']) / CAMVID_HZ:.6f}",
+                "file": relative(data / "camvid" / entry["file"], folder),
+                "labels": "|".join(CAMVID_NAMES_IN_DAVIS.get(name, name) for name in seen),
+                "unknown": "person" if "Bicyclist" in seen and "Pedestrian" not in seen else "",
+            }
+            parts[entry["split"] != "train"].append(row)
+    return parts
 
 
-def davis(data: Path) -> tuple[list[Row], list[Row]]:
+def davis(data: Path, folder: Path) -> tuple[Rows, Rows]:
     """Training and test rows."""
     with (data / "davis/labels.csv").open(newline="") as file:
         entries = list(csv.DictReader(file))
     lengths = Counter(entry["sequence"] for entry in entries)
-    rows: tuple[list[Row], list[Row]] = ([], [])
+    parts: tuple[Rows, Rows] = ([], [])
     for entry in entries:
         name, frame = entry["sequence"], int(entry["frame"])
-        picture = data / "davis" / entry["file"]
-        part = rows[frame >= DAVIS_TRAIN_SHARE * lengths[name]]
-        labels = entry["labels_authored_from_sequence_name"]
-        part.append((name, frame / DAVIS_HZ, picture, labels, ""))
-    return rows
+        row = {
+            "sequence": name,
+            "stamp": f"{frame / DAVIS_HZ:.6f}",
+            "file": relative(data / "davis" / entry["file"], folder),
+            "labels": entry["labels_authored_from_sequence_name"],
+            "unknown": "",
+        }
+        parts[frame >= DAVIS_TRAIN_SHARE * lengths[name]].append(row)
+    return parts
 
 
-def write(path: Path, rows: list[Row]) -> None:
-    """Write a label CSV; the pictures are named relative to its folder."""
+def relative(picture: Path, folder: Path) -> str:
+    """A picture's path as seen from the tables' folder."""
+    return Path(os.path.relpath(picture, folder)).as_posix()
+
+
+def write(path: Path, rows: Rows, columns: tuple[str, ...] = COLUMNS) -> None:
+    """Write a label CSV."""
     unfinished = path.with_suffix(".tmp")
     with unfinished.open("w", newline="") as file:
-        table = csv.writer(file)
-        table.writerow(["sequence", "stamp", "file", "labels", "unknown"])
-        for sequence, stamp_s, picture, labels, unknown in rows:
-            where = Path(os.path.relpath(picture, path.parent)).as_posix()
-            table.writerow([sequence, f"{stamp_s:.6f}", where, labels, unknown])
+        table = csv.DictWriter(file, columns, extrasaction="ignore")
+        table.writeheader()
+        table.writerows(rows)
     unfinished.rename(path)
     print(f"{path}: {len(rows)} frames")
 
 
 def main(folder: Path = FOLDER) -> None:
-    """Write the four tables."""
+    """Write the tables."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, (train, test) in {"camvid": camvid(DATA), "davis": davis(DATA)}.items():
-        write(folder / f"{name}_train.csv", train)
-        write(folder / f"{name}_test.csv", test)
+    for name, rows in {"camvid": camvid(DATA, folder), "davis": davis(DATA, folder)}.items():
+        for part, part_rows in zip(("train", "test"), rows, strict=True):
+            write(folder / f"{name}_{part}.csv", part_rows)
+    bag = [row for row in camvid(DATA, folder)[1] if "/val/0016E5" in row["file"]]
+    write(folder / "camvid_bag.csv", bag, ("stamp", "labels", "unknown"))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,8 @@ from polymorph_ros.data.picture_survey import PictureSurvey
 from polymorph_ros.data.survey import LabelSurvey, Survey
 from polymorph_ros.errors import PolymorphError
 
+_STRONG_LIFT = 1.1
+
 Rows = Sequence[tuple[str, ...]]
 
 
@@ -109,6 +111,8 @@ def too_few(seen: Survey, few: int) -> list[tuple[LabelSurvey, str]]:
     for label in seen.labels:
         if label.present < few:
             poor.append((label, f"in {label.present:,} frames only"))
+        elif not label.absent:
+            poor.append((label, "never known to be absent"))
         elif label.absent < few:
             poor.append((label, f"known to be absent in {label.absent:,} frames only"))
         elif label.sequences == 1 < seen.sequences:
@@ -186,6 +190,7 @@ def _pairs(seen: Survey) -> Rows:
     return [
         (escape(pair.first), escape(pair.second), f"{pair.lift:.2f}", f"{pair.frames:,}")
         for pair in seen.pairs
+        if pair.lift >= _STRONG_LIFT
     ]
 
 

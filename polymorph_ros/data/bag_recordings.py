@@ -138,7 +138,8 @@ def _whole_file(place: Path) -> Path | None:
 def _lost(place: Path, topic: ImageTopic) -> str:
     recorded = recorded_count(place, topic.name)
     if recorded is None:
-        return f"the recording breaks off after {topic.count} whole pictures, who knows of how many"
+        known = "metadata.yaml would say of how many"
+        return f"the recording breaks off after {topic.count} whole pictures; {known}"
     return f"the recording breaks off: {recorded - topic.count} of {recorded} pictures are lost"
 
 
