@@ -8,13 +8,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
-from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 from polymorph_ros.bundle.manifest import HEAD_FILE
+from polymorph_ros.runtime.belief import sigmoid
 
-_FEWEST = 8  # examples of either kind without which a label's scores are left as they are
-_STRENGTH = 10.0  # inverse of the regularisation
+# How far a label's scale and shift stray from those of all labels together, one standard
+# deviation: what few examples say is drawn towards what all say.
+_SPREAD = np.array([0.3, 1.0])
+_LEAST_SCALE = 0.01
+_STEPS = 50
+_SUREST = 1e-4  # a score is taken as no surer than this when its skill is told
+
+Floats = NDArray[np.float64]
 
 
 def platt(
@@ -22,25 +28,77 @@ def platt(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Fit ``P(present) = sigmoid(scale * logit + shift)`` for each column (Platt 1999).
 
+    A label's fit is drawn towards that of all labels together, by as much as its own examples
+    are few; one without any has theirs. A scale is never negative: a score that falls with the
+    truth on few frames is a weak score, not an inverted one.
+
     Args:
         logits: (frames, labels).
         truth: int8 (frames, labels); -1 is left out.
 
     Returns:
-        scale and shift, each (labels,); 1 and 0 where there are too few examples or where the
-        score falls with the truth (an inverted score would be a guess).
+        scale and shift, each (labels,).
     """
-    count = logits.shape[1]
-    scale, shift = np.ones(count, np.float32), np.zeros(count, np.float32)
-    for label in range(count):
-        known = truth[:, label] >= 0
-        present = truth[known, label] == 1
-        if min(present.sum(), (~present).sum()) < _FEWEST:
-            continue
-        fit = LogisticRegression(C=_STRENGTH).fit(logits[known, label, None], present)
-        if fit.coef_[0, 0] > 0:
-            scale[label], shift[label] = fit.coef_[0, 0], fit.intercept_[0]
-    return scale, shift
+    known = truth >= 0
+    values = logits.astype(np.float64)
+    common = _fit(values[known], truth[known] == 1, np.array([1.0, 0.0]))
+    fits = [
+        _fit(values[known[:, label], label], truth[known[:, label], label] == 1, common)
+        for label in range(logits.shape[1])
+    ]
+    scales, shifts = np.array(fits, dtype=np.float32).reshape(-1, 2).T
+    return scales, shifts
+
+
+def _fit(logits: Floats, present: NDArray[np.bool_], expected: Floats) -> Floats:
+    """The likeliest scale and shift, given what was expected of them: Newton's method."""
+    inputs = np.stack([logits, np.ones_like(logits)], axis=1)
+    point = expected
+    for _ in range(_STEPS):
+        said = sigmoid(np.clip(inputs @ point, -30.0, 30.0))
+        slope = inputs.T @ (said - present) + (point - expected) / _SPREAD**2
+        bend = (inputs * (said * (1.0 - said))[:, None]).T @ inputs + np.diag(1.0 / _SPREAD**2)
+        step = np.linalg.solve(bend, slope)
+        # A long step may lead out of where the parabola is like the loss.
+        step /= max(1.0, float(np.abs(step).max()))
+        point = point - step
+        if np.abs(step).max() < 1e-6:
+            break
+    return np.maximum(point, [_LEAST_SCALE, -np.inf])
+
+
+def skill(scores: NDArray[np.float64], truth: NDArray[np.int8]) -> Floats:
+    """How much the scores of each label tell: the share of its uncertainty that they resolve.
+
+    ``1 - log loss of the scores / log loss of always saying the label's own frequency``, with one
+    example of either kind added at the frequency, so that few examples tell little.
+
+    Args:
+        scores: probabilities (frames, labels).
+        truth: int8 (frames, labels); -1 is left out.
+
+    Returns:
+        (labels,), 0 (no better than the frequency, or never seen) to 1 (always sure and right).
+    """
+    sure = np.clip(scores, _SUREST, 1.0 - _SUREST)
+    known, present = truth >= 0, truth == 1
+    rate = (present.sum(axis=0) + 1.0) / (known.sum(axis=0) + 2.0)
+    ignorant = _log_loss(rate, present, known)
+    lost = _log_loss(sure, present, known) + 2.0 * _entropy(rate)
+    seen = present.any(axis=0)
+    return np.where(seen, np.clip(1.0 - lost / (ignorant + 2.0 * _entropy(rate)), 0.0, 1.0), 0.0)
+
+
+def _log_loss(probability: Floats, present: NDArray[np.bool_], known: NDArray[np.bool_]) -> Floats:
+    """Sum over the known frames, (labels,)."""
+    loss = -np.log(np.where(present, probability, 1.0 - probability))
+    total: Floats = np.where(known, loss, 0.0).sum(axis=0)
+    return total
+
+
+def _entropy(rate: Floats) -> Floats:
+    bits: Floats = -(rate * np.log(rate) + (1.0 - rate) * np.log(1.0 - rate))
+    return bits
 
 
 def fold_into(linear: nn.Linear, scale: NDArray[np.float32], shift: NDArray[np.float32]) -> None:

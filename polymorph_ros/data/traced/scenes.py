@@ -24,7 +24,7 @@ from polymorph_ros.errors import PolymorphError
 
 _DISTRACTORS = 40  # looks that are no labels
 _DISTRACTOR_S = 12.0  # for so long a distractor stays
-_SIZES = (0.24, 0.46)  # side of a thing, as a share of the picture's height
+_SIZES = (0.4, 0.7)  # side of a thing, as a share of the picture's height
 _BODY = 0.33  # radius of a body, as a share of its side, about
 
 
