@@ -81,7 +81,7 @@ def learn_scene(
     whitening = (directions / np.sqrt(variances)).T
     statistics = SceneStatistics(
         torch.from_numpy(fit.location_.astype(np.float32)),
-        torch.from_numpy(whitening.astype(np.float32)),
+        torch.from_numpy(np.ascontiguousarray(whitening, dtype=np.float32)),
     )
     threshold = max(
         float(np.quantile(scene_distances(statistics, tokens), 1.0 - false_alarms))

@@ -15,6 +15,7 @@ from polymorph_ros.training.frames import LabelledFrames
 AGREEMENT = 0.98
 MAX_AGE_S = 1.0
 _FEWEST = 50  # pairs of frames that a threshold has to rest on
+_STEP = 0.01  # grey levels: finer differences are rounding errors
 _BATCH = 64
 
 Mask = NDArray[np.bool_]
@@ -54,9 +55,10 @@ def learn_unchanged(
         return None
     first, second = pairs.T
     pictures = _thumbnails(frames, preprocessing)
-    differences = np.array([difference(pictures[one], pictures[other]) for one, other in pairs])
+    exact = np.array([difference(pictures[one], pictures[other]) for one, other in pairs])
+    differences = np.round(exact / _STEP) * _STEP
     threshold = _largest(differences, _jaccard(active[first], active[second]), agreement)
-    if threshold <= 0:
+    if threshold is None:
         return None
     truth = np.asarray(frames.truth)
     known = (truth[first] >= 0) & (truth[second] >= 0)
@@ -67,7 +69,7 @@ def learn_unchanged(
     usual_hz = changed.sum() / ages_s.sum()
     meanwhile_hz = changed[alike].sum() / ages_s[alike].sum()
     return UnchangedEntry(
-        difference=threshold,
+        difference=threshold + _STEP / 2,
         max_age_s=max_age_s,
         pace=min(1.0, float(meanwhile_hz / usual_hz)) if usual_hz > 0 else 1.0,
         agreement=agreement,
@@ -109,9 +111,11 @@ def _jaccard(one: Mask, other: Mask) -> NDArray[np.float64]:
 
 def _largest(
     differences: NDArray[np.float64], agreements: NDArray[np.float64], wanted: float
-) -> float:
-    """The largest difference such that all pairs up to it agree that well on average, or 0."""
-    order = np.argsort(differences, kind="stable")
-    mean = np.cumsum(agreements[order]) / np.arange(1, len(order) + 1)
-    enough = np.flatnonzero(mean[_FEWEST - 1 :] >= wanted)
-    return float(differences[order[enough[-1] + _FEWEST - 1]]) if len(enough) else 0.0
+) -> float | None:
+    """The largest difference such that all pairs up to it agree that well on average."""
+    order = np.argsort(differences)
+    counts = np.arange(1, len(order) + 1)
+    mean = np.cumsum(agreements[order]) / counts
+    whole = np.append(np.diff(differences[order]) > 0, True)  # the last of those that are equal
+    enough = np.flatnonzero(whole & (counts >= _FEWEST) & (mean >= wanted))
+    return float(differences[order[enough[-1]]]) if len(enough) else None
