@@ -26,8 +26,13 @@ _BATCH = 256
 def frames_for(
     data: TokenSet, context: int, others: float, rng: np.random.Generator
 ) -> NDArray[np.int64]:
-    """The frames that teach a context's adapter: its own, and a share of the others."""
+    """The frames that teach a context's adapter: its own, and a share of the others.
+
+    All frames for a context that is nowhere there: they teach that its labels are absent.
+    """
     own = np.flatnonzero(data.presence[:, context] == 1)
+    if not len(own):
+        return np.arange(len(data))
     rest = np.flatnonzero(data.presence[:, context] != 1)
     count = min(len(rest), round(others * len(own)))
     return np.sort(np.concatenate([own, rng.choice(rest, count, replace=False)]))

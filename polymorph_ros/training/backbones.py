@@ -57,7 +57,7 @@ class PretrainStage:
             seed=self.seed,
             checkpoint=folder / CHECKPOINT_FILE,
         )
-        _save(model, folder)
+        save_weights(model, folder / _WEIGHTS)
 
 
 @dataclass(frozen=True)
@@ -78,29 +78,47 @@ class CopyStage:
         return "backbone"
 
     def write(self, folder: Path) -> None:
-        _save(load_backbone(self.location, self.revision).model, folder)
+        save_weights(load_backbone(self.location, self.revision).model, folder / _WEIGHTS)
 
 
-def _save(model: Any, folder: Path) -> None:
+def save_weights(model: Any, folder: Path) -> None:
     """Save a transformers model, half precision, without a progress bar of its own."""
     disable_progress_bar()
-    model.half().save_pretrained(folder / _WEIGHTS)
+    model.half().save_pretrained(folder)
 
 
-def backbone_stage(config: TrainConfig, preprocessing: Preprocessing, frames: Kept) -> Stage:
-    """The stage that makes the backbone which the configuration names."""
+def backbone_stage(config: TrainConfig, preprocessing: Preprocessing, frames: Kept | None) -> Stage:
+    """The stage that makes the backbone which the configuration names.
+
+    Args:
+        frames: the training frames, which a backbone that is trained from scratch needs.
+    """
     chosen = config.backbone
     if isinstance(chosen, PretrainConfig):
+        assert frames is not None
         return PretrainStage(chosen, preprocessing, frames, config.seed, config.threads)
-    if isinstance(chosen, HubBackboneConfig):
-        return CopyStage(chosen.hub, chosen.revision, chosen.hub)
-    if isinstance(chosen, FolderBackboneConfig):
-        return CopyStage(_content(chosen.folder), None, str(chosen.folder))
-    bundle = read_bundle(chosen.bundle)
-    revision = bundle.manifest.backbone.revision
-    if bundle.manifest.backbone.source == "hub":
-        return CopyStage(bundle.backbone_location, revision, bundle.backbone_location)
-    return CopyStage(_content(Path(bundle.backbone_location)), revision, bundle.backbone_location)
+    location, revision = _location(chosen)
+    source = _content(Path(location)) if Path(location).is_dir() else location
+    return CopyStage(source, revision, location)
+
+
+def backbone_location(
+    config: FolderBackboneConfig | HubBackboneConfig | BundleBackboneConfig,
+) -> Path:
+    """The folder of a backbone, or its Hub name as if it were one."""
+    return Path(_location(config)[0])
+
+
+def _location(
+    config: FolderBackboneConfig | HubBackboneConfig | BundleBackboneConfig,
+) -> tuple[str, str | None]:
+    """A folder, or a Hub name with its revision."""
+    if isinstance(config, HubBackboneConfig):
+        return config.hub, config.revision
+    if isinstance(config, FolderBackboneConfig):
+        return str(config.folder), None
+    bundle = read_bundle(config.bundle)
+    return bundle.backbone_location, bundle.manifest.backbone.revision
 
 
 def weights_folder(backbone: Kept) -> Path:

@@ -17,10 +17,12 @@ from numpy.typing import NDArray
 from polymorph_ros.bundle.manifest import Preprocessing
 from polymorph_ros.model.backbone import load_backbone
 from polymorph_ros.model.preprocess import Preprocessor
+from polymorph_ros.progress import progress_bar
 from polymorph_ros.training.augmentation import changed_view
 from polymorph_ros.training.backbones import weights_folder
+from polymorph_ros.training.config import TrainConfig
 from polymorph_ros.training.frames import load_frames
-from polymorph_ros.training.loop import progress_bar, set_up_torch
+from polymorph_ros.training.loop import set_up_torch
 from polymorph_ros.training.rows import Row, RowWriter
 from polymorph_ros.training.stages import Kept
 
@@ -42,6 +44,27 @@ class TokensStage:
     augmentations: int
     seed: int
     threads: int
+
+    @classmethod
+    def of(
+        cls,
+        config: TrainConfig,
+        part: str,
+        backbone: Kept,
+        frames: Kept,
+        preprocessing: Preprocessing,
+    ) -> TokensStage:
+        """The stage for a part of a configuration's data; only training frames get more views."""
+        return cls(
+            backbone,
+            frames,
+            part,
+            preprocessing,
+            config.adapters.tail_blocks,
+            config.tokens.augmentations if part == "train" else 0,
+            config.seed,
+            config.threads,
+        )
 
     @property
     def name(self) -> str:

@@ -142,24 +142,15 @@ def make_features(
     say(f"{counts[0]} training and {counts[1]} validation frames")
     backbone = make(backbone_stage(config, preprocessing, train), work, say)
 
-    def tokens(part: str, frames: Kept, augmentations: int) -> TokenFiles:
-        stage = TokensStage(
-            backbone,
-            frames,
-            part,
-            preprocessing,
-            config.adapters.tail_blocks,
-            augmentations,
-            config.seed,
-            config.threads,
-        )
+    def tokens(part: str, frames: Kept) -> TokenFiles:
+        stage = TokensStage.of(config, part, backbone, frames, preprocessing)
         return TokenFiles(frames, make(stage, work, say))
 
     return Features(
         preprocessing,
         backbone,
-        tokens("train", train, config.tokens.augmentations),
-        tokens("validation", validation, 0),
+        tokens("train", train),
+        tokens("validation", validation),
         make(ContextsStage(config.contexts, train, config.seed), work, say),
     )
 

@@ -33,17 +33,7 @@ def pretrain_backbone(
     """Train a ViT on the frames."""
     torch.manual_seed(seed)
     labels = frames.truth.shape[1]
-    model = ViTModel(
-        ViTConfig(
-            hidden_size=config.hidden_size,
-            num_hidden_layers=config.layers,
-            num_attention_heads=config.heads,
-            intermediate_size=4 * config.hidden_size,
-            image_size=config.image_size,
-            patch_size=config.patch_size,
-        ),
-        add_pooling_layer=False,
-    ).train()
+    model = small_vit(config).train()
     picture_head = nn.Linear(config.hidden_size, labels)
     patch_head = nn.Linear(config.hidden_size, labels + 1)
     side = config.image_size // config.patch_size
@@ -75,6 +65,21 @@ def pretrain_backbone(
         checkpoint=checkpoint,
     )
     return model
+
+
+def small_vit(config: PretrainConfig) -> ViTModel:
+    """A vision transformer with random weights."""
+    return ViTModel(
+        ViTConfig(
+            hidden_size=config.hidden_size,
+            num_hidden_layers=config.layers,
+            num_attention_heads=config.heads,
+            intermediate_size=4 * config.hidden_size,
+            image_size=config.image_size,
+            patch_size=config.patch_size,
+        ),
+        add_pooling_layer=False,
+    )
 
 
 def patch_shares(cells: Tensor, side: int, labels: int) -> Tensor:

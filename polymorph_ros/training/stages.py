@@ -77,7 +77,7 @@ def make(stage: Stage, work: Path, say: Callable[[str], None] = lambda line: Non
     if place.exists():
         say(f"{place} is damaged: it is made again")
         shutil.rmtree(place)
-    scratch = place.with_name(f".{place.name}.part")
+    scratch = _scratch_of(stage, work)
     with told_when_the_disk_is_full(work):
         scratch.mkdir(parents=True, exist_ok=True)
         stage.write(scratch)
@@ -112,6 +112,16 @@ def find(stage: Stage, work: Path) -> Kept | None:
 def place_of(stage: Stage, work: Path) -> Path:
     """The folder of a stage's result."""
     return work / f"{stage.name}-{_key(stage)}"
+
+
+def is_begun(stage: Stage, work: Path) -> bool:
+    """Whether an attempt at the stage was broken off."""
+    return _scratch_of(stage, work).is_dir()
+
+
+def _scratch_of(stage: Stage, work: Path) -> Path:
+    place = place_of(stage, work)
+    return place.with_name(f".{place.name}.part")
 
 
 @contextmanager
