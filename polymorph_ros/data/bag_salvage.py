@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from mcap.data_stream import ReadDataStream
 from mcap.exceptions import McapError
+from mcap.opcode import Opcode
 from mcap.records import Channel, Chunk, McapRecord, Message, Schema
 from mcap.stream_reader import StreamReader, breakup_chunk
 from rosbags.serde import SerdeError
@@ -29,10 +31,13 @@ from polymorph_ros.data.sqlite_pages import SqlitePages
 
 STORAGES = (".mcap", ".db3")
 
+_MAGIC_BYTES = 8
+_HEAD = struct.Struct("<BQ")  # of an MCAP record: what it is, and how long
+
 _TYPES = get_typestore(Stores.ROS2_HUMBLE)
 _KNOWN_TYPES = (IMAGE, COMPRESSED_IMAGE, STRING)
 # What decoders raise at the place where a file breaks off.
-_BREAKS = (McapError, struct.error, RuntimeError, ValueError, EOFError, LookupError, OSError)
+_BREAKS = (McapError, struct.error, RuntimeError, ValueError, EOFError, LookupError)
 
 _Raw = tuple[str, str, bytes]  # topic, type, serialised message
 
@@ -74,7 +79,10 @@ def recorded_count(path: Path, topic: str) -> int | None:
 
 def _raw_messages(path: Path) -> Iterator[_Raw]:
     for file in _storage_files(path):
-        yield from _mcap_messages(file) if file.suffix == ".mcap" else _sqlite_messages(file)
+        try:
+            yield from _mcap_messages(file) if file.suffix == ".mcap" else _sqlite_messages(file)
+        except OSError:
+            continue  # an unreadable file of a split recording
 
 
 def _storage_files(path: Path) -> list[Path]:
@@ -99,29 +107,34 @@ def _mcap_messages(file: Path) -> Iterator[_Raw]:
 
 
 def _mcap_records(file: Path) -> Iterator[McapRecord]:
-    """All records until the file breaks off; a damaged chunk is left out."""
-    try:
-        with file.open("rb") as stream:
-            for record in StreamReader(stream, emit_chunks=True).records:
-                if isinstance(record, Chunk):
-                    yield from _chunk_records(record)
-                else:
-                    yield record
-    except _BREAKS:
-        return
+    """Schemas, channels and messages until the file breaks off; a damaged chunk is left out."""
+    size = file.stat().st_size
+    with file.open("rb") as stream:
+        stream.seek(_MAGIC_BYTES)
+        while len(head := stream.read(_HEAD.size)) == _HEAD.size:
+            opcode, length = _HEAD.unpack(head)
+            content = stream.read(min(length, size - stream.tell()))
+            if opcode == Opcode.CHUNK:
+                yield from _chunk_records(content)
+            elif opcode in (Opcode.SCHEMA, Opcode.CHANNEL, Opcode.MESSAGE):
+                yield from _records(head + content)
 
 
-def _chunk_records(chunk: Chunk) -> Iterator[McapRecord]:
+def _chunk_records(content: bytes) -> Iterator[McapRecord]:
     try:
-        if chunk.compression:
-            yield from breakup_chunk(chunk, validate_crc=True)
-        else:  # its beginning can be used even if its end is missing
-            yield from StreamReader(BytesIO(chunk.data), skip_magic=True).records
+        chunk = Chunk.read(ReadDataStream(BytesIO(content)))
+        # without compression, its beginning can be used even if its end is missing
+        whole = breakup_chunk(chunk, validate_crc=True) if chunk.compression else None
+    except Exception:  # of any decompressor
+        return
+    yield from _records(chunk.data) if whole is None else whole
+
+
+def _records(data: bytes) -> Iterator[McapRecord]:
+    try:
+        yield from StreamReader(BytesIO(data), skip_magic=True).records
     except _BREAKS:
         return
-    except Exception as error:  # zstandard's own error is no kind of any of these
-        if type(error).__module__.partition(".")[0] != "zstandard":
-            raise
 
 
 def _sqlite_messages(file: Path) -> Iterator[_Raw]:

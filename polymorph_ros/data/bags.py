@@ -138,6 +138,8 @@ def truth_of(message: Any, where: str) -> tuple[int, dict[str, int]]:
         raise _bad_truth(where, repr(error)) from error
     if not set(values.values()) <= {-1, 0, 1}:
         raise _bad_truth(where, "a value other than 1, 0 and -1")
+    if not all(label.strip() for label in values):
+        raise _bad_truth(where, "a label without a name")
     return stamp_ns, values
 
 

@@ -36,6 +36,7 @@ from polymorph_ros.errors import PolymorphError
 Key = int | str | None
 
 _SECTIONS = ("videos", "images", "annotations", "categories")
+_LIMIT = 1e12  # of rates and frame numbers
 _REMEDY = "give the annotation file of a video data set"
 
 
@@ -141,7 +142,8 @@ def _entries(section: Any) -> list[tuple[Key, Mapping[str, Any]]]:
 
 def _positive(value: Any) -> float | None:
     """A rate, or None where none is given."""
-    return float(value) if isinstance(value, int | float) and value > 0 else None
+    sound = isinstance(value, int | float) and 0 < value < _LIMIT
+    return float(value) if sound else None
 
 
 def _labels(categories: Any) -> dict[Key, str]:
@@ -192,7 +194,7 @@ def _images(
         where = f"{path}, image {key}"
         if key is None or key in images:
             faults.append(Fault(where, "expected an id of its own"))
-        elif not isinstance(index, int) or not isinstance(file, str) or not file:
+        elif not isinstance(index, int) or abs(index) > _LIMIT or not isinstance(file, str):
             faults.append(Fault(where, "expected a frame_index and a file_name"))
         elif video is None:
             faults.append(Fault(where, f"expected a known video, found {entry.get('video_id')}"))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polymorph_ros.data.dataset import Fault
@@ -78,6 +78,7 @@ times = st.lists(st.integers(0, 400), unique=True, min_size=1, max_size=30).map(
 )
 
 
+@settings(deadline=None)
 @given(labels=times, stamps=times, tolerance=st.integers(0, 50).map(lambda value: value / 100))
 def test_a_picture_is_taken_if_and_only_if_both_are_nearest_to_each_other(
     labels: list[float], stamps: list[float], tolerance: float

@@ -10,9 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from rosbags.rosbag2 import StoragePlugin
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rosbags.rosbag2 import CompressionMode, StoragePlugin
 
-from helpers.recordings import brightness_of, write_bag
+from helpers.recordings import CAMERA, brightness_of, write_bag
+from polymorph_ros.data.bag_salvage import salvage_messages
+from polymorph_ros.data.bags import stamp_ns_of
 from polymorph_ros.data.open_dataset import open_dataset
 from polymorph_ros.errors import PolymorphError
 
@@ -63,13 +67,13 @@ def test_a_recording_with_a_truth_topic(tmp_path: Path, storage: StoragePlugin) 
 
 
 def test_bad_truth_is_named_and_the_rest_stays(tmp_path: Path) -> None:
-    truth = {5.0: "not JSON", 5.1: {"mug": 7}, 5.2: {"mug": 1}}
+    truth = {5.0: "not JSON", 5.1: {"mug": 7}, 5.2: {"mug": 1}, 5.3: {" ": 1}}
     bag = write_bag(tmp_path / "drive", STAMPS, truth=truth)
 
     dataset = open_dataset(bag)
 
     assert brightness_of(dataset) == [20]
-    assert len(dataset.faults) == 2
+    assert len(dataset.faults) == 3
     assert all("/truth" in fault.where for fault in dataset.faults)
 
 
@@ -150,14 +154,62 @@ def test_a_recording_that_broke_off_gives_what_is_whole(
     told = brightness_of(dataset)
     whole = [item for item in told if isinstance(item, int)]
     assert whole == [10 * (number % 25) for number in range(len(whole))]
-    # a chunk of MCAP holds four of these pictures, a page of SQLite the beginnings of eight
-    assert 40 * share - 8 <= len(whole) <= 40 * share
+    # a page of SQLite holds the beginnings of eight pictures
+    most_lost = 8 if storage is StoragePlugin.SQLITE3 else 1
+    assert 40 * share - most_lost <= len(whole) <= 40 * share
     (fault,) = dataset.faults
     assert fault.where == str(bag)
     if metadata:
         assert f"{40 - len(whole)} of 40 pictures are lost" in fault.reason
     else:
         assert f"after {len(whole)} whole pictures" in fault.reason
+
+
+def test_a_compressed_recording_that_broke_off_loses_a_chunk(tmp_path: Path) -> None:
+    stamps = [5.0 + number / 10 for number in range(40)]
+    packed = CompressionMode.STORAGE
+    bag = write_bag(tmp_path / "drive", stamps, packed=packed, large=True)
+    cut(bag, 0.5)
+    rows = "".join(f"{stamp},mug\n" for stamp in stamps)
+
+    dataset = open_dataset(bag, labels=write(tmp_path / "t.csv", "stamp,labels\n" + rows))
+
+    whole = [item for item in brightness_of(dataset) if isinstance(item, int)]
+    assert whole == [10 * (number % 25) for number in range(len(whole))]
+    assert 4 <= len(whole) <= 36
+    assert "are lost" in dataset.faults[0].reason
+
+
+@storages
+@settings(deadline=None, max_examples=15)
+@given(share=st.floats(0.0, 1.0))
+def test_wherever_a_file_is_cut_its_first_pictures_are_whole(
+    tmp_path_factory: pytest.TempPathFactory, storage: StoragePlugin, share: float
+) -> None:
+    bag = write_bag(tmp_path_factory.mktemp("cut") / "drive", STAMPS, storage=storage)
+    cut(bag, share)
+
+    stamps = [round(stamp_ns_of(message) / 1e9, 1) for message in salvage_messages(bag, CAMERA)]
+
+    assert stamps == STAMPS[: len(stamps)]
+    if storage is StoragePlugin.MCAP:
+        assert len(stamps) >= 10 * share - 1.5
+
+
+@pytest.mark.parametrize(
+    ("storage", "packed"),
+    [
+        (StoragePlugin.MCAP, CompressionMode.STORAGE),
+        (StoragePlugin.SQLITE3, CompressionMode.FILE),
+        (StoragePlugin.SQLITE3, CompressionMode.MESSAGE),
+    ],
+)
+def test_compressed_storage_is_read(
+    tmp_path: Path, storage: StoragePlugin, packed: CompressionMode
+) -> None:
+    truth = {stamp: {"mug": 1} for stamp in STAMPS[:3]}
+    bag = write_bag(tmp_path / "drive", STAMPS, storage=storage, packed=packed, truth=truth)
+    assert brightness_of(open_dataset(bag)) == [0, 10, 20]
 
 
 @storages

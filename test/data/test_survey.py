@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -60,6 +60,7 @@ def test_lift_is_taken_where_both_are_known() -> None:
     assert pair.lift == pytest.approx(2.0)
 
 
+@settings(deadline=None)
 @given(arrays(np.int8, st.tuples(st.integers(30, 60), st.just(4)), elements=st.integers(-1, 1)))
 def test_lift_agrees_with_its_definition(truth: np.ndarray) -> None:
     names = Vocabulary(("a", "b", "c", "d"))

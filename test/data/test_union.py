@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polymorph_ros.data.dataset import Dataset, Fault, LabelledSequence
@@ -47,6 +47,7 @@ def test_nothing_has_no_union() -> None:
         union([])
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.permutations("abcdef").flatmap(lambda p: st.integers(1, 6).map(lambda n: tuple(p[:n]))),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
 from polymorph_ros.data.bags import COMPRESSED_IMAGE, IMAGE, STRING, TRUTH_TOPIC
@@ -43,10 +43,13 @@ def write_bag(
     topics: Sequence[str] = (CAMERA,),
     damaged: int | None = None,
     large: bool = False,
+    packed: CompressionMode = CompressionMode.NONE,
 ) -> Path:
     """A recording whose picture n has a brightness of 10 (n mod 25); ``damaged`` is broken."""
     kind = COMPRESSED_IMAGE if compressed else IMAGE
-    with Writer(path, version=8, storage_plugin=storage) as writer:
+    recorder = Writer(path, version=8, storage_plugin=storage)
+    recorder.set_compression(packed, CompressionFormat.ZSTD)
+    with recorder as writer:
         links = [writer.add_connection(topic, kind, typestore=_TYPES) for topic in topics]
         text = writer.add_connection(TRUTH_TOPIC, STRING, typestore=_TYPES) if truth else None
         for number, stamp_s in enumerate(stamps_s):
