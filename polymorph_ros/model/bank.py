@@ -89,6 +89,10 @@ class AdapterBank:
     def __len__(self) -> int:
         return len(self._adapters)
 
+    def adapter(self, index: int) -> BankedAdapter:
+        """One adapter as it lies here."""
+        return self._adapters[index]
+
     def add(self, adapter: AdapterWeights) -> int:
         """Adds an adapter at the end and gives its index."""
         self._adapters.append(self._take(adapter))

@@ -1,0 +1,140 @@
+"""The ways to get the answers of several adapters on one picture."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from polymorph_ros.evaluation.composition.made import (
+    Size,
+    adapter_name,
+    add_adapters,
+    make_backbone,
+    weights_of,
+)
+from polymorph_ros.model.bank import AdapterBank, Head
+from polymorph_ros.model.tails import ComposedTails
+
+METHODS = (
+    "composed",
+    "bare",
+    "peft_sequential",
+    "peft_mixed_batch",
+    "merge_unmerge",
+    "separate_models",
+)
+
+
+class Ways:
+    """All methods on one backbone and K, each with the same ``count`` adapters and heads.
+
+    Every method but ``bare`` gives the logits (active, labels) of the first ``active`` adapters;
+    ``bare`` gives the pooled feature.
+
+    Args:
+        size: the backbone's measures.
+        tail_blocks: K.
+        count: how many adapters there are.
+        separate: how many separate fine-tuned models there are room for.
+        device: where everything runs.
+    """
+
+    def __init__(
+        self, size: Size, tail_blocks: int, count: int, separate: int, device: torch.device
+    ) -> None:
+        self._backbone = make_backbone(size, device)
+        self._tail_blocks = tail_blocks
+        below = make_backbone(size, device)  # PEFT changes the model that it is given
+        self._peft: Any = add_adapters(below, tail_blocks, count)
+        adapters = [weights_of(self._peft, below, tail_blocks, i) for i in range(count)]
+        self._bank = AdapterBank(adapters, tail_blocks, device)
+        self._tails = ComposedTails(self._backbone, tail_blocks)
+        self._heads: list[Head] = [
+            Head(adapter.head_weight.to(device), adapter.head_bias.to(device))
+            for adapter in adapters
+        ]
+        self._separate = [self._fine_tuned(index) for index in range(separate)]
+        torch.manual_seed(2)
+        self.pixels = torch.randn(1, 3, size.picture, size.picture, device=device)
+        self._ways: Mapping[str, Callable[[int], Tensor]] = {
+            "composed": self._composed,
+            "bare": self._bare,
+            "peft_sequential": self._peft_sequential,
+            "peft_mixed_batch": self._peft_mixed_batch,
+            "merge_unmerge": self._merge_unmerge,
+            "separate_models": self._separate_models,
+        }
+
+    def run(self, method: str, active: int) -> Tensor:
+        """One frame by one method."""
+        return self._ways[method](active)
+
+    def weight_bytes(self, method: str, active: int) -> int:
+        """Bytes of the weights that a method needs for so many adapters."""
+        model = sum(p.numel() * p.element_size() for p in self._backbone.model.parameters())
+        if method == "bare":
+            return model
+        if method == "separate_models":
+            return active * model
+        maps = self._bank.adapter(0).maps.values()
+        return model + active * sum(change.down.nbytes + change.up.nbytes for change in maps)
+
+    def _composed(self, active: int) -> Tensor:
+        tokens = self._backbone.trunk(self.pixels, self._tail_blocks)
+        chosen = self._bank.select(range(active))
+        return torch.stack(chosen.logits(self._tails(tokens, chosen)))
+
+    def _bare(self, active: int) -> Tensor:
+        return _feature(self._backbone.model(self.pixels))
+
+    def _peft_sequential(self, active: int) -> Tensor:
+        answers = []
+        for index in range(active):
+            self._peft.set_adapter(adapter_name(index), inference_mode=True)
+            answers.append(self._answer(self._peft(self.pixels), index))
+        return torch.cat(answers)
+
+    def _peft_mixed_batch(self, active: int) -> Tensor:
+        names = [adapter_name(index) for index in range(active)]
+        output = self._peft(self.pixels.expand(active, -1, -1, -1), adapter_names=names)
+        features = _feature(output)
+        return torch.cat([_apply(self._heads[i], features[i : i + 1]) for i in range(active)])
+
+    def _merge_unmerge(self, active: int) -> Tensor:
+        answers = []
+        for index in range(active):
+            self._peft.base_model.merge_adapter([adapter_name(index)])
+            answers.append(self._answer(self._peft(self.pixels), index))
+            self._peft.base_model.unmerge_adapter()
+        return torch.cat(answers)
+
+    def _separate_models(self, active: int) -> Tensor:
+        models = self._separate[:active]
+        return torch.cat([self._answer(model(self.pixels), i) for i, model in enumerate(models)])
+
+    def _fine_tuned(self, index: int) -> nn.Module:
+        """A model of its own with one adapter's change in its weights."""
+        merged = copy.deepcopy(self._backbone.model)
+        for place, change in self._bank.adapter(index).maps.items():
+            block, target = place
+            number = self._backbone.num_blocks - self._tail_blocks + block
+            name = self._backbone.family.spelling.module_name(number, target)
+            weight = merged.get_submodule(name).get_parameter("weight")
+            weight.data += change.up.T @ change.down
+        return merged
+
+    def _answer(self, output: Any, index: int) -> Tensor:
+        return _apply(self._heads[index], _feature(output))
+
+
+def _feature(output: Any) -> Tensor:
+    feature: Tensor = output.last_hidden_state[:, 0]
+    return feature
+
+
+def _apply(head: Head, feature: Tensor) -> Tensor:
+    return nn.functional.linear(feature, head.weight, head.bias)

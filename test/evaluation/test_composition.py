@@ -1,0 +1,121 @@
+"""The composition bench: all ways give the same answers, rows have their keys, cells are kept.
+
+Leaves open: the times themselves, which are a benchmark's.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from polymorph_ros.errors import PolymorphError
+from polymorph_ros.evaluation.composition.bench import Plan, Row, measure, read_rows, write_rows
+from polymorph_ros.evaluation.composition.count import multiply_adds, peak_activation_bytes
+from polymorph_ros.evaluation.composition.made import Size, size_of
+from polymorph_ros.evaluation.composition.ways import METHODS, Ways
+
+SMALL = Size(width=24, blocks=3, heads=2, picture=32, patch=8)
+CPU = torch.device("cpu")
+KEYS = {
+    "backbone",
+    "tail_blocks",
+    "active",
+    "method",
+    "median_s",
+    "p95_s",
+    "min_s",
+    "ratio_to_bare",
+    "limit_ratio",
+    "peak_bytes",
+}
+
+
+def plan(active: tuple[int, ...]) -> Plan:
+    return Plan({"small": SMALL}, (2,), active, seconds=0.0, rounds=1, device=CPU)
+
+
+@pytest.mark.parametrize("tail_blocks", [1, 2, 3])
+def test_all_ways_give_the_same_answers(tail_blocks: int) -> None:
+    ways = Ways(SMALL, tail_blocks, count=3, separate=3, device=CPU)
+    with torch.inference_mode():
+        expected = ways.run("peft_sequential", 3)
+
+        for method in METHODS:
+            if method != "bare":
+                answers = ways.run(method, 3)
+                torch.testing.assert_close(answers, expected, rtol=0, atol=1e-4)
+
+    assert torch.cdist(expected, expected).fill_diagonal_(1).min() > 1e-3
+
+
+def test_rows_are_written_and_finished_cells_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "rows.json"
+    first = [row for cell in measure(plan((1,)), [], print) for row in cell]
+    write_rows(path, first)
+
+    fresh = [row for cell in measure(plan((1, 2)), read_rows(path), print) for row in cell]
+
+    assert [set(row) for row in json.loads(path.read_text())] == [KEYS] * len(METHODS)
+    assert read_rows(path) == first
+    assert [row.method for row in first] == list(METHODS)
+    assert {row.active for row in fresh} == {2}
+
+
+def test_a_row_says_what_was_measured() -> None:
+    (cell,) = measure(plan((4,)), [], print)
+
+    rows = {row.method: row for row in cell}
+    assert rows["bare"].ratio_to_bare == rows["bare"].limit_ratio == 1.0
+    assert rows["separate_models"].limit_ratio == pytest.approx(4, rel=0.01)
+    assert 4 < rows["peft_sequential"].limit_ratio < 6
+    assert rows["composed"].limit_ratio < rows["peft_sequential"].limit_ratio
+    assert (
+        rows["bare"].peak_bytes < rows["composed"].peak_bytes < rows["separate_models"].peak_bytes
+    )
+    for row in cell:
+        assert 0 < row.min_s <= row.median_s <= row.p95_s
+
+
+def test_multiply_adds_are_counted_also_in_place() -> None:
+    a, b, c = torch.ones(3, 5), torch.ones(5, 7), torch.zeros(3, 7)
+    q = torch.ones(1, 2, 4, 8)
+
+    with torch.inference_mode():
+        assert multiply_adds(lambda: c.addmm_(a, b)) == 3 * 5 * 7
+        assert multiply_adds(lambda: torch.nn.functional.linear(a, b.T)) == 3 * 5 * 7
+        attention = torch.nn.functional.scaled_dot_product_attention
+        assert multiply_adds(lambda: attention(q, q, q)) == 2 * 2 * 4 * 4 * 8
+
+
+def test_memory_is_counted_at_its_peak() -> None:
+    def run() -> torch.Tensor:
+        first = torch.ones(1000)
+        second = first + 1
+        del first
+        return second + 1
+
+    assert peak_activation_bytes(run, CPU) == pytest.approx(8000, rel=0.05)
+
+
+def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "rows.json"
+    path.write_text('[{"backbone": 1}]')
+
+    with pytest.raises(PolymorphError, match=r"rows.json: expected rows of this bench"):
+        read_rows(path)
+
+
+def test_an_unknown_backbone_is_refused() -> None:
+    with pytest.raises(PolymorphError, match="ViT-Ti, ViT-S, ViT-B, found ViT-X"):
+        size_of("ViT-X")
+
+
+def test_rows_survive_their_file(tmp_path: Path) -> None:
+    row = Row("ViT-S", 2, 4, "composed", 0.1, 0.2, 0.1, 1.2, 1.1, 10)
+
+    write_rows(tmp_path / "rows.json", [row])
+
+    assert read_rows(tmp_path / "rows.json") == [row]
