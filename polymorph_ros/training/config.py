@@ -47,6 +47,8 @@ class SourceConfig(_Strict):
     labels: Path | None = Field(None, description="CSV with the labels of a recording or folder")
     topic: str | None = Field(None, description="image topic of a recording that has several")
     tolerance_s: float = Field(0.05, gt=0, description="label to picture, at most")
+    fps: float = Field(30.0, gt=0, description="frames per second where the data do not say it")
+    separator: str = Field("|", min_length=1, description="between the labels of a CSV's cell")
     part: Literal["train", "validation", "test"] | None = Field(
         None, description="what it is for; none: its sequences are shared out"
     )

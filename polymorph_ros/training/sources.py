@@ -98,7 +98,12 @@ def _parts(config: DataConfig, seed: int) -> tuple[dict[str, Sequences], Dataset
     """Every sequence's part, and all of them as one data set."""
     opened = [
         open_dataset(
-            source.path, labels=source.labels, topic=source.topic, tolerance_s=source.tolerance_s
+            source.path,
+            labels=source.labels,
+            topic=source.topic,
+            tolerance_s=source.tolerance_s,
+            fps=source.fps,
+            separator=source.separator,
         )
         for source in config.sources
     ]
