@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
+
+
+class Mode(str, Enum):
+    """How frames reach what labels them."""
+
+    OFFLINE = "offline"
+    LIVE = "live"
 
 
 def evaluate(
@@ -37,6 +45,12 @@ def evaluate(
     memory: Annotated[
         bool, typer.Option(help="Measure peak memory, in a process per method.")
     ] = True,
+    mode: Annotated[
+        Mode, typer.Option(help="offline: every frame. live: through the node over DDS.")
+    ] = Mode.OFFLINE,
+    rate: Annotated[
+        float, typer.Option(min=0, help="Live: images per second; 0: the recording's own pace.")
+    ] = 0.0,
     timeline: Annotated[
         str, typer.Option(help="Sequence of the report's timeline; else where most happens.")
     ] = "",
@@ -47,7 +61,7 @@ def evaluate(
     from polymorph_ros.evaluation.methods.registry import method_names
     from polymorph_ros.evaluation.report.write import write_report
     from polymorph_ros.evaluation.run_folder import write_json
-    from polymorph_ros.evaluation.session import Request, rows
+    from polymorph_ros.evaluation.session import Request, evaluate_live, rows
     from polymorph_ros.evaluation.session import evaluate as run
     from polymorph_ros.evaluation.tables import figures_table
 
@@ -63,7 +77,14 @@ def evaluate(
         memory=memory,
     )
     dataset = open_dataset(data, labels=labels, topic=topic)
-    outcome = run(request, dataset, lambda line: console.print(line, highlight=False))
+
+    def say(line: str) -> None:
+        console.print(line, highlight=False)
+
+    if mode is Mode.LIVE:
+        outcome = evaluate_live(request, dataset, data, topic, rate, say)
+    else:
+        outcome = run(request, dataset, say)
     if json is not None:
         write_json(rows(outcome.figures), json)
     console.print(figures_table(outcome.figures))

@@ -34,6 +34,10 @@ class RunFolder:
         """Folder of the answers to one sequence."""
         return self.path / "bags" / _stem(index, sequence)
 
+    def live(self, index: int, sequence: str) -> Path:
+        """Folder of what the real node answered to one recording."""
+        return self.path / "live" / _stem(index, sequence)
+
     def logs_of(self, method: str) -> list[Path]:
         """A method's finished files in the order of the sequences, then one that was broken off."""
         folder = f"method={method}"

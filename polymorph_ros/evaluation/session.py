@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,17 +19,19 @@ from polymorph_ros.data.dataset import Dataset
 from polymorph_ros.energy.meter import Meter, open_meter
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.evaluation.figures import Costs, Figures, all_figures
-from polymorph_ros.evaluation.frame_log import FrameLog, read_frame_log
+from polymorph_ros.evaluation.frame_log import FrameLog, read_frame_log, write_frame_log
 from polymorph_ros.evaluation.gpu_clock import GpuClock
 from polymorph_ros.evaluation.join import JoinedData, join
-from polymorph_ros.evaluation.machine import machine_facts
-from polymorph_ros.evaluation.methods.registry import METHODS, POLYMORPH, make_methods
+from polymorph_ros.evaluation.live import LIVE, live_account, live_data, play_all
+from polymorph_ros.evaluation.machine import MachineFacts, machine_facts
+from polymorph_ros.evaluation.methods.registry import POLYMORPH, make_methods, words_of
 from polymorph_ros.evaluation.offline import Bench, replay, warm
 from polymorph_ros.evaluation.peak_memory import WORDS, peak_bytes
 from polymorph_ros.evaluation.run_folder import RunFolder, write_json
 from polymorph_ros.model.polymorph import choose_device
 
 Say = Callable[[str], None]
+_FAULTS = 100  # so many are written down, the rest counted
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,19 @@ class Outcome:
     complete: bool
 
 
+@dataclass(frozen=True)
+class _Run:
+    """What all parts of one evaluation share."""
+
+    request: Request
+    bundle: Bundle
+    data: JoinedData
+    folder: RunFolder
+    meter: Meter
+    device: torch.device
+    peak: dict[str, int]
+
+
 def evaluate(request: Request, dataset: Dataset, say: Say) -> Outcome:
     """Run the methods side by side over the data and write everything to the folder.
 
@@ -81,6 +97,43 @@ def evaluate(request: Request, dataset: Dataset, say: Say) -> Outcome:
     Raises:
         PolymorphError: bundle, data and folder do not go together, or nothing could be read.
     """
+    with _opened(request, dataset, say, {}) as run:
+        facts = _replayed(run, run.data, say)
+        return _sum_up(run, _logs(run, request.methods), facts, complete=True)
+
+
+def evaluate_live(
+    request: Request, dataset: Dataset, place: Path, topic: str | None, rate: float, say: Say
+) -> Outcome:
+    """Play recordings to the real node, then label the answered pictures with the engine.
+
+    The methods of the request run over the same pictures. The outcome has ``LIVE`` beside them,
+    and ``summary["live"]`` counts, latency, jitter, and how far node and engine differ.
+
+    Args:
+        place: the recording, or the folder of recordings, that the data set was read from.
+        topic: the image topic where there are several.
+        rate: images per second; 0 for the recordings' own pace.
+
+    Raises:
+        PolymorphError: as ``evaluate``, or the node could not be run.
+    """
+    with _opened(request, dataset, say, {"mode": "live", "rate": rate}) as run:
+        runs = play_all(
+            run.data, place, topic=topic, rate=rate, bundle=request.bundle, folder=run.folder
+        )
+        facts = _replayed(run, live_data(run.data, runs), say)
+        logs = _logs(run, request.methods)
+        account = live_account(runs, logs[POLYMORPH])
+        for number, one in enumerate(runs):
+            file = run.folder.frames(LIVE, number, one.sequence.name)
+            write_frame_log(one.answers, file)
+        both = {LIVE: [one.answers for one in runs], **logs}
+        return _sum_up(run, both, facts, complete=True, live=account)
+
+
+@contextmanager
+def _opened(request: Request, dataset: Dataset, say: Say, more: dict[str, Any]) -> Iterator[_Run]:
     bundle = read_bundle(request.bundle)
     labels = [label.name for label in bundle.manifest.labels]
     data = join(dataset, labels, request.where)
@@ -88,59 +141,52 @@ def evaluate(request: Request, dataset: Dataset, say: Say) -> Outcome:
     device = choose_device(request.device)
     torch.set_num_threads(request.threads)
     folder = RunFolder(request.out)
-    folder.claim(_key(request, bundle, data, device))
+    folder.claim({**_key(request, bundle, data, device), **more})
     peak = _peaks(request, folder, device)
     meter = open_meter(request.energy, device=device.type)
     try:
-        return _run(request, bundle, data, folder, meter, peak, device, say)
+        yield _Run(request, bundle, data, folder, meter, device, peak)
     finally:
         meter.close()
 
 
-def _run(
-    request: Request,
-    bundle: Bundle,
-    data: JoinedData,
-    folder: RunFolder,
-    meter: Meter,
-    peak: dict[str, int],
-    device: torch.device,
-    say: Say,
-) -> Outcome:
-    methods = make_methods(request.methods, bundle, device.type)
+def _replayed(run: _Run, data: JoinedData, say: Say) -> MachineFacts:
+    """Replay all that is left to replay; the machine as it was before."""
+    methods = make_methods(run.request.methods, run.bundle, run.device.type)
     warm(methods, data)
-    gpu = GpuClock(device)
-    facts = machine_facts(device)
+    facts = machine_facts(run.device)
+    bench = Bench(run.meter, GpuClock(run.device))
     try:
-        replay(methods, data, bundle, Bench(meter, gpu), folder, say)
+        replay(methods, data, run.bundle, bench, run.folder, say)
     except KeyboardInterrupt:
-        if any(folder.logs_of(name) for name in request.methods):
-            _sum_up(request, bundle, data, folder, meter, peak, asdict(facts), complete=False)
+        logs = _logs(run, run.request.methods)
+        if all(logs.values()):
+            _sum_up(run, logs, facts, complete=False)
         raise
-    return _sum_up(request, bundle, data, folder, meter, peak, asdict(facts), complete=True)
+    return facts
+
+
+def _logs(run: _Run, methods: Sequence[str]) -> dict[str, list[FrameLog]]:
+    """Every method's frames so far, sequence after sequence."""
+    return {
+        name: [log for log in map(read_frame_log, run.folder.logs_of(name)) if len(log)]
+        for name in methods
+    }
 
 
 def _sum_up(
-    request: Request,
-    bundle: Bundle,
-    data: JoinedData,
-    folder: RunFolder,
-    meter: Meter,
-    peak: dict[str, int],
-    facts: dict[str, Any],
+    run: _Run,
+    logs: dict[str, list[FrameLog]],
+    facts: MachineFacts,
     *,
     complete: bool,
+    live: dict[str, Any] | None = None,
 ) -> Outcome:
-    logs = {
-        name: [log for log in map(read_frame_log, folder.logs_of(name)) if len(log)]
-        for name in request.methods
-    }
-    frames = sum(len(log) for log in logs[request.methods[0]])
+    bundle, data, meter, manifest = run.bundle, run.data, run.meter, run.bundle.manifest
+    frames = sum(len(log) for log in logs[POLYMORPH])
     if not frames:
-        raise PolymorphError("a picture that can be read", "none", where=request.where)
-    costs = Costs(meter.source, meter.scope, peak)
-    figures = all_figures(logs, costs, POLYMORPH)
-    manifest = bundle.manifest
+        raise PolymorphError("a picture that can be read", "none", where=run.request.where)
+    figures = all_figures(logs, Costs(meter.source, meter.scope, run.peak), POLYMORPH)
     summary = {
         "polymorph_ros": __version__,
         "complete": complete,
@@ -152,23 +198,24 @@ def _sum_up(
             "contexts": len(manifest.contexts),
         },
         "data": {
-            "where": request.where,
+            "where": run.request.where,
             "sequences": len(data.sequences),
             "frames": len(data),
             "frames_scored": frames,
-            "frames_unread": len(data) - frames if complete else None,
+            "frames_unread": len(data) - frames if complete and live is None else None,
             "labels_scored": list(data.scored),
             "labels_left_out": list(data.left_out),
-            "faults": [asdict(fault) for fault in data.faults[:100]],
+            "faults": [asdict(fault) for fault in data.faults[:_FAULTS]],
             "faults_in_all": len(data.faults),
             "assumptions": list(data.assumptions),
         },
         "energy": {"source": meter.source.value, "scope": meter.scope, "note": meter.note},
-        "memory": WORDS["cuda" if facts["gpu"] else "cpu"] if peak else "not measured",
-        "machine": facts,
-        "methods": [{**one.details(), "what": METHODS[one.method].words} for one in figures],
+        "memory": WORDS[run.device.type] if run.peak else "not measured",
+        "machine": asdict(facts),
+        "methods": [{**one.details(), "what": words_of(one.method)} for one in figures],
+        **({"live": live} if live is not None else {}),
     }
-    write_json(summary, folder.path / "summary.json")
+    write_json(summary, run.folder.path / "summary.json")
     return Outcome(bundle, data, figures, logs, summary, complete)
 
 

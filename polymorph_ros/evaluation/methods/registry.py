@@ -20,6 +20,7 @@ from polymorph_ros.model.polymorph import PolymorphModel
 from polymorph_ros.runtime.settings import EngineSettings
 
 POLYMORPH = "polymorph"
+_LIVE_WORDS = {"polymorph_live": "the real node over DDS; frames may drop"}
 _LONG_S = 3600.0  # the bundle's own limit is the shorter one
 
 
@@ -80,6 +81,11 @@ METHODS: Mapping[str, Entry] = {
     "merged_lora": Entry("adapters merged into one model and out again", _merged_lora),
     "peft_mixed_batch": Entry("PEFT's batch with an adapter per row", _peft_mixed_batch),
 }
+
+
+def words_of(method: str) -> str:
+    """What a method is; nothing for one that is not in the table."""
+    return METHODS[method].words if method in METHODS else _LIVE_WORDS.get(method, "")
 
 
 def method_names(compare: str) -> tuple[str, ...]:

@@ -87,6 +87,9 @@ def _sections(outcome: Outcome, sequence: str) -> list[Section]:
             parts.comparison(figures),
         ),
         Section(
+            "live", "Live", "The recording played to the real node over DDS.", parts.live(summary)
+        ),
+        Section(
             "apart", "What each part is worth",
             "Differences on the same draws of sequences.", parts.apart(figures),
         ),

@@ -36,9 +36,17 @@ def _front(figures: Sequence[Figures]) -> Figure:
         known = math.isfinite(between.low)
         error = [[mean_ap - between.low], [between.high - mean_ap]] if known else None
         axes.errorbar(
-            cost, mean_ap, _error(error), fmt=_MARKERS[number % len(_MARKERS)], color=colour_of(one.method), capsize=3,
-            markersize=7, elinewidth=1, label=one.method, zorder=2 + len(figures) - number,
-        )  # fmt: skip
+            cost,
+            mean_ap,
+            _error(error),
+            fmt=_MARKERS[number % len(_MARKERS)],
+            color=colour_of(one.method),
+            label=one.method,
+            markersize=7,
+            capsize=3,
+            elinewidth=1,
+            zorder=2 + len(figures) - number,  # the first method lies on top
+        )
     axes.set_xlabel(cost_words(figures))
     axes.set_ylabel("mean AP")
     axes.set_xlim(left=0)

@@ -8,7 +8,7 @@ from html import escape
 from typing import Any
 
 from polymorph_ros.evaluation.figures import Figures
-from polymorph_ros.evaluation.methods.registry import METHODS, POLYMORPH
+from polymorph_ros.evaluation.methods.registry import POLYMORPH, words_of
 from polymorph_ros.evaluation.tables import COLUMNS, between, number
 
 # What a variant leaves out says what that is worth: the words, and the variant.
@@ -65,7 +65,7 @@ def comparison(figures: Sequence[Figures]) -> str:
     )
     rows = []
     for one in figures:
-        words = escape(METHODS[one.method].words) if one.method in METHODS else ""
+        words = escape(words_of(one.method))
         cells = [f'<td data-value="">{escape(one.method)}<small>{words}</small></td>']
         for column in shown:
             value = column.value(one)
@@ -118,6 +118,42 @@ def stages(one: Figures) -> str:
     )
 
 
+def live(summary: Mapping[str, Any]) -> str:
+    """What came of the run through the node; nothing for an offline run."""
+    account = summary.get("live")
+    if account is None:
+        return ""
+    late, planner = account["latency"], account["planner_delay"]
+    rate = f"{account['rate_hz']:g} Hz" if account["rate_hz"] else "the recording's own"
+    verdict = "equal" if account["node_equals_engine"] else "NOT EQUAL"
+    entries = {
+        "images": f"{account['published']} published at {rate} pace, {account['answered']} "
+        f"answered, {account['dropped']} dropped for fresher ones, {account['lost']} lost, "
+        f"{account['rejected']} rejected, {account['failed']} failed",
+        "latency": f"p50 {number(1e3 * late['p50_s'], 1)} ms, p95 "
+        f"{number(1e3 * late['p95_s'], 1)} ms, p99 {number(1e3 * late['p99_s'], 1)} ms from the "
+        "image's stamp to the answer's receipt in another process",
+        "jitter": f"{number(1e3 * account['jitter_s'], 1)} ms (standard deviation of latency)",
+        "planner": f"{account['planner_commands']} commands, p50 "
+        f"{number(1e3 * planner['p50_s'], 1)} ms from the image's stamp"
+        if planner
+        else "no command: the example is not here, or nothing changed",
+        "node and engine": f"{verdict}: scores of answered images differ by at most "
+        f"{account['largest_difference']:.1e} (tolerance {account['tolerance']:.0e})",
+        "faults": "; ".join(account["faults"]),
+    }
+    return _list(entries)
+
+
+def _list(entries: Mapping[str, str]) -> str:
+    items = "".join(
+        f"<dt>{escape(name)}</dt><dd>{escape(str(value))}</dd>"
+        for name, value in entries.items()
+        if value
+    )
+    return f"<dl>{items}</dl>"
+
+
 def facts(summary: Mapping[str, Any], figures: Sequence[Figures]) -> str:
     """What the run was: bundle, data, machine, versions, energy."""
     bundle, data, machine = summary["bundle"], summary["data"], summary["machine"]
@@ -141,12 +177,7 @@ def facts(summary: Mapping[str, Any], figures: Sequence[Figures]) -> str:
         f"{versions}",
         "date": machine["date"],
     }
-    items = "".join(
-        f"<dt>{escape(name)}</dt><dd>{escape(str(value))}</dd>"
-        for name, value in entries.items()
-        if value
-    )
-    return f"<dl>{items}</dl>"
+    return _list(entries)
 
 
 def left_out(summary: Mapping[str, Any]) -> str:
