@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -13,16 +14,43 @@ from polymorph_ros.errors import PolymorphError
 
 
 def train(
-    config: Annotated[Path, typer.Argument(help="Training configuration (YAML).")],
-    out: Annotated[Path, typer.Option(help="Folder of the bundle; replaced when it is there.")],
+    config: Annotated[Path | None, typer.Argument(help="Training configuration (YAML).")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the bundle; replaced when it is there.")
+    ] = None,
     work: Annotated[
         Path, typer.Option(help="Folder for intermediate results; a rerun continues from them.")
     ] = Path("build/train"),
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what would be done and what it costs.")
     ] = False,
+    add: Annotated[
+        Path | None, typer.Option(help="Labelled video whose new labels a bundle shall learn.")
+    ] = None,
+    to: Annotated[Path | None, typer.Option(help="The bundle that --add adds to.")] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="Label CSV of a recording or folder that is added.")
+    ] = None,
+    topic: Annotated[
+        str | None, typer.Option(help="Image topic of a recording that is added.")
+    ] = None,
 ) -> None:
-    """Train a bundle on labelled video or on procedural scenes."""
+    """Train a bundle on labelled video or on procedural scenes, or add labels to one.
+
+    polymorph train CONFIG --out BUNDLE
+
+    polymorph train --add DATA --to BUNDLE
+    """
+    warnings.filterwarnings("ignore", category=FutureWarning)  # of libraries, about each other
+    if add is not None and to is not None and config is None and out is None:
+        _add(add, to, labels, topic, work)
+    elif config is not None and add is None and to is None and (out is not None or dry_run):
+        _train(config, out, work, dry_run)
+    else:
+        raise typer.BadParameter("give CONFIG and --out (or --dry-run), or --add and --to")
+
+
+def _train(config: Path, out: Path | None, work: Path, dry_run: bool) -> None:
     # Imported here: torch takes seconds, and `--help` should not.
     from polymorph_ros.evaluation.replay import measure
     from polymorph_ros.training.config import read_config
@@ -33,8 +61,20 @@ def train(
     if dry_run:
         print_plan(console, plan_training(read_config(config), work))
         return
+    assert out is not None
     if out.exists() and not (out / "manifest.json").is_file():
         raise PolymorphError(
             "a bundle or nothing in the place to write to", "something else", where=str(out)
         )
     print_summary(console, train_bundle(read_config(config), out, work, measure, console.print))
+
+
+def _add(data: Path, bundle: Path, labels: Path | None, topic: str | None, work: Path) -> None:
+    from polymorph_ros.evaluation.replay import measure
+    from polymorph_ros.training.config import SourceConfig
+    from polymorph_ros.training.growth import grow_bundle, growth_config
+
+    console = Console()
+    source = SourceConfig.model_validate({"path": data, "labels": labels, "topic": topic})
+    config = growth_config(bundle, source)
+    print_summary(console, grow_bundle(config, bundle, work, measure, console.print))

@@ -24,6 +24,7 @@ from polymorph_ros.bundle.manifest import (
 from polymorph_ros.bundle.reader import Bundle
 from polymorph_ros.bundle.writer import write_bundle
 from polymorph_ros.contexts.statistics import Dynamics
+from polymorph_ros.training.config import RECIPE_FILE, Recipe
 from polymorph_ros.training.grouping import Contexts
 from polymorph_ros.training.novelty import load_scene_entry
 from polymorph_ros.training.stages import SUMS_FILE, Kept
@@ -39,6 +40,7 @@ class Parts:
         scout: folder with the scout's file.
         labels, presence: how labels and contexts come and go.
         scene: what `SceneStage` made.
+        recipe: how it was trained.
         unchanged: when a picture counts as unchanged; none: never.
     """
 
@@ -53,6 +55,7 @@ class Parts:
     labels: Dynamics
     presence: Dynamics
     scene: Kept
+    recipe: Recipe
     unchanged: UnchangedEntry | None = None
 
 
@@ -77,6 +80,8 @@ def assemble(
             shutil.copytree(adapter, target, ignore=shutil.ignore_patterns(SUMS_FILE))
         shutil.copy(parts.scout / SCOUT_FILE, folder / SCOUT_FILE)
         shutil.copy(parts.scene.folder / SCENE_FILE, folder / SCENE_FILE)
+        recipe = parts.recipe.model_dump_json(indent=1)
+        (folder / RECIPE_FILE).write_text(recipe + "\n", encoding="utf-8")
 
     def make_manifest(files: tuple[FileEntry, ...]) -> Manifest:
         return Manifest(
@@ -85,8 +90,8 @@ def assemble(
             backbone=BackboneEntry(source="bundle", name="backbone", revision=None),
             preprocessing=parts.preprocessing,
             tail_blocks=parts.tail_blocks,
-            labels=_label_entries(parts, thresholds),
-            contexts=_context_entries(parts),
+            labels=label_entries(parts.contexts.vocabulary, parts.labels, thresholds),
+            contexts=context_entries(parts.contexts, parts.presence),
             unchanged=parts.unchanged,
             scene=load_scene_entry(parts.scene),
             metrics=dict(metrics),
@@ -96,30 +101,34 @@ def assemble(
     return write_bundle(out, write_parts, make_manifest, replace=True)
 
 
-def _label_entries(parts: Parts, thresholds: Thresholds) -> tuple[LabelEntry, ...]:
+def label_entries(
+    names: tuple[str, ...], learned: Dynamics, thresholds: Thresholds
+) -> tuple[LabelEntry, ...]:
+    """What the manifest says of labels."""
     return tuple(
         LabelEntry(
             name=name,
             on=round(float(thresholds.on[label]), 4),
             off=round(float(thresholds.off[label]), 4),
             watch=round(float(thresholds.watch[label]), 4),
-            prior=float(parts.labels.prior[label]),
-            appear_hz=float(parts.labels.appear_hz[label]),
-            vanish_hz=float(parts.labels.vanish_hz[label]),
+            prior=float(learned.prior[label]),
+            appear_hz=float(learned.appear_hz[label]),
+            vanish_hz=float(learned.vanish_hz[label]),
         )
-        for label, name in enumerate(parts.contexts.vocabulary)
+        for label, name in enumerate(names)
     )
 
 
-def _context_entries(parts: Parts) -> tuple[ContextEntry, ...]:
+def context_entries(contexts: Contexts, learned: Dynamics) -> tuple[ContextEntry, ...]:
+    """What the manifest says of contexts."""
     return tuple(
         ContextEntry(
             name=name,
-            labels=parts.contexts.labels_of(index),
+            labels=contexts.labels_of(index),
             folder=f"adapters/{name}",
-            prior=float(parts.presence.prior[index]),
-            appear_hz=float(parts.presence.appear_hz[index]),
-            vanish_hz=float(parts.presence.vanish_hz[index]),
+            prior=float(learned.prior[index]),
+            appear_hz=float(learned.appear_hz[index]),
+            vanish_hz=float(learned.vanish_hz[index]),
         )
-        for index, name in enumerate(parts.contexts.names)
+        for index, name in enumerate(contexts.names)
     )

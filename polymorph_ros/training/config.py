@@ -166,6 +166,20 @@ class AdaptersConfig(_Strict):
     learning_rate: float = Field(1e-3, gt=0)
 
 
+RECIPE_FILE = "training.json"  # of a bundle: how it was trained, for contexts that are added
+
+
+class Recipe(_Strict):
+    """How contexts, scout and adapters are trained, whatever the data."""
+
+    seed: int
+    threads: int
+    tokens: TokensConfig
+    contexts: ContextsConfig
+    scout: ScoutConfig
+    adapters: AdaptersConfig
+
+
 class TrainConfig(_Strict):
     """Everything that decides what a training run writes."""
 
@@ -181,6 +195,11 @@ class TrainConfig(_Strict):
     contexts: ContextsConfig
     scout: ScoutConfig
     adapters: AdaptersConfig
+
+    @property
+    def recipe(self) -> Recipe:
+        """The part that a bundle keeps."""
+        return Recipe(**{name: getattr(self, name) for name in Recipe.model_fields})
 
     @model_validator(mode="after")
     def _one_source(self) -> TrainConfig:

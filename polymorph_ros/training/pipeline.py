@@ -41,7 +41,7 @@ from polymorph_ros.training.thresholds import on_off, watch
 from polymorph_ros.training.token_set import TokenFiles
 from polymorph_ros.training.unchanged import learn_unchanged
 
-_WATCH_RECALL = 0.97
+WATCH_RECALL = 0.97
 
 Measure = Callable[[Engine, LabelledFrames], Mapping[str, float]]
 Say = Callable[[str], None]
@@ -115,6 +115,7 @@ def _train(config: TrainConfig, out: Path, work: Path, measure: Measure, say: Sa
         dynamics(tracks),
         context_dynamics(tracks, contexts),
         make(scene_stage(config, features), work, say),
+        config.recipe,
     )
     kept = [features.train.frames, features.validation.frames]
     thresholds = choose_thresholds(parts, features, scout, work)
@@ -202,7 +203,7 @@ def choose_thresholds(parts: Parts, features: Features, scout: Kept, work: Path)
     frames = load_frames(features.validation.frames.folder)
     logits, _ = scout_logits(load_scout(scout), features.validation.load(features.contexts))
     scouted = sigmoid(logits.astype(np.float64))
-    watched = watch(scouted, frames, parts.labels, _WATCH_RECALL)
+    watched = watch(scouted, frames, parts.labels, WATCH_RECALL)
     half = np.full(len(watched), 0.5)
     draft = assemble(parts, Thresholds(half, half * 0.5, watched), {}, work / "draft")
     beliefs = np.stack([result.scores for result in rehearse(engine_of(draft), frames)])

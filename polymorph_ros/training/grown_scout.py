@@ -1,0 +1,123 @@
+"""Stage: a scout that learns new labels and contexts and answers as before for the old ones.
+
+What it looks at stays: the summary of the tokens, and the hidden units that read it. New hidden
+units read the same summary; the new outputs read all units, the old outputs only theirs. So no
+picture of the old labels is needed, and their scores do not change.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from polymorph_ros.bundle.manifest import SCOUT_FILE
+from polymorph_ros.model.scout import Scout
+from polymorph_ros.training.calibration import fold_into, platt
+from polymorph_ros.training.config import ScoutConfig
+from polymorph_ros.training.grouping import load_contexts
+from polymorph_ros.training.loop import Indices, fit, set_up_torch
+from polymorph_ros.training.losses import known_bce
+from polymorph_ros.training.scout import load_scout, scout_logits
+from polymorph_ros.training.stages import CHECKPOINT_FILE, Kept
+from polymorph_ros.training.token_set import TokenFiles
+
+_DROPOUT = 0.1
+
+
+class _Addition(nn.Module):
+    """New hidden units beside a frozen scout, and the new outputs."""
+
+    def __init__(self, old: Scout, hidden: int, labels: int, contexts: int) -> None:
+        super().__init__()
+        self._old = [old]  # not a submodule: its weights are not trained
+        units = old.hidden.out_features + hidden
+        self.hidden = nn.Linear(old.hidden.in_features, hidden)
+        self.label_head = nn.Linear(units, labels)
+        self.context_head = nn.Linear(units, contexts)
+
+    def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """Tokens (B, N, D) to logits of the new labels (B, v) and contexts (B, c)."""
+        old = self._old[0]
+        with torch.no_grad():
+            summary = old.summary(tokens)
+            known = old.activation(old.hidden(summary))
+        hidden = torch.cat([known, old.activation(self.hidden(summary))], dim=1)
+        return self.label_head(hidden), self.context_head(hidden)
+
+
+@dataclass(frozen=True)
+class GrownScoutStage:
+    """A scout for the old labels and contexts, followed by new ones.
+
+    Attributes:
+        old: the folder with the old scout's file.
+        contexts: the new contexts; its vocabulary is that of the new data.
+        labels: columns of that vocabulary that are new.
+    """
+
+    config: ScoutConfig
+    old: Kept
+    train: TokenFiles
+    validation: TokenFiles
+    contexts: Kept
+    labels: tuple[int, ...]
+    seed: int
+    threads: int
+
+    @property
+    def name(self) -> str:
+        return "scout"
+
+    def write(self, folder: Path) -> None:
+        set_up_torch(self.threads)
+        old = load_scout(self.old)
+        data, columns = self.train.load(self.contexts), list(self.labels)
+        torch.manual_seed(self.seed)
+        contexts = len(load_contexts(self.contexts.folder).names)
+        addition = _Addition(old, self.config.hidden, len(columns), contexts)
+
+        def loss_of(batch: Indices, rng: np.random.Generator) -> Tensor:
+            inputs = torch.from_numpy(data.varied(batch, rng)).float()
+            labels, presence = addition(nn.functional.dropout(inputs, _DROPOUT))
+            return known_bce(labels, torch.from_numpy(data.truth[batch][:, columns])) + known_bce(
+                presence, torch.from_numpy(data.presence[batch])
+            )
+
+        fit(
+            "scout",
+            addition.parameters(),
+            loss_of,
+            np.arange(len(data)),
+            epochs=self.config.epochs,
+            batch_size=self.config.batch_size,
+            learning_rate=self.config.learning_rate,
+            weight_decay=0.05,
+            seed=self.seed,
+            checkpoint=folder / CHECKPOINT_FILE,
+        )
+        grown = _joined(old, addition)
+        held_out = self.validation.load(self.contexts)
+        labels, presence = scout_logits(grown, held_out)
+        truth = held_out.truth[:, columns]
+        fold_into(addition.label_head, *platt(labels[:, old.num_labels :], truth))
+        fold_into(addition.context_head, *platt(presence[:, old.num_contexts :], held_out.presence))
+        save_file(_joined(old, addition).tensors(), folder / SCOUT_FILE)
+
+
+def _joined(old: Scout, addition: _Addition) -> Scout:
+    """One scout whose first outputs are the old one's."""
+    tensors = old.tensors()
+    width = addition.hidden.out_features
+    tensors["hidden.weight"] = torch.cat([tensors["hidden.weight"], addition.hidden.weight])
+    tensors["hidden.bias"] = torch.cat([tensors["hidden.bias"], addition.hidden.bias])
+    for name in ("label_head", "context_head"):
+        new = addition.get_submodule(name)
+        known = nn.functional.pad(tensors[f"{name}.weight"], (0, width))
+        tensors[f"{name}.weight"] = torch.cat([known, new.get_parameter("weight")])
+        tensors[f"{name}.bias"] = torch.cat([tensors[f"{name}.bias"], new.get_parameter("bias")])
+    return Scout.from_tensors({key: value.detach() for key, value in tensors.items()})
