@@ -74,11 +74,7 @@ class JoinedPictures:
                     frame, found, nearest = frame + 1, None, self._gap(frame + 1, before_s)
                 before_s = moment.stamp_s
                 gap = self._gap(frame, before_s)
-                if (
-                    belongs == frame
-                    and gap <= self.tolerance_s
-                    and (found is None or gap < nearest)
-                ):
+                if gap <= self.tolerance_s and (found is None or gap < nearest):
                     found = moment.decode()
                 nearest = min(nearest, gap)
                 if before_s > self.stamps_s[-1] + self.tolerance_s:

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rosbags.rosbag2 import CompressionMode, StoragePlugin
 
-from helpers.recordings import CAMERA, brightness_of, write_bag
+from helpers.recordings import CAMERA, brightness_of, write_bag, write_checked_mcap
 from polymorph_ros.data.bag_salvage import salvage_messages
 from polymorph_ros.data.bags import stamp_ns_of
 from polymorph_ros.data.open_dataset import open_dataset
@@ -194,6 +194,20 @@ def test_wherever_a_file_is_cut_its_first_pictures_are_whole(
     assert stamps == STAMPS[: len(stamps)]
     if storage is StoragePlugin.MCAP:
         assert len(stamps) >= 10 * share - 1.5
+
+
+def test_of_a_chunk_whose_end_is_missing_the_beginning_is_used(tmp_path: Path) -> None:
+    file = write_checked_mcap(tmp_path / "drive.mcap", STAMPS)
+    table = write(tmp_path / "t.csv", "".join(["stamp,labels\n"] + [f"{s},mug\n" for s in STAMPS]))
+    whole = open_dataset(file, labels=table)
+    assert (brightness_of(whole), whole.faults) == ([10 * n for n in range(10)], ())
+
+    with file.open("r+b") as stream:
+        stream.truncate(file.stat().st_size // 2)
+    told = brightness_of(open_dataset(file, labels=table))
+
+    assert told[:4] == [0, 10, 20, 30]
+    assert all(isinstance(item, str) for item in told[5:])
 
 
 @pytest.mark.parametrize(

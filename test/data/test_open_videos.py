@@ -19,20 +19,22 @@ def write(path: Path, text: str) -> Path:
     return path
 
 
-# containers with an index and without, one with times of its own
-@pytest.mark.parametrize(("suffix", "codec"), [("avi", "MJPG"), ("mp4", "mp4v"), ("mkv", "mp4v")])
+# with an index and without, with times of its own, and one that tells no time of its last picture
+@pytest.mark.parametrize(
+    ("suffix", "codec"), [("avi", "MJPG"), ("mp4", "mp4v"), ("mkv", "mp4v"), ("mpg", "PIM1")]
+)
 def test_a_video_with_its_table(tmp_path: Path, suffix: str, codec: str) -> None:
-    video = write_video(tmp_path / f"clip.{suffix}", 8, codec=codec)
-    write(tmp_path / "clip.csv", "stamp,labels\n0.51,mug\n0.1,\n0.3,mug|oven\n")
+    video = write_video(tmp_path / f"clip.{suffix}", 8, hz=25.0, codec=codec)
+    write(tmp_path / "clip.csv", "stamp,labels\n0.281,mug\n0.04,\n0.12,mug|oven\n")
 
-    dataset = open_dataset(video)
+    dataset = open_dataset(video, tolerance_s=0.01)
 
     (track,) = dataset.tracks()
     assert track.name == "clip"
-    np.testing.assert_array_equal(track.stamps_s, [0.1, 0.3, 0.51])
+    np.testing.assert_array_equal(track.stamps_s, [0.04, 0.12, 0.281])
     np.testing.assert_array_equal(track.truth, [[0, 0], [1, 1], [1, 0]])
-    assert brightness_of(dataset) == [10, 30, 50]
-    assert brightness_of(dataset) == [10, 30, 50], "pictures can be read again"
+    assert brightness_of(dataset) == [10, 30, 70]
+    assert brightness_of(dataset) == [10, 30, 70], "pictures can be read again"
 
 
 def test_a_folder_of_videos(tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from mcap.writer import CompressionType
+from mcap.writer import Writer as McapWriter
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
@@ -85,6 +87,21 @@ def _message(image: np.ndarray, stamp_s: float, compressed: bool, damaged: bool)
     data = image.reshape(-1)
     message = _TYPES.types[IMAGE](header, height, width, encoding, 0, 3 * width, data)
     return bytes(_TYPES.serialize_cdr(message, IMAGE))
+
+
+def write_checked_mcap(path: Path, stamps_s: Sequence[float]) -> Path:
+    """One chunk with a checksum, as ROS's own recorder writes it; brightness as ``write_bag``."""
+    with path.open("wb") as stream:
+        writer = McapWriter(stream, compression=CompressionType.NONE)
+        writer.start(profile="ros2", library="test")
+        schema = writer.register_schema(IMAGE, "ros2msg", _TYPES.generate_msgdef(IMAGE)[0].encode())
+        channel = writer.register_channel(CAMERA, "cdr", schema)
+        for number, stamp_s in enumerate(stamps_s):
+            raw = _message(picture(10 * (number % 25)), stamp_s, False, False)
+            stamp_ns = round(stamp_s * 1e9)
+            writer.add_message(channel, stamp_ns, raw, stamp_ns)
+        writer.finish()
+    return path
 
 
 def write_video(path: Path, frames: int, *, hz: float = 10.0, codec: str = "MJPG") -> Path:
