@@ -5,6 +5,8 @@ from __future__ import annotations
 import typer
 
 from polymorph_ros.cli.bench.compose import compose
+from polymorph_ros.cli.bench.scenes import scenes
+from polymorph_ros.cli.bench.unchanged import unchanged
 
 bench_app = typer.Typer(no_args_is_help=True, help="Measure parts beside their alternatives.")
 
@@ -15,3 +17,5 @@ def _group() -> None:
 
 
 bench_app.command()(compose)
+bench_app.command()(scenes)
+bench_app.command()(unchanged)

@@ -1,0 +1,77 @@
+"""``polymorph bench scenes``: how well a bundle tells unknown scenes from known ones."""
+
+from __future__ import annotations
+
+import json as json_text
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+
+def scenes(
+    bundle: Annotated[Path, typer.Argument(help="The bundle's folder.")],
+    unlike: Annotated[
+        list[Path] | None, typer.Argument(help="Data sets of places that it was not trained for.")
+    ] = None,
+    known: Annotated[
+        Path | None, typer.Option(help="A held-out data set of known places; else drawn scenes.")
+    ] = None,
+    count: Annotated[int, typer.Option(min=1, help="Drawn scenes, 50 frames each.")] = 60,
+    seed: Annotated[int, typer.Option(help="Of the drawn scenes and of disturbances.")] = 7,
+    every: Annotated[int, typer.Option(min=1, help="Disturb each so many-th known picture.")] = 8,
+    device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "cpu",
+    json: Annotated[Path | None, typer.Option(help="Rows go here.")] = None,
+) -> None:
+    """Take the distance of known, unlike and disturbed pictures."""
+    from polymorph_ros.bundle.reader import read_bundle
+    from polymorph_ros.data.dataset import Fault
+    from polymorph_ros.data.open_dataset import open_dataset
+    from polymorph_ros.errors import PolymorphError
+    from polymorph_ros.evaluation.clips import scene_clips
+    from polymorph_ros.evaluation.scene_detection import (
+        Picture,
+        detection,
+        distances,
+        disturbed,
+    )
+    from polymorph_ros.model.polymorph import PolymorphModel
+
+    def pictures_of(path: Path) -> list[Picture]:
+        sequences = open_dataset(path).sequences
+        read = (picture for sequence in sequences for picture in sequence.pictures.read())
+        return [picture for picture in read if not isinstance(picture, Fault)]
+
+    opened = read_bundle(bundle)
+    entry = opened.manifest.scene
+    if entry is None:
+        raise PolymorphError(
+            "a bundle that knows its scenes", "one that does not",
+            where=str(bundle), remedy="train it again",
+        )  # fmt: skip
+    model = PolymorphModel.from_bundle(opened, device)
+    if known is not None:
+        familiar = pictures_of(known)
+    else:
+        drawn = scene_clips(model.labels, count, seed)
+        familiar = [frame.image for clip in drawn for frame in clip.frames]
+    base = distances(model, familiar)
+    rows = [detection("known (held out)", base, base, entry.threshold)]
+    kinds = [*((str(path), pictures_of(path)) for path in unlike or [])]
+    for name, some in (*kinds, *disturbed(familiar[::every], seed)):
+        rows.append(detection(name, base, distances(model, some), entry.threshold))
+    table = Table("pictures", "count", "AUROC", "called unknown", "median / threshold")
+    for row in rows:
+        table.add_row(
+            row.data,
+            str(row.pictures),
+            f"{row.auroc:.3f}" if row.auroc == row.auroc else "-",
+            f"{row.unknown:.1%}",
+            f"{row.median:.2f}",
+        )
+    Console().print(table)
+    if json:
+        json.write_text(json_text.dumps([asdict(row) for row in rows], indent=1) + "\n")

@@ -1,0 +1,65 @@
+"""``polymorph bench unchanged``: what carrying results over saves, and its price."""
+
+from __future__ import annotations
+
+import json as json_text
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+
+def unchanged(
+    bundle: Annotated[Path, typer.Argument(help="The bundle's folder.")],
+    data: Annotated[
+        list[Path] | None, typer.Argument(help="Labelled data sets, beside the drawn scenes.")
+    ] = None,
+    scenes: Annotated[int, typer.Option(min=0, help="Held-out drawn scenes, 50 frames each.")] = 60,
+    seed: Annotated[int, typer.Option(help="Of the drawn scenes.")] = 7,
+    longest: Annotated[float, typer.Option(min=0, help="Seconds over which to carry.")] = 1.0,
+    device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "cpu",
+    json: Annotated[Path | None, typer.Option(help="Rows go here.")] = None,
+) -> None:
+    """Label the same frames twice: every picture computed, and results carried over."""
+    from polymorph_ros.bundle.reader import read_bundle
+    from polymorph_ros.errors import PolymorphError
+    from polymorph_ros.evaluation.carrying import measure_carrying
+    from polymorph_ros.evaluation.clips import data_clips, scene_clips, standing_still
+    from polymorph_ros.model.polymorph import PolymorphModel
+
+    opened = read_bundle(bundle)
+    if opened.manifest.unchanged is None:
+        raise PolymorphError(
+            "a bundle that knows when a picture is unchanged", "one that does not",
+            where=str(bundle), remedy="train it again",
+        )  # fmt: skip
+    model = PolymorphModel.from_bundle(opened, device)
+    clips = [(str(path), data_clips(path, model.labels)) for path in data or []]
+    if scenes:
+        clips = [
+            ("drawn scenes (synthetic)", scene_clips(model.labels, scenes, seed)),
+            (
+                "the same, standing still",
+                standing_still(scene_clips(model.labels, scenes, seed), seed),
+            ),
+            *clips,
+        ]
+    rows = [measure_carrying(name, model, opened.manifest, some, longest) for name, some in clips]
+    table = Table("data", "frames", "carried", "mean AP", "price", "agreement", "ms", "ms computed")
+    for row in rows:
+        table.add_row(
+            row.data,
+            str(row.frames),
+            f"{row.carried:.1%}",
+            f"{row.mean_ap_carried:.4f}",
+            f"{row.mean_ap_computed - row.mean_ap_carried:+.4f}",
+            f"{row.agreement:.3f}",
+            f"{1e3 * row.seconds_carried:.2f}",
+            f"{1e3 * row.seconds_computed:.2f}",
+        )
+    Console().print(table)
+    if json:
+        json.write_text(json_text.dumps([asdict(row) for row in rows], indent=1) + "\n")
