@@ -52,9 +52,33 @@ def open_dataset(
         PolymorphError: there is nothing of a known format, or nothing usable in it.
     """
     place, given = Path(path), Path(labels) if labels else None
-    _check("a tolerance of 0 s or more", tolerance_s, tolerance_s >= 0.0)
-    _check("more than 0 frames per second", fps, 0.0 < fps < float("inf"))
-    options = _Options(topic, tolerance_s, fps, separator)
+    _check("a tolerance of 0 s or more", f"{tolerance_s:g}", tolerance_s >= 0.0)
+    _check("more than 0 frames per second", f"{fps:g}", 0.0 < fps < float("inf"))
+    _check("a separator of labels", "none", bool(separator))
+    try:
+        return _opened(place, given, _Options(topic, tolerance_s, fps, separator))
+    except OSError as error:
+        where = str(error.filename or place)
+        raise PolymorphError(
+            "a readable place", error.strerror or str(error), where=where
+        ) from None
+
+
+@dataclass(frozen=True)
+class _Options:
+    topic: str | None
+    tolerance_s: float
+    fps: float
+    separator: str
+
+
+def _check(expected: str, found: str, sound: bool) -> None:
+    if not sound:
+        raise PolymorphError(expected, found)
+
+
+def _opened(place: Path, given: Path | None, options: _Options) -> Dataset:
+    """What ``open_dataset`` returns."""
     if not place.exists():
         raise PolymorphError(_KINDS, "nothing", where=str(place))
     if is_bag(place):
@@ -71,19 +95,6 @@ def open_dataset(
             "pictures in the path, where labels are given too", place.name, where=str(place)
         )
     return _of_label_file(place, None, options)
-
-
-@dataclass(frozen=True)
-class _Options:
-    topic: str | None
-    tolerance_s: float
-    fps: float
-    separator: str
-
-
-def _check(expected: str, found: float, sound: bool) -> None:
-    if not sound:
-        raise PolymorphError(expected, f"{found:g}")
 
 
 def _of_label_file(file: Path, root: Path | None, options: _Options) -> Dataset:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -161,8 +162,19 @@ def test_a_path_that_is_not_there_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"tolerance_s": -1.0}, {"tolerance_s": float("nan")}, {"fps": 0.0}]
+    ("options", "told"),
+    [
+        ({"tolerance_s": -1.0}, "tolerance of 0 s or more, found -1"),
+        ({"tolerance_s": float("nan")}, "found nan"),
+        ({"fps": 0.0}, "frames per second, found 0"),
+        ({"separator": ""}, "separator of labels"),
+    ],
 )
-def test_impossible_options_are_refused(tmp_path: Path, options: dict[str, float]) -> None:
-    with pytest.raises(PolymorphError, match="0"):
+def test_impossible_options_are_refused(tmp_path: Path, options: dict[str, Any], told: str) -> None:
+    with pytest.raises(PolymorphError, match=told):
         open_dataset(tmp_path, **options)
+
+
+def test_a_place_that_the_system_refuses_is_told(tmp_path: Path) -> None:
+    with pytest.raises(PolymorphError, match=r"readable place, found File name too long"):
+        open_dataset(tmp_path / ("x" * 300))
