@@ -21,14 +21,24 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-_FLOOR = 1e-4  # no single score is surer than this, and no belief ever leaves logit(+-_FLOOR)
+# Beliefs stay between these: a rare label may be very unlikely, but nothing is so sure that a
+# few frames could not change it. A single score's evidence is bounded likewise.
+LEAST, MOST = 1e-6, 1.0 - 1e-4
+_LEAST_ODDS, _MOST_ODDS = math.log(LEAST / (1.0 - LEAST)), math.log(MOST / (1.0 - MOST))
+_STRONGEST = 9.0  # log-odds
 
 
 def logit(probability: Floats) -> Floats:
     """Log-odds of probabilities, clipped so that they stay finite."""
-    clipped = np.clip(probability, _FLOOR, 1.0 - _FLOOR)
+    clipped = np.clip(probability, LEAST, 1.0 - LEAST)
     odds: Floats = np.log(clipped / (1.0 - clipped))
     return odds
+
+
+def evidence_of(scores: Floats, prior_odds: Floats) -> Floats:
+    """What calibrated scores say beyond the log-odds of the training prior, bounded."""
+    evidence: Floats = np.clip(logit(scores) - prior_odds, -_STRONGEST, _STRONGEST)
+    return evidence
 
 
 def sigmoid(log_odds: Floats) -> Floats:
@@ -55,8 +65,9 @@ class TwoStateFilter:
         self._stationary = appear_hz / self._rate
         self._correlation_s = correlation_s
         self._predicted = self._prior_odds.copy()
-        self._evidence = np.zeros_like(self._predicted)
-        self._explained = np.zeros_like(self._predicted)
+        self._odds: Floats = self._predicted.copy()
+        self._evidence: Floats = np.zeros_like(self._predicted)
+        self._explained: Floats = np.zeros_like(self._predicted)
         self._belief: Floats = prior.astype(np.float64)
         self.rejected = 0
 
@@ -64,6 +75,17 @@ class TwoStateFilter:
     def belief(self) -> Floats:
         """The present probabilities, shape (n,)."""
         return self._belief
+
+    @property
+    def odds(self) -> Floats:
+        """The same as log-odds, shape (n,)."""
+        return self._odds
+
+    @property
+    def news(self) -> Floats:
+        """Log-odds that the last scores added to what was predicted, shape (n,)."""
+        news: Floats = self._evidence - self._explained
+        return news
 
     def predict(self, elapsed_s: float, pace: float = 1.0) -> None:
         """Go on in time by the elapsed seconds (not negative) without looking.
@@ -73,6 +95,7 @@ class TwoStateFilter:
         keep = np.exp(-self._rate * elapsed_s * pace)
         self._belief = self._stationary + (self._belief - self._stationary) * keep
         self._predicted = logit(self._belief)
+        self._odds = self._predicted.copy()
         self._explained = self._evidence * math.exp(-elapsed_s / self._correlation_s)
         self._evidence = self._explained.copy()
 
@@ -84,11 +107,26 @@ class TwoStateFilter:
         A later call in the same frame replaces an earlier one: the scores of one picture are
         not independent. Scores that are not finite are left out and counted in ``rejected``.
         """
-        usable = np.isfinite(scores)
-        wanted = np.ones_like(usable) if where is None else where
-        self.rejected += int(np.count_nonzero(wanted & ~usable))
-        take = wanted & usable
-        evidence = trust * (logit(scores[take]) - self._prior_odds[take])
-        self._evidence[take] = evidence
-        odds = self._predicted[take] + evidence - self._explained[take]
-        self._belief[take] = np.clip(sigmoid(odds), _FLOOR, 1.0 - _FLOOR)
+        take = np.isfinite(scores)
+        if where is not None or not take.all():
+            wanted = np.ones_like(take) if where is None else where
+            self.rejected += int(np.count_nonzero(wanted & ~take))
+            take = wanted & take
+            scores = np.where(take, scores, 0.5)
+        evidence = trust * evidence_of(scores, self._prior_odds)
+        self._evidence = np.where(take, evidence, self._evidence)
+        self._put(np.where(take, self._predicted + self.news, self._odds))
+
+    def shift(self, log_odds: Floats) -> None:
+        """Take what is known from elsewhere, as log-odds for each, shape (n,)."""
+        self._predicted = self._predicted + log_odds
+        self._put(self._odds + log_odds)
+
+    def replace(self, indices: NDArray[np.int64], belief: Floats) -> None:
+        """Believe otherwise of some of them."""
+        self._belief[indices] = np.clip(belief, LEAST, MOST)
+        self._odds[indices] = logit(self._belief[indices])
+
+    def _put(self, odds: Floats) -> None:
+        self._belief = np.clip(sigmoid(odds), LEAST, MOST)
+        self._odds = np.clip(odds, _LEAST_ODDS, _MOST_ODDS)

@@ -1,68 +1,166 @@
-"""Cover: the smallest set of adapters whose contexts contain all labels in play."""
+"""Cover: the cheapest set of adapters whose contexts contain all labels in play."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 Mask = NDArray[np.bool_]
+Floats = NDArray[np.float64]
 
-# Ties between adapters that cover equally many labels: the likelier context wins, and one that
-# already runs is kept. Together less than one label, so they never outweigh coverage.
-_LIKELIHOOD = 0.6
-_KEEP = 0.3
-
-
-def membership(contexts: tuple[tuple[int, ...], ...], labels: int) -> Mask:
-    """Which context contains which label, shape (contexts, labels)."""
-    mask = np.zeros((len(contexts), labels), dtype=np.bool_)
-    for row, members in enumerate(contexts):
-        mask[row, list(members)] = True
-    return mask
+# Branch and bound gives up after so many steps and keeps the best cover that it has found, which
+# is at least the greedy one. Covers of a robot's frames need far fewer.
+_STEPS = 300
 
 
-def greedy_cover(
-    members: Mask,
-    in_play: Mask,
-    *,
-    context_belief: NDArray[np.float64],
-    previous: tuple[int, ...] = (),
-    limit: int = 0,
-) -> tuple[int, ...]:
-    """Choose adapters that cover the labels in play.
+def cheapest_cover(members: Mask, wanted: Mask, prices: Floats) -> tuple[int, ...]:
+    """The cheapest adapters that cover the wanted labels.
 
-    Greedy by the number of labels still uncovered (within ``1 + ln(labels)`` of the smallest
-    cover: Chvatal 1979), then without the adapters that the later choices made superfluous.
+    Labels that only one context has decide for it. What is left is solved by branch and bound,
+    which begins with the greedy cover (at most ``1 + ln(labels)`` times the cheapest: Chvatal
+    1979) and ends with the cheapest, unless it takes too many steps.
 
     Args:
-        members: shape (contexts, labels).
-        in_play: labels to cover, shape (labels,).
-        context_belief: probability that each context is there, shape (contexts,).
-        previous: the adapters of the last frame, kept where it is a tie.
-        limit: at most so many adapters; 0 for no limit.
+        members: which context contains which label, shape (contexts, labels).
+        wanted: labels to cover, shape (labels,); those that no context has are passed over.
+        prices: price of each adapter, above 0, shape (contexts,).
 
     Returns:
-        Indices of adapters, ascending. Labels in play are uncovered only at the limit.
+        Indices of adapters, ascending, none of them superfluous.
     """
-    preference = _LIKELIHOOD * context_belief
-    preference[list(previous)] += _KEEP
+    needed = members[:, np.flatnonzero(wanted)]
     chosen: list[int] = []
-    left = in_play.copy()
-    while left.any() and (limit == 0 or len(chosen) < limit):
-        gain = (members & left).sum(axis=1)
-        best = int(np.argmax(np.where(gain > 0, gain + preference, -1.0)))
-        if gain[best] == 0:
+    while needed.shape[1]:
+        choices = needed.sum(axis=0)
+        sole = needed[:, choices == 1]
+        if sole.shape[1]:
+            forced = np.flatnonzero(sole.any(axis=1)).tolist()
+            chosen += forced
+            needed = needed[:, ~needed[forced].any(axis=0)]
+            continue
+        needed = needed[:, choices > 0]
+        if needed.shape[1]:
+            chosen += _search(needed, prices)
+        break
+    return _without_superfluous(members & wanted, chosen, prices)
+
+
+def cover_within(members: Mask, worth: Floats, prices: Floats, limit: int) -> tuple[int, ...]:
+    """At most so many adapters, chosen greedily by the worth of the labels that each adds.
+
+    The worth that they cover is at least ``1 - 1/e`` of the most possible (Nemhauser 1978).
+
+    Args:
+        members: which context contains which label, shape (contexts, labels).
+        worth: of covering each label, 0 for those that need not be, shape (labels,).
+        prices: price of each adapter, above 0, shape (contexts,).
+        limit: at most so many adapters.
+    """
+    left = worth.copy()
+    chosen: list[int] = []
+    while len(chosen) < limit:
+        gain = (members @ left) / prices
+        best = int(gain.argmax())
+        if gain[best] <= 0.0:
             break
         chosen.append(best)
-        left &= ~members[best]
-    return _without_superfluous(members, in_play, chosen)
+        left[members[best]] = 0.0
+    return tuple(sorted(chosen))
 
 
-def _without_superfluous(members: Mask, in_play: Mask, chosen: list[int]) -> tuple[int, ...]:
-    times = (members[chosen] & in_play).sum(axis=0)
+def _search(needed: Mask, prices: Floats) -> list[int]:
+    """The cheapest cover of all columns, each of which has at least two choices."""
+    rows = np.flatnonzero(needed.any(axis=1))
+    packed = np.packbits(needed[rows], axis=1, bitorder="little")
+    sets = [int.from_bytes(row.tobytes(), "little") for row in packed]
+    costs = prices[rows].tolist()
+    kept = _undominated(sets, costs)
+    problem = _Problem([sets[row] for row in kept], [costs[row] for row in kept])
+    problem.search((1 << needed.shape[1]) - 1)
+    return [int(rows[kept[place]]) for place in problem.best]
+
+
+def _undominated(sets: Sequence[int], costs: Sequence[float]) -> list[int]:
+    """Sets that no other contains at no higher cost; of equal ones the first."""
+    order = sorted(range(len(sets)), key=lambda row: (costs[row], -sets[row].bit_count(), row))
+    kept: list[int] = []
+    for row in order:
+        if not any(sets[row] & ~sets[other] == 0 for other in kept):
+            kept.append(row)
+    return kept
+
+
+@dataclass
+class _Problem:
+    """A set cover by branch and bound over bit sets."""
+
+    sets: list[int]
+    costs: list[float]
+    best: list[int] = field(default_factory=list)
+    best_cost: float = float("inf")
+    steps: int = 0
+
+    def search(self, everything: int) -> None:
+        """Find the cheapest cover, or the cheapest that `_STEPS` allow."""
+        self._greedy(everything)
+        self._branch(everything, 0.0, [])
+
+    def _greedy(self, left: int) -> None:
+        chosen: list[int] = []
+        cost = 0.0
+        while left:
+            place = max(
+                range(len(self.sets)),
+                key=lambda row: (self.sets[row] & left).bit_count() / self.costs[row],
+            )
+            chosen.append(place)
+            cost += self.costs[place]
+            left &= ~self.sets[place]
+        self.best, self.best_cost = chosen, cost
+
+    def _branch(self, left: int, cost: float, chosen: list[int]) -> None:
+        if not left:
+            if cost < self.best_cost:
+                self.best, self.best_cost = list(chosen), cost
+            return
+        self.steps += 1
+        if self.steps > _STEPS or cost + self._bound(left) >= self.best_cost:
+            return
+        for place in self._choices(left):
+            chosen.append(place)
+            self._branch(left & ~self.sets[place], cost + self.costs[place], chosen)
+            chosen.pop()
+
+    def _bound(self, left: int) -> float:
+        """What the rest costs at least: the lowest price per label, for every label left."""
+        rates = (
+            cost / size
+            for cost, row in zip(self.costs, self.sets, strict=True)
+            if (size := (row & left).bit_count())
+        )
+        return left.bit_count() * min(rates)
+
+    def _choices(self, left: int) -> list[int]:
+        """The sets that contain the label with the fewest choices, best first."""
+        fewest: list[int] = []
+        rest = left
+        while rest:
+            bit = rest & -rest
+            rest ^= bit
+            choices = [row for row, members in enumerate(self.sets) if members & bit]
+            if not fewest or len(choices) < len(fewest):
+                fewest = choices
+        return sorted(fewest, key=lambda row: self.costs[row] / (self.sets[row] & left).bit_count())
+
+
+def _without_superfluous(needed: Mask, chosen: list[int], prices: Floats) -> tuple[int, ...]:
+    times = needed[chosen].sum(axis=0)
     kept = []
-    for adapter in chosen:
-        mine = members[adapter] & in_play
+    for adapter in sorted(chosen, key=lambda row: -prices[row]):
+        mine = needed[adapter]
         if mine.any() and (times[mine] > 1).all():
             times = times - mine
         else:

@@ -8,10 +8,27 @@ from dataclasses import dataclass
 import numpy as np
 
 from polymorph_ros.bundle.manifest import ContextEntry, LabelEntry, Manifest
+from polymorph_ros.contexts.cost import membership
 from polymorph_ros.contexts.statistics import Dynamics
-from polymorph_ros.runtime.belief import Mask
-from polymorph_ros.runtime.cover import membership
+from polymorph_ros.runtime.belief import Floats, Mask
+from polymorph_ros.runtime.pairs import Pairs, make_pairs
 from polymorph_ros.runtime.thresholds import Thresholds
+
+
+@dataclass(frozen=True)
+class EvidenceWeights:
+    """How much of the evidence counts that is not independent of other evidence, in [0, 1].
+
+    All scores of a frame come from the same picture. What that leaves of each was chosen on
+    validation sequences of the default bundle; training may learn others.
+
+    Attributes:
+        context: of the scout's context scores, beside its label scores.
+        scout: of the scout's score of a label that an adapter has scored in the same frame.
+    """
+
+    context: float = 0.3
+    scout: float = 0.3
 
 
 @dataclass(frozen=True)
@@ -23,18 +40,24 @@ class Knowledge:
         context_names: name of each context, which is that of its adapter.
         contexts: vocabulary indices of each context's labels, in the order of its adapter's head.
         members: the same as a mask, bool of shape (contexts, labels).
+        pairs: the same, row by row, with what is known of each.
         label_dynamics: how labels come and go, each of shape (labels,).
         context_dynamics: the same of contexts, each of shape (contexts,).
+        costs: what running each adapter costs, in units of an average one, shape (contexts,).
         thresholds: on beliefs of labels.
+        weights: of evidence that is not independent.
     """
 
     labels: tuple[str, ...]
     context_names: tuple[str, ...]
     contexts: tuple[tuple[int, ...], ...]
     members: Mask
+    pairs: Pairs
     label_dynamics: Dynamics
     context_dynamics: Dynamics
+    costs: Floats
     thresholds: Thresholds
+    weights: EvidenceWeights = EvidenceWeights()
 
     @classmethod
     def of(cls, manifest: Manifest) -> Knowledge:
@@ -44,13 +67,16 @@ class Knowledge:
         contexts = tuple(
             tuple(index[name] for name in context.labels) for context in manifest.contexts
         )
+        label_dynamics, context_dynamics = _dynamics(manifest.labels), _dynamics(manifest.contexts)
         return cls(
             labels=labels,
             context_names=tuple(context.name for context in manifest.contexts),
             contexts=contexts,
             members=membership(contexts, len(labels)),
-            label_dynamics=_dynamics(manifest.labels),
-            context_dynamics=_dynamics(manifest.contexts),
+            pairs=make_pairs(contexts, label_dynamics.prior, context_dynamics.prior),
+            label_dynamics=label_dynamics,
+            context_dynamics=context_dynamics,
+            costs=np.ones(len(contexts)),
             thresholds=Thresholds.of(manifest),
         )
 

@@ -19,14 +19,23 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from polymorph_ros.contexts.statistics import Dynamics
-from polymorph_ros.runtime.belief import Floats, Mask, TwoStateFilter
-from polymorph_ros.runtime.cover import greedy_cover
+from polymorph_ros.runtime.belief import LEAST, Floats, Mask
+from polymorph_ros.runtime.cover import cheapest_cover, cover_within
+from polymorph_ros.runtime.joint_belief import JointBelief
 from polymorph_ros.runtime.knowledge import Knowledge
+from polymorph_ros.runtime.probe import Probe
 from polymorph_ros.runtime.result import ChangeKind, Cover, LabelChange, ScoreSource
 from polymorph_ros.runtime.thresholds import Thresholds
 
-CORRELATION_S = 0.3  # how long the errors of neighbouring frames stay alike
+# A label that has become active stays so for this long at least, and one that has ceased stays
+# away: no planner can use a label that flickers.
+DWELL_S = 0.25
+
+# What makes an adapter dearer than it is, as shares of its cost, so that ties do not flap and
+# the likelier of two contexts is taken: that it did not run for the last frame, that its context
+# may not be there.
+_CHANGE = 0.1
+_UNLIKELY = 0.3
 
 
 @dataclass(frozen=True)
@@ -58,33 +67,33 @@ class Policy:
 
     def __init__(self, knowledge: Knowledge, thresholds: Thresholds | None = None) -> None:
         self._knowledge = knowledge
-        self._thresholds = thresholds or knowledge.thresholds
         self.reset()
+        self.use(thresholds or knowledge.thresholds)
 
     def reset(self) -> None:
         """Forget everything that was seen."""
         labels = len(self._knowledge.labels)
-        self._labels = _filter(self._knowledge.label_dynamics)
-        self._contexts = _filter(self._knowledge.context_dynamics)
+        self._belief = JointBelief(self._knowledge)
         self._begun = False
         self._stamp_ns = 0
         self._restarted = ""
-        self._scouted: Floats = np.zeros(labels)
         self._trust = 1.0
-        self._active: Mask = np.zeros(labels, dtype=np.bool_)
         self._adapters: tuple[int, ...] = ()
+        self._active: Mask = np.zeros(labels, dtype=np.bool_)
+        self._since_change_s = np.full(labels, np.inf)
         self._first_stamp_ns = np.zeros(labels, dtype=np.int64)
-        self._evidence_stamp_ns = np.zeros(labels, dtype=np.int64)
+        self._ages_s = np.zeros(labels)
+        self._probe = Probe(self._knowledge)
 
     @property
     def label_belief(self) -> Floats:
         """The present probability of each label, shape (labels,)."""
-        return self._labels.belief
+        return self._belief.labels
 
     @property
     def context_belief(self) -> Floats:
         """The present probability of each context, shape (contexts,)."""
-        return self._contexts.belief
+        return self._belief.contexts
 
     @property
     def active(self) -> Mask:
@@ -94,11 +103,20 @@ class Policy:
     @property
     def rejected(self) -> int:
         """Scores that were not finite since the last reset."""
-        return self._labels.rejected + self._contexts.rejected
+        return self._belief.rejected
 
-    def use(self, thresholds: Thresholds) -> None:
-        """Other thresholds from the next step on."""
+    def use(self, thresholds: Thresholds, probe_share: float = 0.0) -> None:
+        """Other settings from the next step on; they hold at once, however young a label is.
+
+        Args:
+            thresholds: on beliefs of labels.
+            probe_share: share of the adapters' work that goes into looking elsewhere; 0: none.
+        """
         self._thresholds = thresholds
+        self._watch = np.minimum(thresholds.watch, thresholds.on)
+        self._price = self._watch / np.maximum(1.0 - self._watch, LEAST)
+        self._probe_share = probe_share
+        self._since_change_s[:] = np.inf
 
     def see(
         self,
@@ -120,48 +138,73 @@ class Policy:
         """
         self._go_to(stamp_ns)
         self._trust = trust
-        self._contexts.observe(np.asarray(context_scores, dtype=np.float64), trust=trust)
-        self._scouted = np.asarray(label_scores, dtype=np.float64)
-        self._labels.observe(self._scouted, trust=trust)
-        self._evidence_stamp_ns[np.isfinite(self._scouted)] = stamp_ns
+        scouted = np.asarray(label_scores, dtype=np.float64)
+        self._belief.see(scouted, np.asarray(context_scores, dtype=np.float64), trust)
+        self._ages_s[np.isfinite(scouted)] = 0.0
 
     def _go_to(self, stamp_ns: int, pace: float = 1.0) -> None:
-        last = self._stamp_ns
+        elapsed_s = (stamp_ns - self._stamp_ns) * 1e-9
         if not self._begun:
             self._restarted = "first frame"
-        elif stamp_ns < last:
+        elif elapsed_s < 0.0:
             self.reset()
-            self._restarted = (
-                f"stamps jumped back by {(last - stamp_ns) * 1e-9:.3f} s: started anew"
-            )
+            self._restarted = f"stamps jumped back by {-elapsed_s:.3f} s: started anew"
         else:
             self._restarted = ""
-            self._labels.predict((stamp_ns - last) * 1e-9, pace)
-            self._contexts.predict((stamp_ns - last) * 1e-9, pace)
-        if self._restarted:
-            self._evidence_stamp_ns[:] = stamp_ns
-            self._labels.predict(0.0)
-            self._contexts.predict(0.0)
+            self._belief.predict(elapsed_s, pace)
+            self._since_change_s += elapsed_s
+            self._ages_s += elapsed_s
+            self._probe.wait(elapsed_s)
         self._begun, self._stamp_ns = True, stamp_ns
 
     def choose(self, limit: int = 0) -> Cover:
         """The adapters that this frame should run.
 
+        A label is in play where it is active and stays so, or where its belief reaches `watch`.
+        The cheapest adapters that cover those run. Then those run, too, whose further labels are
+        worth it together: their beliefs, each over the odds of its `watch`, reach the cost.
+
         Args:
             limit: at most so many; 0 for no limit.
         """
-        members, belief = self._knowledge.members, self._labels.belief
-        staying = self._active & (belief >= self._thresholds.off)
-        in_play = (belief >= self._thresholds.watch) | staying
-        chosen = greedy_cover(
-            members,
-            in_play,
-            context_belief=self._contexts.belief,
-            previous=self._adapters,
-            limit=limit,
-        )
-        uncovered = in_play & ~members[list(chosen)].any(axis=0)
-        reason = self._restarted or self._reason(chosen, in_play & ~self._active)
+        known = self._knowledge
+        in_play = self._in_play()
+        prices = known.costs * (1.0 + _UNLIKELY * (1.0 - self._belief.contexts) + _CHANGE)
+        prices[list(self._adapters)] -= _CHANGE * known.costs[list(self._adapters)]
+        worth = self._belief.labels / self._price
+        chosen = cheapest_cover(known.members, in_play, prices)
+        if limit and len(chosen) > limit:
+            chosen = cover_within(known.members, np.where(in_play, worth, 0.0), prices, limit)
+        chosen, covered = self._worth_it(chosen, worth, limit)
+        if not limit or len(chosen) < limit:
+            further = self._probe.choose(self._belief.labels, chosen, covered, self._probe_share)
+            chosen = tuple(sorted((*chosen, further))) if further >= 0 else chosen
+        return self._told(chosen, in_play & ~covered, in_play & ~self._active, limit)
+
+    def _in_play(self) -> Mask:
+        belief = self._belief.labels
+        return (belief >= self._watch) | (self._active & self._stays(belief))
+
+    def _worth_it(
+        self, chosen: tuple[int, ...], worth: Floats, limit: int
+    ) -> tuple[tuple[int, ...], Mask]:
+        """The chosen adapters and those that pay beside them; the labels that they cover."""
+        known = self._knowledge
+        adapters = list(chosen)
+        covered = np.asarray(known.members[adapters].any(axis=0), dtype=np.bool_)
+        while not limit or len(adapters) < limit:
+            gain = known.pairs.by_context(np.where(covered, 0.0, worth)) / known.costs
+            best = int(gain.argmax())
+            if gain[best] < 1.0:
+                break
+            adapters.append(best)
+            covered |= known.members[best]
+        return tuple(sorted(adapters)), covered
+
+    def _told(
+        self, chosen: tuple[int, ...], uncovered: Mask, newly_in_play: Mask, limit: int
+    ) -> Cover:
+        reason = self._restarted or self._reason(chosen, newly_in_play)
         if uncovered.any():
             reason += f"; at most {limit} adapter(s) allowed"
         changed = bool(self._restarted) or chosen != self._adapters
@@ -180,29 +223,15 @@ class Policy:
     def hear(self, adapters: tuple[int, ...], answers: Sequence[ArrayLike]) -> Verdict:
         """Take the evidence of the adapters that ran; decide which labels are active.
 
-        An adapter's score holds given that its context is there, so a label's score is
-        ``P(context) P(label | context) + (1 - P(context)) P_scout(label)``. Where several active
-        adapters know a label, the one whose context is likeliest speaks.
-
         Args:
             adapters: indices of the adapters that ran, ascending.
             answers: for each of them P(label | its context is there), in the order of the
                 context's labels.
         """
-        scores = self._scouted.copy()
-        answered = np.zeros(scores.shape, dtype=np.bool_)
-        context_belief = self._contexts.belief
-        for adapter, answer in sorted(
-            zip(adapters, answers, strict=True), key=lambda pair: context_belief[pair[0]]
-        ):
-            labels = list(self._knowledge.contexts[adapter])
-            here = context_belief[adapter]
-            values = np.asarray(answer, dtype=np.float64)
-            scores[labels] = here * values + (1.0 - here) * self._scouted[labels]
-            answered[labels] = True
-        self._labels.observe(scores, where=answered, trust=self._trust)
+        answered = self._belief.hear(adapters, answers, self._trust)
         self._adapters = adapters
-        self._evidence_stamp_ns[answered & np.isfinite(scores)] = self._stamp_ns
+        self._probe.note(adapters)
+        self._ages_s[answered] = 0.0
         changes = self._update_active()
         return self._verdict(answered, changes)
 
@@ -220,38 +249,34 @@ class Policy:
         return replace(verdict, sources=np.full_like(verdict.sources, ScoreSource.CARRIED))
 
     def _verdict(self, answered: Mask, changes: tuple[LabelChange, ...]) -> Verdict:
-        ages_ns = self._stamp_ns - self._evidence_stamp_ns
         sources = np.where(answered, ScoreSource.ADAPTER, ScoreSource.SCOUT).astype(np.uint8)
-        sources[ages_ns > 0] = ScoreSource.CARRIED
+        sources[self._ages_s > 0.0] = ScoreSource.CARRIED
         return Verdict(
-            scores=self._labels.belief.astype(np.float32),
+            scores=self._belief.labels.astype(np.float32),
             sources=sources,
-            ages_s=(ages_ns * 1e-9).astype(np.float32),
+            ages_s=self._ages_s.astype(np.float32),
             active_labels=tuple(np.flatnonzero(self._active).tolist()),
             changes=changes,
         )
 
+    def _stays(self, belief: Floats) -> Mask:
+        """Whether a label that is active stays so."""
+        return (belief >= self._thresholds.off) | (self._since_change_s < DWELL_S)
+
     def _update_active(self) -> tuple[LabelChange, ...]:
-        """Apply the thresholds with hysteresis; tell which labels appeared and vanished."""
-        belief = self._labels.belief
-        now = (belief >= self._thresholds.on) | (self._active & (belief >= self._thresholds.off))
-        appeared, vanished = now & ~self._active, self._active & ~now
-        self._first_stamp_ns[appeared] = self._stamp_ns
-        self._active = now
-        return self._changes(ChangeKind.APPEARED, appeared) + self._changes(
-            ChangeKind.VANISHED, vanished
-        )
+        """Apply the thresholds with hysteresis and dwell; tell which labels came and went."""
+        belief = self._belief.labels
+        free = self._since_change_s >= DWELL_S
+        comes = ~self._active & (belief >= self._thresholds.on) & free
+        goes = self._active & ~self._stays(belief)
+        self._active = (self._active | comes) & ~goes
+        self._since_change_s[comes | goes] = 0.0
+        self._first_stamp_ns[comes] = self._stamp_ns
+        return self._changes(ChangeKind.APPEARED, comes) + self._changes(ChangeKind.VANISHED, goes)
 
     def _changes(self, kind: ChangeKind, mask: Mask) -> tuple[LabelChange, ...]:
+        belief = self._belief.labels
         return tuple(
-            LabelChange(
-                kind, label, float(self._labels.belief[label]), int(self._first_stamp_ns[label])
-            )
+            LabelChange(kind, label, float(belief[label]), int(self._first_stamp_ns[label]))
             for label in np.flatnonzero(mask).tolist()
         )
-
-
-def _filter(learned: Dynamics) -> TwoStateFilter:
-    return TwoStateFilter(
-        learned.prior, learned.appear_hz, learned.vanish_hz, correlation_s=CORRELATION_S
-    )

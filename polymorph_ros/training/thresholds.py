@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from polymorph_ros.contexts.statistics import Dynamics
 from polymorph_ros.runtime.belief import TwoStateFilter, logit, sigmoid
-from polymorph_ros.runtime.policy import CORRELATION_S
+from polymorph_ros.runtime.joint_belief import CORRELATION_S
 from polymorph_ros.training.frames import LabelledFrames
 
 _GRID = np.linspace(0.1, 0.9, 33)

@@ -87,7 +87,12 @@ def write_tiny_bundle(
             ),
             contexts=tuple(
                 ContextEntry(
-                    name=context, labels=tuple(labels), folder=f"adapters/{context}", **rates
+                    name=context,
+                    labels=tuple(labels),
+                    folder=f"adapters/{context}",
+                    prior=0.65,  # about what independent labels make of it
+                    appear_hz=0.2,
+                    vanish_hz=0.1,
                 )
                 for context, labels in contexts.items()
             ),

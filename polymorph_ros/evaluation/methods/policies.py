@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from polymorph_ros.runtime.cover import greedy_cover
+from polymorph_ros.runtime.cover import cheapest_cover
 from polymorph_ros.runtime.knowledge import Knowledge
 from polymorph_ros.runtime.policy import Policy
 from polymorph_ros.runtime.result import Cover
 from polymorph_ros.runtime.thresholds import Thresholds
+
+_KEPT = 0.9  # price of an adapter that ran already: of covers of equal size the last one stays
 
 
 class AllAdapters(Policy):
@@ -39,12 +41,8 @@ class OracleCover(Policy):
         self._last: tuple[int, ...] = ()
 
     def choose(self, limit: int = 0) -> Cover:
-        chosen = greedy_cover(
-            self._members,
-            self._truth == 1,
-            context_belief=self.context_belief,
-            previous=self._last,
-            limit=limit,
-        )
+        prices = np.ones(len(self._members))
+        prices[list(self._last)] = _KEPT
+        chosen = cheapest_cover(self._members, self._truth == 1, prices)
         changed, self._last = chosen != self._last, chosen
         return Cover(chosen, changed, "the true labels")
