@@ -24,6 +24,10 @@ def train(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what would be done and what it costs.")
     ] = False,
+    compare: Annotated[
+        bool,
+        typer.Option("--compare", help="Also train one adapter for all labels, as long as these."),
+    ] = False,
     add: Annotated[
         Path | None, typer.Option(help="Labelled video whose new labels a bundle shall learn.")
     ] = None,
@@ -45,12 +49,12 @@ def train(
     if add is not None and to is not None and config is None and out is None:
         _add(add, to, labels, topic, work)
     elif config is not None and add is None and to is None and (out is not None or dry_run):
-        _train(config, out, work, dry_run)
+        _train(config, out, work, dry_run=dry_run, compare=compare)
     else:
         raise typer.BadParameter("give CONFIG and --out (or --dry-run), or --add and --to")
 
 
-def _train(config: Path, out: Path | None, work: Path, dry_run: bool) -> None:
+def _train(config: Path, out: Path | None, work: Path, *, dry_run: bool, compare: bool) -> None:
     # Imported here: torch takes seconds, and `--help` should not.
     from polymorph_ros.evaluation.replay import measure
     from polymorph_ros.training.config import read_config
@@ -66,7 +70,8 @@ def _train(config: Path, out: Path | None, work: Path, dry_run: bool) -> None:
         raise PolymorphError(
             "a bundle or nothing in the place to write to", "something else", where=str(out)
         )
-    print_summary(console, train_bundle(read_config(config), out, work, measure, console.print))
+    trained = train_bundle(read_config(config), out, work, measure, console.print, compare=compare)
+    print_summary(console, trained)
 
 
 def _add(data: Path, bundle: Path, labels: Path | None, topic: str | None, work: Path) -> None:

@@ -9,7 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from polymorph_ros.training.adapters import train_adapter
+import numpy as np
+
+from polymorph_ros.training.adapters import frames_for, train_adapter
 from polymorph_ros.training.backbones import weights_folder
 from polymorph_ros.training.calibration import fold_into_head, platt
 from polymorph_ros.training.config import AdaptersConfig
@@ -67,3 +69,11 @@ class ContextTask:
 def train_context(task: ContextTask) -> Path:
     """Train a context's adapter, unless it is there already; return its folder."""
     return make(task, task.work).folder
+
+
+def gradient_steps(task: ContextTask) -> int:
+    """How many steps the task takes."""
+    config = task.config
+    rng = np.random.default_rng(task.seed)
+    frames = frames_for(task.train.load(task.contexts), task.index, config.others, rng)
+    return config.epochs * max(1, len(frames) // config.batch_size)

@@ -8,7 +8,7 @@ keeps what it made (``stages.py``), so a run continues where it has to.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +34,7 @@ from polymorph_ros.training.grouping import Contexts, ContextsStage, load_contex
 from polymorph_ros.training.loop import set_up_torch
 from polymorph_ros.training.novelty import FALSE_ALARMS, SceneStage
 from polymorph_ros.training.rehearsal import rehearse
+from polymorph_ros.training.rivals import rivals
 from polymorph_ros.training.scout import ScoutStage, load_scout, scout_logits
 from polymorph_ros.training.sources import frame_stages
 from polymorph_ros.training.stages import Kept, make, sole_use, told_when_the_disk_is_full
@@ -54,10 +55,12 @@ class Trained:
     Attributes:
         bundle: as it is on disk now.
         left_out: labels, rows, files and pictures that nothing was learned from, and why.
+        rivals: figures of others that were trained as long, by name; only where asked for.
     """
 
     bundle: Bundle
     left_out: tuple[Fault, ...]
+    rivals: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,15 @@ class Features:
     contexts: Kept
 
 
-def train_bundle(config: TrainConfig, out: Path, work: Path, measure: Measure, say: Say) -> Trained:
+def train_bundle(
+    config: TrainConfig,
+    out: Path,
+    work: Path,
+    measure: Measure,
+    say: Say,
+    *,
+    compare: bool = False,
+) -> Trained:
     """Train a bundle and write it.
 
     Args:
@@ -80,15 +91,27 @@ def train_bundle(config: TrainConfig, out: Path, work: Path, measure: Measure, s
         work: where stages keep what they made.
         measure: figures of an engine on the held-out test sequences, for the manifest.
         say: takes a line on what was done.
+        compare: also train and measure one adapter for all labels, in two sizes.
 
     Raises:
         PolymorphError: the data cannot be used, or the disk is full.
     """
     with sole_use(work), told_when_the_disk_is_full(work):
-        return _train(config, out, work, measure, say)
+        trained, features = _train(config, out, work, measure, say)
+        if not compare:
+            return trained
+        tasks = adapter_tasks(config, features, work)
+        figures = {}
+        for rival in rivals(config, tasks, len(trained.bundle.manifest.labels)):
+            say(f"for comparison: {rival.name}")
+            other, _ = _train(rival.config, work / "rival", work, measure, say)
+            figures[rival.name] = other.bundle.manifest.metrics
+        return replace(trained, rivals=figures)
 
 
-def _train(config: TrainConfig, out: Path, work: Path, measure: Measure, say: Say) -> Trained:
+def _train(
+    config: TrainConfig, out: Path, work: Path, measure: Measure, say: Say
+) -> tuple[Trained, Features]:
     set_up_torch(config.threads)
     preprocessing = preprocessing_of(config.backbone)
     stages = frame_stages(config, preprocessing)
@@ -127,7 +150,7 @@ def _train(config: TrainConfig, out: Path, work: Path, measure: Measure, say: Sa
         metrics |= measure(engine_of(draft), load_frames(kept[-1].folder))
     bundle = assemble(parts, thresholds, metrics, out)
     unread = [fault for one in kept for fault in load_about(one.folder).faults]
-    return Trained(bundle, (*stages.faults, *unread))
+    return Trained(bundle, (*stages.faults, *unread)), features
 
 
 def make_features(

@@ -14,7 +14,6 @@ import numpy as np
 from polymorph_ros.bundle.manifest import Preprocessing
 from polymorph_ros.data.scenes import SCENE_LABELS
 from polymorph_ros.errors import PolymorphError
-from polymorph_ros.training.adapters import frames_for
 from polymorph_ros.training.backbones import (
     backbone_location,
     backbone_stage,
@@ -23,6 +22,7 @@ from polymorph_ros.training.backbones import (
     weights_folder,
 )
 from polymorph_ros.training.config import PretrainConfig, TrainConfig
+from polymorph_ros.training.context_task import gradient_steps
 from polymorph_ros.training.features import TokensStage
 from polymorph_ros.training.frames import load_about
 from polymorph_ros.training.grouping import ContextsStage, load_contexts
@@ -232,24 +232,20 @@ class _Planner:
 
     def _adapters(self, features: Features | None, count: int, rates: Rates) -> None:
         adapters = self._config.adapters
+        own = min(count, round(count * _CONTEXTS_PER_FRAME / self._contexts))
+        steps = _steps(round(own * (1 + adapters.others)), adapters.epochs, adapters.batch_size)
         names: Sequence[str] = [f"{number + 1}" for number in range(self._contexts)]
         tasks: Sequence[Stage | None] = [None] * len(names)
-        own = min(count, round(count * _CONTEXTS_PER_FRAME / self._contexts))
-        counts = [min(count, round(own * (1 + adapters.others)))] * len(names)
+        all_steps = [steps] * len(names)
         if features is not None:
             names = load_contexts(features.contexts.folder).names
-            tasks = adapter_tasks(self._config, features, self._work)
-            data = features.train.load(features.contexts)
-            rng = np.random.default_rng(0)
-            counts = [
-                len(frames_for(data, index, adapters.others, rng)) for index in range(len(names))
-            ]
-        for name, task, frames in zip(names, tasks, counts, strict=True):
+            known = adapter_tasks(self._config, features, self._work)
+            tasks, all_steps = known, [gradient_steps(task) for task in known]
+        for name, task, steps in zip(names, tasks, all_steps, strict=True):
             self._add(
                 f"adapter {name}",
                 task,
-                frames=frames,
-                steps=_steps(frames, adapters.epochs, adapters.batch_size),
+                steps=steps,
                 size=rates.adapter_bytes,
                 step_s=rates.adapter_step_s,
             )
