@@ -15,6 +15,9 @@ ADAPTER_WEIGHTS_FILE = "adapter_model.safetensors"
 HEAD_FILE = "head.safetensors"
 
 
+AdapterType = Literal["float32", "float16", "int8"]
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -104,6 +107,7 @@ class Manifest(_Strict):
     backbone: BackboneEntry
     preprocessing: Preprocessing
     tail_blocks: int = Field(ge=1, description="the last K blocks, which carry the adapters")
+    adapter_type: AdapterType = Field(default="float32", description="of their stored weights")
     labels: tuple[LabelEntry, ...] = Field(min_length=1)
     contexts: tuple[ContextEntry, ...] = Field(min_length=1)
     unchanged: UnchangedEntry | None = Field(default=None, description="none: nothing is carried")

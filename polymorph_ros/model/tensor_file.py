@@ -10,10 +10,11 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from polymorph_ros.errors import PolymorphError
+from polymorph_ros.model.quantised import restored
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """All tensors of a file as float32 on the CPU.
+    """All tensors of a file as float32 on the CPU; int8 ones multiplied by their scales.
 
     Raises:
         PolymorphError: the file cannot be read, or a tensor is not of floating point or not finite.
@@ -24,6 +25,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         raise PolymorphError(
             "a safetensors file", f"{type(error).__name__}: {error}", where=str(path)
         ) from error
+    tensors = restored(tensors, path)
     for name, tensor in tensors.items():
         if not tensor.is_floating_point():
             raise PolymorphError(
