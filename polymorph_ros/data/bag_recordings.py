@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -75,12 +76,20 @@ class BagTopic:
 
 
 def is_bag(path: Path) -> bool:
-    """Whether a path looks like a bag: a storage file, or a folder with one or with metadata."""
+    """Whether a path is one recording: a storage file, or a folder with metadata.yaml.
+
+    A killed recorder leaves a folder without: then it is one with a single storage file, or with
+    several that differ in the number at their end only.
+    """
     if not path.is_dir():
         return path.suffix in STORAGES
-    return (path / "metadata.yaml").is_file() or any(
-        file.suffix in STORAGES for file in path.iterdir()
-    )
+    stems = [file.stem for file in _storage_files(path)]
+    series = {re.sub(r"\d+$", "", stem) for stem in stems}
+    return (path / "metadata.yaml").is_file() or len(series) == 1
+
+
+def _storage_files(folder: Path) -> list[Path]:
+    return [file for file in folder.iterdir() if file.suffix in STORAGES and file.is_file()]
 
 
 def find_bags(path: Path, topic: str | None) -> tuple[list[BagTopic], list[Fault]]:
@@ -94,28 +103,39 @@ def find_bags(path: Path, topic: str | None) -> tuple[list[BagTopic], list[Fault
     if is_bag(path):
         places = {path: path.name if path.is_dir() else path.stem}
     else:
-        inner = [folder for folder in sorted(path.rglob("*")) if folder.is_dir() and is_bag(folder)]
-        places = {folder: folder.relative_to(path).as_posix() for folder in inner}
+        places = {}
+        for place in sorted(path.rglob("*")):
+            if is_bag(place) and place.parent not in places:
+                inner = place if place.is_dir() else place.with_suffix("")
+                places[place] = inner.relative_to(path).as_posix()
     bags: list[BagTopic] = []
     faults: list[Fault] = []
     errors: list[PolymorphError] = []
     for place, name in places.items():
         try:
-            bag, fault = _open_bag(place, name, topic)
+            bag, lost = _open_bag(place, name, topic)
         except PolymorphError as error:
             errors.append(error)
             faults.append(Fault.of(error))
         else:
             bags.append(bag)
-            faults += [fault] if fault else []
+            faults += lost
     if errors and not bags:
         raise errors[0]
     return bags, faults
 
 
-def _open_bag(place: Path, name: str, topic: str | None) -> tuple[BagTopic, Fault | None]:
+def _open_bag(place: Path, name: str, topic: str | None) -> tuple[BagTopic, list[Fault]]:
     """The bag's images, and what is lost of them."""
-    path = _whole_file(place) or place
+    files = _storage_files(place) if place.is_dir() else [place]
+    # of a recorder that died before it wrote metadata.yaml, a single file may be whole
+    alone = len(files) == 1 and not (place / "metadata.yaml").exists()
+    path = files[0] if alone else place
+    faults = [
+        Fault(str(journal), f"its messages are not read; 'sqlite3 {file.name} vacuum' saves them")
+        for file in files
+        if (journal := file.with_name(f"{file.name}-wal")).exists() and journal.stat().st_size
+    ]
     try:
         topics = image_topics(path)
     except PolymorphError:
@@ -123,16 +143,9 @@ def _open_bag(place: Path, name: str, topic: str | None) -> tuple[BagTopic, Faul
         if not topics:
             raise
         chosen = choose_image_topic(topics, topic, place)
-        return BagTopic(place, name, chosen.name, False), Fault(str(place), _lost(place, chosen))
-    return BagTopic(path, name, choose_image_topic(topics, topic, place).name, True), None
-
-
-def _whole_file(place: Path) -> Path | None:
-    """The file of a folder that a recorder left without metadata.yaml: it may yet be whole."""
-    if not place.is_dir() or (place / "metadata.yaml").exists():
-        return None
-    files = [file for file in place.iterdir() if file.suffix in STORAGES]
-    return files[0] if len(files) == 1 else None
+        faults.append(Fault(str(place), _lost(place, chosen)))
+        return BagTopic(place, name, chosen.name, False), faults
+    return BagTopic(path, name, choose_image_topic(topics, topic, place).name, True), faults
 
 
 def _lost(place: Path, topic: ImageTopic) -> str:

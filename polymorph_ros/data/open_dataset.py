@@ -82,7 +82,8 @@ def _opened(place: Path, given: Path | None, options: _Options) -> Dataset:
     if not place.exists():
         raise PolymorphError(_KINDS, "nothing", where=str(place))
     if is_bag(place):
-        return _of_recordings(place, given, options)
+        inside = place / "labels.csv"
+        return _of_recordings(place, given or (inside if inside.is_file() else None), options)
     if place.is_dir():
         return _of_folder(place, given, options)
     suffix = place.suffix.lower()

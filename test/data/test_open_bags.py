@@ -6,6 +6,8 @@ Bags are real files, written here. Recordings of a killed recorder are imitated 
 from __future__ import annotations
 
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -103,6 +105,37 @@ def test_a_folder_of_recordings(tmp_path: Path) -> None:
     (fault,) = dataset.faults
     assert fault.where.endswith("two")
     assert "found /left, /right" in fault.reason
+
+
+def test_a_folder_of_lone_files(tmp_path: Path) -> None:
+    for name, storage in (("monday", StoragePlugin.MCAP), ("tuesday", StoragePlugin.SQLITE3)):
+        (file,) = write_bag(tmp_path / name, STAMPS, storage=storage).glob(f"{name}.*")
+        (tmp_path / "all").mkdir(exist_ok=True)
+        shutil.move(file, tmp_path / "all" / file.name)
+    write(tmp_path / "all/labels.csv", "sequence,stamp,labels\nmonday,5.1,a\ntuesday,5.2,a\n")
+
+    dataset = open_dataset(tmp_path / "all")
+
+    assert [track.name for track in dataset.tracks()] == ["monday", "tuesday"]
+    assert [brightness_of(dataset, sequence) for sequence in (0, 1)] == [[10], [20]]
+    assert dataset.faults == ()
+
+
+def test_a_table_may_lie_in_the_recordings_folder(tmp_path: Path) -> None:
+    bag = write_bag(tmp_path / "drive", STAMPS)
+    write(bag / "labels.csv", "stamp,labels\n5.3,mug\n")
+    assert brightness_of(open_dataset(bag)) == [30]
+
+
+def test_messages_that_sqlite_has_put_aside_are_told(tmp_path: Path) -> None:
+    truth = {5.0: {"mug": 1}}
+    bag = write_bag(tmp_path / "drive", STAMPS, storage=StoragePlugin.SQLITE3, truth=truth)
+    with closing(sqlite3.connect(bag / "drive.db3")) as base:
+        base.execute("PRAGMA journal_mode = WAL")
+        base.execute("DELETE FROM messages WHERE id = 5")
+        base.commit()
+        dataset = open_dataset(bag)
+    assert [fault.where for fault in dataset.faults] == [str(bag / "drive.db3-wal")]
 
 
 def test_recordings_with_truth_form_one_vocabulary(tmp_path: Path) -> None:
