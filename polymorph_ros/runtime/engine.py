@@ -16,7 +16,7 @@ from polymorph_ros.runtime.governor import Governor
 from polymorph_ros.runtime.knowledge import Knowledge
 from polymorph_ros.runtime.policy import Policy, Verdict
 from polymorph_ros.runtime.result import Cover, FrameResult, ResultState
-from polymorph_ros.runtime.scene import NOT_JUDGED, Scene, judge
+from polymorph_ros.runtime.scene import NOT_JUDGED, Scene, SceneMemory, judge
 from polymorph_ros.runtime.settings import EngineSettings
 from polymorph_ros.runtime.thresholds import Thresholds
 from polymorph_ros.runtime.unchanged import CarryOver, carried_over
@@ -54,6 +54,7 @@ class Engine:
         self._governor = Governor()
         self._make_policy = make_policy
         self._policies: dict[str, Policy] = {}
+        self._scenes: dict[str, SceneMemory] = {}
         self._carry_over = CarryOver(manifest.unchanged)
         self.apply(settings or EngineSettings())
 
@@ -70,8 +71,10 @@ class Engine:
         self._carry_over.forget(camera)
         if camera is None:
             self._policies.clear()
+            self._scenes.clear()
         else:
             self._policies.pop(camera, None)
+            self._scenes.pop(camera, None)
 
     def step(self, frame: Frame) -> FrameResult:
         """Label one frame.
@@ -117,7 +120,7 @@ class Engine:
                 distance = self.model.scene_distance(tokens)
         with clock.stage("scout"):
             label_scores, context_scores = self.model.scout(tokens)
-        scene = self._judge(distance)
+        scene = self._judge(frame, distance)
         policy = self._policy(frame.camera)
         with clock.stage("belief"):
             policy.see(frame.stamp_ns, label_scores, context_scores, trust=scene.trust)
@@ -129,11 +132,12 @@ class Engine:
             verdict = policy.hear(cover.adapters, answers)
         return self._result(frame, scene, cover, verdict, clock.seconds)
 
-    def _judge(self, distance: Tensor | None) -> Scene:
+    def _judge(self, frame: Frame, distance: Tensor | None) -> Scene:
         entry = self.manifest.scene
         if entry is None or distance is None:
             return NOT_JUDGED
-        return judge(float(distance), entry.threshold)
+        memory = self._scenes.setdefault(frame.camera, SceneMemory())
+        return judge(memory.take(frame.stamp_ns, float(distance)), entry.threshold)
 
     def _policy(self, camera: str) -> Policy:
         policy = self._policies.get(camera)

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 
 UNKNOWN_SCENE_TRUST = 0.25
+_MEMORY_S = 0.5  # long enough that no single frame makes a scene, short beside a stay in one
+_NEAREST = 1e-6
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,33 @@ class Scene:
 NOT_JUDGED = Scene(novelty=math.nan, trust=1.0)
 
 
+class SceneMemory:
+    """The distances of one camera's last frames, as one: a scene lasts longer than a frame.
+
+    A mean of logarithms that forgets with a time constant of half a second, by the stamps: a
+    frame counts by the time since the last one, the first in full.
+    """
+
+    def __init__(self) -> None:
+        self._level: float | None = None
+        self._stamp_ns = 0
+
+    def take(self, stamp_ns: int, distance: float) -> float:
+        """The distance of the last frames, this one included.
+
+        Infinite, and this frame alone, where its distance is not finite. Stamps that jump back
+        start anew.
+        """
+        if not math.isfinite(distance):
+            return math.inf
+        level = math.log(max(distance, _NEAREST))
+        elapsed_s = (stamp_ns - self._stamp_ns) * 1e-9
+        if self._level is not None and elapsed_s >= 0:
+            level += (self._level - level) * math.exp(-elapsed_s / _MEMORY_S)
+        self._level, self._stamp_ns = level, stamp_ns
+        return math.exp(level)
+
+
 def judge(distance: float, threshold: float) -> Scene:
     """Judge a scene by its distance.
 
@@ -37,7 +66,7 @@ def judge(distance: float, threshold: float) -> Scene:
     often wrong and sure of it, so the belief takes a smaller share of their evidence.
 
     Args:
-        distance: of the trunk's feature; one that is not finite counts as infinitely far.
+        distance: of the last frames' features; one that is not finite counts as infinitely far.
         threshold: of the bundle, above 0.
     """
     if not math.isfinite(distance):

@@ -50,7 +50,7 @@ from polymorph_ros.training.frames import LabelledFrames, load_about, load_frame
 from polymorph_ros.training.grouping import Contexts, context_names, load_contexts, save_contexts
 from polymorph_ros.training.grown_scout import GrownScoutStage
 from polymorph_ros.training.loop import set_up_torch
-from polymorph_ros.training.novelty import FALSE_ALARMS, scene_distances
+from polymorph_ros.training.novelty import FALSE_ALARMS, known_frames, scene_distances
 from polymorph_ros.training.pipeline import (
     WATCH_RECALL,
     Features,
@@ -273,10 +273,10 @@ def _scene(old: Bundle, features: Features) -> SceneEntry | None:
     entry = old.manifest.scene
     if entry is None:
         return None
-    tokens = features.validation.load(features.contexts).plain(slice(None))
+    frames = known_frames(features.validation)
     file = old.path / SCENE_FILE
-    statistics = SceneStatistics.from_tensors(read_tensors(file), tokens.shape[2], file)
-    distances = scene_distances(statistics, tokens)
+    statistics = SceneStatistics.from_tensors(read_tensors(file), frames.tokens.shape[2], file)
+    distances = scene_distances(statistics, frames)
     threshold = max(entry.threshold, float(np.quantile(distances, 1.0 - FALSE_ALARMS)))
     return entry.model_copy(update={"threshold": threshold})
 

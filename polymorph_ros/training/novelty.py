@@ -14,6 +14,7 @@ from sklearn.covariance import LedoitWolf
 
 from polymorph_ros.bundle.manifest import SCENE_FILE, SceneEntry
 from polymorph_ros.model.scene import SceneStatistics, pooled
+from polymorph_ros.runtime.scene import SceneMemory
 from polymorph_ros.training.features import load_tokens
 from polymorph_ros.training.frames import load_frames
 from polymorph_ros.training.loop import set_up_torch
@@ -42,7 +43,7 @@ class SceneStage:
         """Write the statistics' file and the manifest's entry."""
         set_up_torch(self.threads)
         statistics, entry = learn_scene(
-            _plain(self.train), _plain(self.validation), false_alarms=self.false_alarms
+            known_frames(self.train), known_frames(self.validation), false_alarms=self.false_alarms
         )
         save_file(statistics.tensors(), folder / SCENE_FILE)
         (folder / _ENTRY_FILE).write_text(entry.model_dump_json() + "\n", encoding="utf-8")
@@ -53,30 +54,44 @@ def load_scene_entry(kept: Kept) -> SceneEntry:
     return SceneEntry.model_validate_json((kept.folder / _ENTRY_FILE).read_bytes())
 
 
-def _plain(files: TokenFiles) -> NDArray[np.float16]:
-    """The tokens of the frames as they are, without those of changed views."""
-    return load_tokens(files.tokens.folder)[: len(load_frames(files.frames.folder))]
+@dataclass(frozen=True)
+class KnownFrames:
+    """Frames of places that count as known.
+
+    Attributes:
+        tokens: (frames, N, D).
+        sequences: where each sequence begins and ends.
+        stamps_s: (frames,), seconds, ascending within a sequence.
+    """
+
+    tokens: NDArray[np.float16]
+    sequences: tuple[slice, ...]
+    stamps_s: NDArray[np.float64]
+
+
+def known_frames(files: TokenFiles) -> KnownFrames:
+    """The frames as they are, without their changed views."""
+    frames = load_frames(files.frames.folder)
+    tokens = load_tokens(files.tokens.folder)[: len(frames)]
+    return KnownFrames(tokens, tuple(frames.slices()), frames.stamps_s)
 
 
 def learn_scene(
-    train: NDArray[np.float16],
-    validation: NDArray[np.float16],
-    *,
-    false_alarms: float = FALSE_ALARMS,
+    train: KnownFrames, validation: KnownFrames, *, false_alarms: float = FALSE_ALARMS
 ) -> tuple[SceneStatistics, SceneEntry]:
     """Mean and whitening of the pooled features, and the distance that few known frames exceed.
 
     The covariance is shrunk (Ledoit and Wolf 2004), so that it can be inverted from few frames
     and for long tokens. The threshold is the larger of the two at which `false_alarms` of the
-    training and of the validation frames lie above it: neither set of places is large.
+    training and of the validation frames lie above it, as the engine takes distances (over the
+    last frames): neither set of places is large.
 
     Args:
-        train: tokens (frames, N, D).
-        validation: the same of frames that nothing was trained on.
+        train: what the statistics are of.
+        validation: frames that nothing was trained on.
         false_alarms: share of known frames that may be called unknown.
     """
-    features = _pooled(train)
-    fit = LedoitWolf().fit(features)
+    fit = LedoitWolf().fit(_pooled(train.tokens))
     variances, directions = np.linalg.eigh(fit.covariance_)
     whitening = (directions / np.sqrt(variances)).T
     statistics = SceneStatistics(
@@ -84,17 +99,26 @@ def learn_scene(
         torch.from_numpy(np.ascontiguousarray(whitening, dtype=np.float32)),
     )
     threshold = max(
-        float(np.quantile(scene_distances(statistics, tokens), 1.0 - false_alarms))
-        for tokens in (train, validation)
+        float(np.quantile(scene_distances(statistics, frames), 1.0 - false_alarms))
+        for frames in (train, validation)
     )
     return statistics, SceneEntry(threshold=threshold, false_alarms=false_alarms)
 
 
-def scene_distances(
-    statistics: SceneStatistics, tokens: NDArray[np.float16]
-) -> NDArray[np.float32]:
-    """The distance of each frame, (frames,)."""
-    return np.concatenate([statistics.distance(batch).numpy() for batch in _batches(tokens)])
+def scene_distances(statistics: SceneStatistics, frames: KnownFrames) -> NDArray[np.float64]:
+    """The distance of each frame as the engine takes it, (frames,)."""
+    alone = np.concatenate(
+        [statistics.distance(batch).numpy() for batch in _batches(frames.tokens)]
+    )
+    taken = np.empty(len(alone))
+    for part in frames.sequences:
+        memory = SceneMemory()
+        stamps_ns = np.round(frames.stamps_s[part] * 1e9).astype(np.int64).tolist()
+        taken[part] = [
+            memory.take(stamp_ns, distance)
+            for stamp_ns, distance in zip(stamps_ns, alone[part].tolist(), strict=True)
+        ]
+    return taken
 
 
 def _pooled(tokens: NDArray[np.float16]) -> NDArray[np.float64]:

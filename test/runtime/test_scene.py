@@ -23,9 +23,10 @@ from polymorph_ros.model.polymorph import PolymorphModel
 from polymorph_ros.runtime.belief import TwoStateFilter
 from polymorph_ros.runtime.engine import Engine
 from polymorph_ros.runtime.result import ResultState
-from polymorph_ros.runtime.scene import UNKNOWN_SCENE_TRUST, judge
+from polymorph_ros.runtime.scene import UNKNOWN_SCENE_TRUST, SceneMemory, judge
 from polymorph_ros.runtime.settings import EngineSettings
 
+FRAME_NS = 33_333_333
 NEAR, FAR = 1e6, 1e-6  # thresholds by which every scene of the tiny bundle is known, or unknown
 
 
@@ -68,6 +69,49 @@ def test_the_threshold_is_where_a_scene_becomes_unknown() -> None:
     assert not judge(2.0, 2.0).unknown
     assert judge(2.0001, 2.0).unknown
     assert judge(math.nan, 2.0).unknown, "a feature that is no number is unlike any"
+
+
+def test_one_odd_frame_makes_no_scene_and_a_covered_lens_soon_does() -> None:
+    memory = SceneMemory()
+    for number in range(30):
+        memory.take(number * FRAME_NS, 0.7)
+
+    odd = judge(memory.take(30 * FRAME_NS, 1.6), 1.0)
+    taken = [memory.take(number * FRAME_NS, 1.6) for number in range(31, 61)]
+
+    assert not odd.unknown
+    assert not judge(taken[0], 1.0).unknown
+    assert judge(taken[14], 1.0).unknown, "within half a second at 30 Hz"
+    assert taken == sorted(taken)
+
+
+@given(st.lists(st.tuples(st.floats(0.0, 10.0), st.floats(1e-3, 1e3)), min_size=1, max_size=30))
+def test_the_distance_of_the_last_frames_lies_among_them(frames: list[tuple[float, float]]) -> None:
+    memory, stamp_ns = SceneMemory(), 0
+    seen = []
+    for gap_s, distance in frames:
+        stamp_ns += round(gap_s * 1e9)
+        seen.append(distance)
+        taken = memory.take(stamp_ns, distance)
+        assert min(seen) * (1 - 1e-9) <= taken <= max(seen) * (1 + 1e-9)
+
+
+def test_the_same_seconds_weigh_the_same_at_any_rate() -> None:
+    def after(hz: int) -> float:
+        memory = SceneMemory()
+        memory.take(0, 0.5)
+        return [memory.take(round(n * 1e9 / hz), 2.0) for n in range(1, hz + 1)][-1]
+
+    assert after(2) == pytest.approx(after(30), rel=1e-6)
+
+
+def test_stamps_that_jump_back_and_distances_that_are_none_leave_no_trace() -> None:
+    memory = SceneMemory()
+    memory.take(5 * FRAME_NS, 2.0)
+
+    assert memory.take(6 * FRAME_NS, math.nan) == math.inf
+    assert memory.take(7 * FRAME_NS, 2.0) == pytest.approx(2.0)
+    assert memory.take(0, 0.5) == pytest.approx(0.5), "the first frame counts in full"
 
 
 def test_a_known_scene_is_fresh_and_of_full_trust(tmp_path: Path) -> None:

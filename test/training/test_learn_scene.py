@@ -9,9 +9,16 @@ import torch
 
 from polymorph_ros.model.scene import SceneStatistics, pooled
 from polymorph_ros.model.tensor_file import read_tensors
-from polymorph_ros.training.novelty import learn_scene, scene_distances
+from polymorph_ros.training.novelty import KnownFrames, learn_scene, scene_distances
 
 TOKENS, DIM = 5, 6
+
+
+def known(tokens: np.ndarray, hz: float = 0.2) -> KnownFrames:
+    """Two sequences, so slow that each frame counts by itself unless told otherwise."""
+    half = len(tokens) // 2
+    stamps_s = np.arange(len(tokens)) / hz
+    return KnownFrames(tokens, (slice(0, half), slice(half, len(tokens))), stamps_s)
 
 
 def tokens_like_training(seed: int, frames: int) -> np.ndarray:
@@ -24,30 +31,33 @@ def tokens_like_training(seed: int, frames: int) -> np.ndarray:
 
 def test_few_known_frames_are_called_unknown_and_most_others_are() -> None:
     statistics, entry = learn_scene(
-        tokens_like_training(1, 2000), tokens_like_training(3, 1000), false_alarms=0.02
+        known(tokens_like_training(1, 2000)),
+        known(tokens_like_training(3, 1000)),
+        false_alarms=0.02,
     )
 
-    known = scene_distances(statistics, tokens_like_training(5, 1000))
-    elsewhere = scene_distances(statistics, -tokens_like_training(7, 1000))
+    familiar = scene_distances(statistics, known(tokens_like_training(5, 1000)))
+    elsewhere = scene_distances(statistics, known(-tokens_like_training(7, 1000)))
 
     assert entry.false_alarms == 0.02
-    assert (known > entry.threshold).mean() < 0.05
+    assert (familiar > entry.threshold).mean() < 0.05
     assert (elsewhere > entry.threshold).mean() > 0.95
 
 
 @pytest.mark.parametrize("scale", [1.0, 1.3])
 def test_the_stated_rate_holds_for_training_and_for_validation(scale: float) -> None:
-    train = tokens_like_training(1, 1000)
-    validation = (scale * (tokens_like_training(3, 1000) - 3.0) + 3.0).astype(np.float16)
+    train = known(tokens_like_training(1, 1000))
+    other = scale * (tokens_like_training(3, 1000) - 3.0) + 3.0
+    validation = known(other.astype(np.float16))
 
     statistics, entry = learn_scene(train, validation, false_alarms=0.05)
 
-    for tokens in (train, validation):
-        assert (scene_distances(statistics, tokens) > entry.threshold).mean() <= 0.05 + 1e-6
+    for frames in (train, validation):
+        assert (scene_distances(statistics, frames) > entry.threshold).mean() <= 0.05 + 1e-6
 
 
 def test_the_distance_of_training_frames_is_about_one() -> None:
-    train = tokens_like_training(1, 2000)
+    train = known(tokens_like_training(1, 2000))
 
     statistics, _ = learn_scene(train, train)
 
@@ -70,7 +80,7 @@ def test_the_distance_is_mahalanobis_of_class_token_and_mean_patch() -> None:
 
 
 def test_fewer_frames_than_features_can_be_learned_from() -> None:
-    few = tokens_like_training(1, 8)
+    few = known(tokens_like_training(1, 8))
 
     statistics, entry = learn_scene(few, few)
 
@@ -78,10 +88,18 @@ def test_fewer_frames_than_features_can_be_learned_from() -> None:
     assert entry.threshold > 0
 
 
+def test_the_threshold_is_of_distances_over_the_last_frames() -> None:
+    slow, fast = (known(tokens_like_training(1, 2000), hz) for hz in (0.2, 10.0))
+
+    alone, together = (learn_scene(frames, frames)[1].threshold for frames in (slow, fast))
+
+    assert together < 0.9 * alone, "frames that differ by chance even out"
+
+
 def test_the_statistics_survive_their_file(tmp_path) -> None:
     from safetensors.torch import save_file
 
-    train = tokens_like_training(1, 500)
+    train = known(tokens_like_training(1, 500))
     statistics, _ = learn_scene(train, train)
     save_file(statistics.tensors(), tmp_path / "scene.safetensors")
 
