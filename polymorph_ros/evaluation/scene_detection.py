@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import cv2
 import numpy as np
@@ -11,8 +12,18 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from polymorph_ros.model.polymorph import PolymorphModel
+from polymorph_ros.runtime.scene import SceneMemory
 
 Picture = NDArray[np.uint8]
+_NS_PER_MINUTE = 60e9
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Pictures of one camera with their stamps, nanoseconds, ascending."""
+
+    stamps_ns: tuple[int, ...]
+    pictures: tuple[Picture, ...]
 
 
 @dataclass(frozen=True)
@@ -22,6 +33,7 @@ class Detection:
     Attributes:
         auroc: chance that one of them is farther than a known one; NaN for the known ones.
         unknown: share that is called unknown (of known ones: false alarms).
+        alarms_per_minute: how often the answer turns to unknown.
         median: of the distance, as a share of the threshold.
     """
 
@@ -29,51 +41,87 @@ class Detection:
     pictures: int
     auroc: float
     unknown: float
+    alarms_per_minute: float
     median: float
 
 
-def distances(model: PolymorphModel, pictures: Iterable[Picture]) -> NDArray[np.float64]:
-    """The distance of each picture from what training saw, (pictures,)."""
-    found = (model.scene_distance(model.trunk(model.preprocess(one))) for one in pictures)
-    return np.array([float(distance) for distance in found if distance is not None])
+def distances(model: PolymorphModel, streams: Iterable[Stream]) -> list[NDArray[np.float64]]:
+    """The distance of each picture as the engine takes it, for each stream (pictures,)."""
+    return [np.array(list(_of_stream(model, stream))) for stream in streams]
+
+
+def _of_stream(model: PolymorphModel, stream: Stream) -> Iterator[float]:
+    memory = SceneMemory()
+    for stamp_ns, picture in zip(stream.stamps_ns, stream.pictures, strict=True):
+        distance = model.scene_distance(model.trunk(model.preprocess(picture)))
+        if distance is not None:
+            yield memory.take(stamp_ns, float(distance))
 
 
 def detection(
-    data: str, known: NDArray[np.float64], some: NDArray[np.float64], threshold: float
+    data: str,
+    streams: Sequence[Stream],
+    some: Sequence[NDArray[np.float64]],
+    known: NDArray[np.float64] | None,
+    threshold: float,
 ) -> Detection:
-    """Sum up the distances of one kind of pictures beside those of known ones."""
+    """Sum up the distances of one kind of pictures beside those of known ones.
+
+    Args:
+        streams: the pictures.
+        some: their distances.
+        known: distances of known pictures; none where these are the known ones.
+    """
+    together = np.concatenate(some)
     auroc = float("nan")
-    if some is not known:
-        truth = np.r_[np.zeros(len(known)), np.ones(len(some))]
-        auroc = float(roc_auc_score(truth, np.r_[known, some]))
+    if known is not None:
+        truth = np.r_[np.zeros(len(known)), np.ones(len(together))]
+        auroc = float(roc_auc_score(truth, np.r_[known, together]))
+    alarms = sum(
+        np.count_nonzero(np.diff(one > threshold, prepend=False) & (one > threshold))
+        for one in some
+    )
+    minutes = sum(stream.stamps_ns[-1] - stream.stamps_ns[0] for stream in streams) / _NS_PER_MINUTE
     return Detection(
         data,
-        len(some),
+        len(together),
         auroc,
-        float((some > threshold).mean()),
-        float(np.median(some) / threshold),
+        float((together > threshold).mean()),
+        alarms / minutes if minutes > 0 else float("nan"),
+        float(np.median(together) / threshold),
     )
 
 
-def disturbed(pictures: list[Picture], seed: int) -> Iterator[tuple[str, list[Picture]]]:
-    """What goes wrong with cameras, made from known pictures (synthetic)."""
+def disturbed(streams: Sequence[Stream], seed: int) -> Iterator[tuple[str, list[Stream]]]:
+    """What goes wrong with cameras, made from known streams (synthetic)."""
     rng = np.random.default_rng(seed)
-    shape = pictures[0].shape
-    count = min(200, len(pictures))
-    yield "white noise", list(rng.integers(0, 256, (count, *shape), dtype=np.uint8))
-    yield "black, with noise", [_noisy(np.zeros(shape, np.uint8), rng) for _ in range(count)]
+
+    def changed(change: Callable[[Picture], Picture]) -> list[Stream]:
+        return [
+            Stream(stream.stamps_ns, tuple(change(picture) for picture in stream.pictures))
+            for stream in streams
+        ]
+
+    yield "white noise", changed(lambda one: rng.integers(0, 256, one.shape, dtype=np.uint8))
+    yield "black, with noise", changed(lambda one: _black(one, rng))
     for share in (0.02, 0.04, 0.08):
-        sigma = share * shape[0]
         yield (
             f"blurred, sigma {share:.0%} of the height",
-            [cv2.GaussianBlur(one, (0, 0), sigma).astype(np.uint8) for one in pictures],
+            changed(partial(_blurred, share=share)),
         )
     for share in (0.3, 0.6, 0.9):
-        yield f"{share:.0%} of the lens covered", [_covered(one, share, rng) for one in pictures]
+        yield (
+            f"{share:.0%} of the lens covered",
+            changed(partial(_covered, share=share, rng=rng)),
+        )
 
 
-def _noisy(picture: Picture, rng: np.random.Generator) -> Picture:
-    return np.clip(picture + rng.normal(3.0, 3.0, picture.shape), 0, 255).astype(np.uint8)
+def _black(picture: Picture, rng: np.random.Generator) -> Picture:
+    return np.clip(rng.normal(3.0, 3.0, picture.shape), 0, 255).astype(np.uint8)
+
+
+def _blurred(picture: Picture, share: float) -> Picture:
+    return np.asarray(cv2.GaussianBlur(picture, (0, 0), share * picture.shape[0]), np.uint8)
 
 
 def _covered(picture: Picture, share: float, rng: np.random.Generator) -> Picture:

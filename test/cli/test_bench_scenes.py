@@ -27,7 +27,7 @@ def test_scenes_writes_a_row_for_each_kind_of_picture(tmp_path: Path) -> None:
 
     assert result.exit_code == 0, result.output
     rows = json.loads(rows_file.read_text())
-    assert [row["pictures"] for row in rows] == [50] + [7] * 8
+    assert [row["pictures"] for row in rows] == [50] * 9
     assert all(0 <= row["unknown"] <= 1 for row in rows)
     assert "white noise" in result.output
 

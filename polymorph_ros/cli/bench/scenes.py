@@ -22,28 +22,36 @@ def scenes(
     ] = None,
     count: Annotated[int, typer.Option(min=1, help="Drawn scenes, 50 frames each.")] = 60,
     seed: Annotated[int, typer.Option(help="Of the drawn scenes and of disturbances.")] = 7,
-    every: Annotated[int, typer.Option(min=1, help="Disturb each so many-th known picture.")] = 8,
+    every: Annotated[int, typer.Option(min=1, help="Disturb each so many-th known sequence.")] = 8,
     device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "cpu",
     json: Annotated[Path | None, typer.Option(help="Rows go here.")] = None,
 ) -> None:
     """Take the distance of known, unlike and disturbed pictures."""
+    import numpy as np
+
     from polymorph_ros.bundle.reader import read_bundle
     from polymorph_ros.data.dataset import Fault
     from polymorph_ros.data.open_dataset import open_dataset
     from polymorph_ros.errors import PolymorphError
     from polymorph_ros.evaluation.clips import scene_clips
     from polymorph_ros.evaluation.scene_detection import (
-        Picture,
+        Stream,
         detection,
         distances,
         disturbed,
     )
     from polymorph_ros.model.polymorph import PolymorphModel
 
-    def pictures_of(path: Path) -> list[Picture]:
-        sequences = open_dataset(path).sequences
-        read = (picture for sequence in sequences for picture in sequence.pictures.read())
-        return [picture for picture in read if not isinstance(picture, Fault)]
+    def streams_of(path: Path) -> list[Stream]:
+        streams = []
+        for sequence in open_dataset(path).sequences:
+            stamps = (round(stamp_s * 1e9) for stamp_s in sequence.track.stamps_s.tolist())
+            read = zip(stamps, sequence.pictures.read(), strict=True)
+            sound = [(stamp, one) for stamp, one in read if not isinstance(one, Fault)]
+            if sound:
+                stamps_ns, pictures = zip(*sound, strict=True)
+                streams.append(Stream(stamps_ns, pictures))
+        return streams
 
     opened = read_bundle(bundle)
     entry = opened.manifest.scene
@@ -54,22 +62,31 @@ def scenes(
         )  # fmt: skip
     model = PolymorphModel.from_bundle(opened, device)
     if known is not None:
-        familiar = pictures_of(known)
+        familiar = streams_of(known)
     else:
         drawn = scene_clips(model.labels, count, seed)
-        familiar = [frame.image for clip in drawn for frame in clip.frames]
+        familiar = [
+            Stream(
+                tuple(frame.stamp_ns for frame in clip.frames),
+                tuple(frame.image for frame in clip.frames),
+            )
+            for clip in drawn
+        ]
     base = distances(model, familiar)
-    rows = [detection("known (held out)", base, base, entry.threshold)]
-    kinds = [*((str(path), pictures_of(path)) for path in unlike or [])]
+    rows = [detection("known (held out)", familiar, base, None, entry.threshold)]
+    known_distances = np.concatenate(base)
+    kinds = [(str(path), streams_of(path)) for path in unlike or []]
     for name, some in (*kinds, *disturbed(familiar[::every], seed)):
-        rows.append(detection(name, base, distances(model, some), entry.threshold))
-    table = Table("pictures", "count", "AUROC", "called unknown", "median / threshold")
+        found = distances(model, some)
+        rows.append(detection(name, some, found, known_distances, entry.threshold))
+    table = Table("pictures", "count", "AUROC", "unknown", "alarms / min", "median / threshold")
     for row in rows:
         table.add_row(
             row.data,
             str(row.pictures),
             f"{row.auroc:.3f}" if row.auroc == row.auroc else "-",
             f"{row.unknown:.1%}",
+            f"{row.alarms_per_minute:.1f}",
             f"{row.median:.2f}",
         )
     Console().print(table)
