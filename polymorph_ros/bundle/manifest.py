@@ -16,6 +16,7 @@ HEAD_FILE = "head.safetensors"
 
 
 AdapterType = Literal["float32", "float16", "int8"]
+TailTokens = Literal["all", "pooled"]
 
 
 class _Strict(BaseModel):
@@ -107,6 +108,9 @@ class Manifest(_Strict):
     backbone: BackboneEntry
     preprocessing: Preprocessing
     tail_blocks: int = Field(ge=1, description="the last K blocks, which carry the adapters")
+    tail_tokens: TailTokens = Field(
+        default="all", description="what the last K blocks see: all tokens, or patches pooled 2 x 2"
+    )
     adapter_type: AdapterType = Field(default="float32", description="of their stored weights")
     labels: tuple[LabelEntry, ...] = Field(min_length=1)
     contexts: tuple[ContextEntry, ...] = Field(min_length=1)

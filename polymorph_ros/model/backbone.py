@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,10 +13,11 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel
 from transformers.utils import logging
 
+from polymorph_ros.bundle.manifest import TailTokens
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.model.families import family_of
 from polymorph_ros.model.family import BlockWeights, Family, lora_targets
-from polymorph_ros.model.token_grid import grid_side
+from polymorph_ros.model.token_grid import pool_patches
 
 transformers_logging: Any = logging  # its functions carry no types
 
@@ -78,6 +80,14 @@ class Backbone:
         tokens = self.family.embed(self.model, pixels)
         return self._run(self.family.blocks(self.model)[: self._tail_start(tail_blocks)], tokens)
 
+    def tail_input(self, tokens: Tensor, which: TailTokens) -> Tensor:
+        """What of the trunk's tokens (B, N, D) the tail sees: (B, N or fewer, D).
+
+        Places of pooled patches are the middles of their squares, where positions are rotations;
+        where they were added in the embedding they are averaged as everything else.
+        """
+        return tokens if which == "all" else pool_patches(tokens, self.prefix_tokens)
+
     def tail(self, tokens: Tensor, tail_blocks: int) -> Tensor:
         """Runs the last K blocks and the pooling as the modules they are, with autograd.
 
@@ -85,7 +95,7 @@ class Backbone:
         cached trunk tokens, and what the composed tails are compared with.
 
         Args:
-            tokens: float (B, N, D), the trunk's output.
+            tokens: float (B, N, D), as ``tail_input`` gives them.
             tail_blocks: K.
 
         Returns:
@@ -113,8 +123,8 @@ class Backbone:
         """
         if not self.family.rotary:
             return None
-        size = grid_side(tokens.shape[1]) * self.patch_size
-        return self.family.rotation(self.model, size, tokens)
+        side = math.isqrt(tokens.shape[1] - self.prefix_tokens)
+        return self.family.rotation(self.model, side * self.patch_size, tokens)
 
     def _run(self, blocks: Iterable[nn.Module], tokens: Tensor) -> Tensor:
         rotation = self.rotation(tokens)

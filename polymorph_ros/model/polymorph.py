@@ -50,6 +50,7 @@ class PolymorphModel:
         self.context_names = tuple(context.name for context in manifest.contexts)
         self.device = backbone.device
         self._tail_blocks = manifest.tail_blocks
+        self._tail_tokens = manifest.tail_tokens
         self._backbone = backbone
         self._scout = scout.to(self.device)
         self._scene = scene.to(self.device) if scene else None
@@ -128,7 +129,8 @@ class PolymorphModel:
         if not adapters:
             return []
         chosen = self._bank.select(adapters)
-        logits = chosen.logits(self._tails(tokens, chosen))
+        inputs = self._backbone.tail_input(tokens, self._tail_tokens)
+        logits = chosen.logits(self._tails(inputs, chosen))
         scores = torch.cat(logits).sigmoid().cpu().numpy()
         ends = np.cumsum([len(row) for row in logits])[:-1]
         return np.split(scores, ends)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor
+from torch.nn import functional
 
 
 def grid_side(tokens: int) -> int:
@@ -28,3 +30,17 @@ def split_tokens(tokens: Tensor) -> tuple[Tensor, Tensor]:
     prefix = count - grid_side(count) ** 2
     patches = tokens[:, prefix:]
     return (tokens[:, 0] if prefix else patches.amax(dim=1)), patches
+
+
+def pool_patches(tokens: Tensor, prefix: int) -> Tensor:
+    """Tokens with their patches averaged two by two: (B, N, D) to (B, prefix + about P / 4, D).
+
+    The tokens before the patches stay. At an odd edge fewer than four patches are averaged.
+
+    Args:
+        prefix: how many tokens stand before the patches.
+    """
+    side = math.isqrt(tokens.shape[1] - prefix)
+    grid = tokens[:, prefix:].transpose(1, 2).reshape(len(tokens), -1, side, side)
+    pooled = functional.avg_pool2d(grid, 2, ceil_mode=True, count_include_pad=False)
+    return torch.cat([tokens[:, :prefix], pooled.flatten(2).transpose(1, 2)], dim=1)

@@ -73,6 +73,7 @@ def train_adapter(
 
     def logits_of(tokens: NDArray[np.float16]) -> Tensor:
         inputs = torch.from_numpy(tokens.astype(np.float32))
+        inputs = backbone.tail_input(inputs, config.tail_tokens)
         pooled = backbone.tail(inputs, config.tail_blocks)
         logits: Tensor = head(pooled)
         return logits

@@ -90,6 +90,7 @@ def assemble(
             backbone=BackboneEntry(source="bundle", name="backbone", revision=None),
             preprocessing=parts.preprocessing,
             tail_blocks=parts.tail_blocks,
+            tail_tokens=parts.recipe.adapters.tail_tokens,
             labels=label_entries(parts.contexts.vocabulary, parts.labels, thresholds),
             contexts=context_entries(parts.contexts, parts.presence),
             unchanged=parts.unchanged,

@@ -16,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from polymorph_ros.bundle.manifest import TailTokens
 from polymorph_ros.errors import PolymorphError
 
 
@@ -158,6 +159,9 @@ class AdaptersConfig(_Strict):
     rank: int = Field(8, ge=1)
     alpha: int = Field(16, ge=1)
     targets: tuple[str, ...] = ("q", "v", "fc1", "fc2")
+    tail_tokens: TailTokens = Field(
+        "all", description="pooled: the tails see patches averaged 2 x 2, for a fourth of the work"
+    )
     others: float = Field(
         0.2, ge=0, description="frames of other contexts, per frame of the adapter's own"
     )

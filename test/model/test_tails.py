@@ -22,6 +22,7 @@ from helpers.tiny import (
     BLOCKS,
     FAMILIES,
     IMAGE_SIZE,
+    PATCH_SIZE,
     AdapterSpec,
     random_pixels,
     whole_feature,
@@ -106,6 +107,26 @@ def test_each_active_adapter_equals_peft_with_that_adapter_active(
             )
             torch.testing.assert_close(feature, expected_feature, rtol=0, atol=TOLERANCE)
             torch.testing.assert_close(logits[row], expected_logits, rtol=0, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_tails_on_pooled_patches_equal_the_modules_on_pooled_patches(
+    backbone_folders: dict[str, Path], tmp_path: Path, family: str
+) -> None:
+    spec = AdapterSpec(targets=("q", "k", "v", "o", "fc1", "fc2"))
+    folder = write_tiny_adapter(tmp_path / "adapter", backbone_folders[family], 2, spec)
+    backbone = load_backbone(backbone_folders[family])
+    adapter = read_adapter(folder, backbone, 2)
+    with torch.inference_mode():
+        tokens = backbone.tail_input(backbone.trunk(random_pixels(), 2), "pooled")
+        chosen = AdapterBank([adapter], 2, "cpu").select([0])
+
+        feature = ComposedTails(backbone, 2)(tokens, chosen)
+
+        PeftModel.from_pretrained(backbone.model, folder).eval()
+        expected = backbone.tail(tokens, 2)
+    assert tokens.shape[1] == backbone.prefix_tokens + (IMAGE_SIZE // PATCH_SIZE // 2) ** 2
+    torch.testing.assert_close(feature, expected, rtol=0, atol=TOLERANCE)
 
 
 @pytest.mark.parametrize("family", ["vit", "siglip"])

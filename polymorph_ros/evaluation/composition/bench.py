@@ -129,8 +129,8 @@ def _measure_cell(
     seconds: dict[str, list[float]] = {method: [] for method in methods}
     with torch.inference_mode():
         runs = {method: partial(ways.run, method, active) for method in methods}
-        counts = {method: multiply_adds(run) for method, run in runs.items()}
-        peaks = {m: peak_activation_bytes(run, plan.device) for m, run in runs.items()}
+        counts: dict[str, float] = {}
+        peaks = {m: _peak_and_count(run, m, counts, plan) for m, run in runs.items()}
         end = time.perf_counter() + plan.seconds
         rounds = 0
         while rounds < plan.rounds or time.perf_counter() < end:
@@ -154,6 +154,17 @@ def _measure_cell(
         )
         for method, times in seconds.items()
     ]
+
+
+def _peak_and_count(
+    run: Callable[[], object], method: str, counts: dict[str, float], plan: Plan
+) -> int:
+    """Peak bytes of one run, whose multiply-adds go into ``counts``; it warms the method up too."""
+
+    def counted() -> None:
+        counts[method] = multiply_adds(run)
+
+    return peak_activation_bytes(counted, plan.device)
 
 
 def _seconds(run: Callable[[], object], plan: Plan) -> float:
