@@ -107,3 +107,20 @@ def test_the_thumbnail_of_a_picture_is_where_the_picture_is(bundle: Bundle) -> N
     assert change.dtype == np.float32
     assert change[2, 0, GRID - 1] == pytest.approx(100.0, abs=0.01)
     assert np.count_nonzero(np.abs(change) > 0.01) == 1
+
+
+def test_a_gpu_takes_the_same_distance_and_thumbnail(bundle: Bundle) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("no GPU on this machine")
+    found = []
+    for device in ("cpu", "cuda"):
+        model = PolymorphModel.from_bundle(bundle, device)
+        pixels = model.preprocess(picture())
+        distance = model.scene_distance(model.trunk(pixels))
+        assert distance is not None
+        assert distance.device.type == device
+        found.append((float(distance), model.thumbnail(pixels)))
+
+    (distance, thumbnail), (other_distance, other_thumbnail) = found
+    assert other_distance == pytest.approx(distance, rel=1e-2)
+    assert np.abs(other_thumbnail - thumbnail).max() < 1.0
