@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -19,46 +20,61 @@ class Mode(str, Enum):
 
 def evaluate(
     bundle: Annotated[Path, typer.Option(help="The bundle's folder.")],
-    data: Annotated[Path, typer.Option(help="Labelled video: folder, CSV, video or recording.")],
+    data: Annotated[
+        Path | None, typer.Option(help="Labelled video: folder, CSV, video or recording.")
+    ] = None,
     out: Annotated[
-        Path, typer.Option(help="Folder for results; a run that was broken off goes on.")
-    ],
+        Path | None, typer.Option(help="Folder for results; a run that was broken off goes on.")
+    ] = None,
     labels: Annotated[
         Path | None, typer.Option(help="The labels (CSV) of a folder or recording.")
     ] = None,
     topic: Annotated[
         str | None, typer.Option(help="Image topic of a recording that has several.")
     ] = None,
-    compare: Annotated[
-        str, typer.Option(help="Other methods to run beside: names with commas, or all.")
-    ] = "",
-    json: Annotated[
-        Path | None, typer.Option(help="Write one row per method to this file.")
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    threads: Annotated[
-        int, typer.Option(min=1, help="CPU threads; another number may change last digits.")
-    ] = 1,
-    energy: Annotated[
-        str, typer.Option(help="Energy source: auto, jetson_rails, nvml, rapl, estimated, none.")
-    ] = "auto",
-    memory: Annotated[
-        bool, typer.Option(help="Measure peak memory, in a process per method.")
-    ] = True,
     mode: Annotated[
         Mode, typer.Option(help="offline: every frame. live: through the node over DDS.")
     ] = Mode.OFFLINE,
     rate: Annotated[
         float, typer.Option(min=0, help="Live: images per second; 0: the recording's own pace.")
     ] = 0.0,
+    compare: Annotated[
+        str, typer.Option(help="Other methods to run beside: names with commas, or all.")
+    ] = "",
+    json: Annotated[
+        Path | None, typer.Option(help="Write one row per method to this file.")
+    ] = None,
     timeline: Annotated[
         str, typer.Option(help="Sequence of the report's timeline; else where most happens.")
     ] = "",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    threads: Annotated[
+        int, typer.Option(min=1, help="CPU threads; another number may change last digits.")
+    ] = 1,
+    energy: Annotated[
+        str, typer.Option(help="auto, jetson_rails, nvml, rapl, estimated or none.")
+    ] = "auto",
+    memory: Annotated[
+        bool, typer.Option(help="Measure peak memory, in a process per method.")
+    ] = True,
+    rivals: Annotated[
+        Path | None, typer.Option(help="Folder of trained rivals; else beside the bundle.")
+    ] = None,
+    train_rivals: Annotated[
+        Path | None,
+        typer.Option(help="Train the bundle's rivals from its training configuration first."),
+    ] = None,
+    larger_backbone: Annotated[
+        str, typer.Option(help="Hub name of the next larger backbone, for --train-rivals.")
+    ] = "",
+    work: Annotated[
+        Path, typer.Option(help="Work folder of the bundle's training, for --train-rivals.")
+    ] = Path("build/train"),
 ) -> None:
     """Replay labelled video through a bundle and what else one would run, and sum it up."""
     # Imported here: torch takes seconds, and `--help` should not.
     from polymorph_ros.data.open_dataset import open_dataset
-    from polymorph_ros.evaluation.methods.registry import method_names
+    from polymorph_ros.evaluation.methods.registry import method_names, rivals_beside
     from polymorph_ros.evaluation.report.write import write_report
     from polymorph_ros.evaluation.run_folder import write_json
     from polymorph_ros.evaluation.session import Request, evaluate_live, rows
@@ -66,21 +82,29 @@ def evaluate(
     from polymorph_ros.evaluation.tables import figures_table
 
     console = Console()
+
+    def say(line: str) -> None:
+        console.print(line, highlight=False)
+
+    folder = rivals or rivals_beside(bundle)
+    if train_rivals is not None:
+        _train(train_rivals, bundle, folder, work, larger_backbone, say)
+    if data is None or out is None:
+        if train_rivals is not None:
+            return
+        raise typer.BadParameter("--data and --out are needed")
     request = Request(
         bundle=bundle,
         where=str(data),
-        methods=method_names(compare),
+        methods=method_names(compare, folder),
         out=out,
+        rivals=folder,
         device=device,
         threads=threads,
         energy=energy,
         memory=memory,
     )
     dataset = open_dataset(data, labels=labels, topic=topic)
-
-    def say(line: str) -> None:
-        console.print(line, highlight=False)
-
     if mode is Mode.LIVE:
         outcome = evaluate_live(request, dataset, data, topic, rate, say)
     else:
@@ -89,4 +113,20 @@ def evaluate(
         write_json(rows(outcome.figures), json)
     console.print(figures_table(outcome.figures))
     write_report(outcome, out, timeline)
-    console.print(f"report: {out / 'report.html'}", highlight=False)
+    say(f"report: {out / 'report.html'}")
+
+
+def _train(
+    config: Path, bundle: Path, out: Path, work: Path, larger: str, say: Callable[[str], None]
+) -> None:
+    from functools import partial
+
+    from polymorph_ros.bundle import read_bundle
+    from polymorph_ros.evaluation.methods.rivals import beliefs
+    from polymorph_ros.evaluation.rivals.train import train_rivals
+    from polymorph_ros.training.config import read_config
+
+    checked = read_bundle(bundle)
+    train_rivals(
+        read_config(config), checked, out, work, partial(beliefs, checked), say, larger=larger
+    )

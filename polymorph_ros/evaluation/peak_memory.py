@@ -1,6 +1,6 @@
 """Peak memory of a method: that of a process of its own which runs it alone.
 
-``python -m polymorph_ros.evaluation.peak_memory METHOD BUNDLE DEVICE`` prints bytes.
+``python -m polymorph_ros.evaluation.peak_memory METHOD BUNDLE DEVICE RIVALS`` prints bytes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import torch
 from polymorph_ros.bundle.reader import read_bundle
 from polymorph_ros.data.frame import Frame
 from polymorph_ros.errors import PolymorphError
-from polymorph_ros.evaluation.methods.registry import make_methods
+from polymorph_ros.evaluation.methods.registry import Source, make_methods
 
 WORDS = {
     "cpu": "peak resident memory of a process with this method alone, interpreter and libraries "
@@ -29,13 +29,13 @@ _PICTURE = (480, 640, 3)
 _DEADLINE_S = 600.0
 
 
-def peak_bytes(method: str, bundle: Path, device: str) -> int:
+def peak_bytes(method: str, bundle: Path, device: str, rivals: Path) -> int:
     """Peak memory of a method, bytes; see ``WORDS`` for what it covers.
 
     Raises:
         PolymorphError: the process failed.
     """
-    words = [sys.executable, "-m", __name__, method, str(bundle), device]
+    words = [sys.executable, "-m", __name__, method, str(bundle), device, str(rivals)]
     done = subprocess.run(words, capture_output=True, text=True, timeout=_DEADLINE_S)
     if done.returncode != 0:
         last = (done.stderr.strip() or "no word").splitlines()[-1]
@@ -51,10 +51,10 @@ def _pictures() -> Iterator[Frame]:
         yield Frame(image, index * 100_000_000)
 
 
-def _run_alone(method: str, bundle: Path, device: str) -> int:
+def _run_alone(method: str, bundle: Path, device: str, rivals: Path) -> int:
     torch.set_num_threads(1)
     checked = read_bundle(bundle)
-    (built,) = make_methods([method], checked, device)
+    (built,) = make_methods([method], Source(checked, device, rivals))
     truth = np.ones(len(checked.manifest.labels), np.int8)
     for frame in _pictures():
         built.label(frame, truth)
@@ -67,4 +67,4 @@ def _run_alone(method: str, bundle: Path, device: str) -> int:
 
 
 if __name__ == "__main__":
-    print(_run_alone(sys.argv[1], Path(sys.argv[2]), sys.argv[3]))
+    print(_run_alone(sys.argv[1], Path(sys.argv[2]), sys.argv[3], Path(sys.argv[4])))

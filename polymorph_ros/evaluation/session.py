@@ -24,11 +24,18 @@ from polymorph_ros.evaluation.gpu_clock import GpuClock
 from polymorph_ros.evaluation.join import JoinedData, join
 from polymorph_ros.evaluation.live import LIVE, live_account, live_data, play_all
 from polymorph_ros.evaluation.machine import MachineFacts, machine_facts
-from polymorph_ros.evaluation.methods.registry import POLYMORPH, make_methods, words_of
+from polymorph_ros.evaluation.methods.registry import (
+    POLYMORPH,
+    Source,
+    make_methods,
+    rivals_beside,
+    words_of,
+)
 from polymorph_ros.evaluation.offline import Bench, replay, warm
 from polymorph_ros.evaluation.peak_memory import WORDS, peak_bytes
 from polymorph_ros.evaluation.run_folder import RunFolder, write_json
 from polymorph_ros.model.polymorph import choose_device
+from polymorph_ros.progress import progress_bar
 
 Say = Callable[[str], None]
 _FAULTS = 100  # so many are written down, the rest counted
@@ -41,6 +48,7 @@ class Request:
     Attributes:
         where: the data's place, for errors and the report.
         methods: names, the reference first.
+        rivals: folder with trained rivals; None for the one beside the bundle.
         device: "auto", "cpu" or "cuda".
         threads: of a computation on the CPU; another number may change the last bits.
         energy: which meter, as ``open_meter`` names them.
@@ -51,10 +59,16 @@ class Request:
     where: str
     methods: tuple[str, ...]
     out: Path
+    rivals: Path | None = None
     device: str = "auto"
     threads: int = 1
     energy: str = "auto"
     memory: bool = True
+
+    @property
+    def rivals_folder(self) -> Path:
+        """Where trained rivals lie."""
+        return self.rivals or rivals_beside(self.bundle)
 
 
 @dataclass(frozen=True)
@@ -152,7 +166,8 @@ def _opened(request: Request, dataset: Dataset, say: Say, more: dict[str, Any]) 
 
 def _replayed(run: _Run, data: JoinedData, say: Say) -> MachineFacts:
     """Replay all that is left to replay; the machine as it was before."""
-    methods = make_methods(run.request.methods, run.bundle, run.device.type)
+    source = Source(run.bundle, run.device.type, run.request.rivals_folder)
+    methods = make_methods(run.request.methods, source)
     warm(methods, data)
     facts = machine_facts(run.device)
     bench = Bench(run.meter, GpuClock(run.device))
@@ -263,7 +278,13 @@ def _peaks(request: Request, folder: RunFolder, device: torch.device) -> dict[st
     if file.is_file():
         found: dict[str, int] = json.loads(file.read_text(encoding="utf-8"))
         return found
-    peak = {name: peak_bytes(name, request.bundle, device.type) for name in request.methods}
+    peak: dict[str, int] = {}
+    with progress_bar() as bars:
+        task = bars.add_task("peak memory", total=len(request.methods), note="")
+        for name in request.methods:
+            bars.update(task, note=name)
+            peak[name] = peak_bytes(name, request.bundle, device.type, request.rivals_folder)
+            bars.update(task, advance=1)
     write_json(peak, file)
     return peak
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 from polymorph_ros.bundle.reader import Bundle
 from polymorph_ros.errors import PolymorphError
+from polymorph_ros.evaluation.methods import rivals
 from polymorph_ros.evaluation.methods.engine_method import EngineMethod, OracleCoverMethod
 from polymorph_ros.evaluation.methods.method import Method
 from polymorph_ros.evaluation.methods.policies import AllAdapters
@@ -14,9 +17,13 @@ from polymorph_ros.evaluation.methods.switching import (
     MergedLora,
     PeftMixedBatch,
     SwitchedSpecialists,
+    WholeForwardModel,
 )
 from polymorph_ros.evaluation.methods.ungated import UngatedModel
+from polymorph_ros.evaluation.rivals.files import RIVAL_FILE
 from polymorph_ros.model.polymorph import PolymorphModel
+from polymorph_ros.runtime.engine import MakePolicy
+from polymorph_ros.runtime.policy import Policy
 from polymorph_ros.runtime.settings import EngineSettings
 
 POLYMORPH = "polymorph"
@@ -25,61 +32,125 @@ _LONG_S = 3600.0  # the bundle's own limit is the shorter one
 
 
 @dataclass(frozen=True)
+class Source:
+    """What methods are made from.
+
+    Attributes:
+        rivals: folder with trained rivals.
+    """
+
+    bundle: Bundle
+    device: str
+    rivals: Path
+
+
+@dataclass(frozen=True)
 class Entry:
-    """How a method is made, and what it is."""
+    """A method: what it is, how it is made, and the trained rival that it needs, if any."""
 
     words: str
-    make: Callable[[str, Bundle, str], Method]
+    make: Callable[[str, Source], Method]
+    rival: str = ""
 
 
-def _polymorph(name: str, bundle: Bundle, device: str) -> Method:
-    return EngineMethod(name, PolymorphModel.from_bundle(bundle, device), bundle)
+def _engine(
+    model: type[PolymorphModel] = PolymorphModel, make_policy: MakePolicy = Policy
+) -> Callable[[str, Source], Method]:
+    def make(name: str, source: Source) -> Method:
+        loaded = model.from_bundle(source.bundle, source.device)
+        return EngineMethod(name, loaded, source.bundle, make_policy)
+
+    return make
 
 
-def _all_adapters(name: str, bundle: Bundle, device: str) -> Method:
-    return EngineMethod(name, PolymorphModel.from_bundle(bundle, device), bundle, AllAdapters)
+def _whole_forward(kind: type[WholeForwardModel]) -> Callable[[str, Source], Method]:
+    def make(name: str, source: Source) -> Method:
+        return EngineMethod(name, kind.of(source.bundle, source.device), source.bundle)
+
+    return make
 
 
-def _oracle_cover(name: str, bundle: Bundle, device: str) -> Method:
-    return OracleCoverMethod(name, PolymorphModel.from_bundle(bundle, device), bundle)
+def _oracle_cover(name: str, source: Source) -> Method:
+    model = PolymorphModel.from_bundle(source.bundle, source.device)
+    return OracleCoverMethod(name, model, source.bundle)
 
 
-def _no_gating(name: str, bundle: Bundle, device: str) -> Method:
-    return EngineMethod(name, UngatedModel.from_bundle(bundle, device), bundle)
+def _no_time(name: str, source: Source) -> Method:
+    model = PolymorphModel.from_bundle(source.bundle, source.device)
+    return EngineMethod(name, model, source.bundle, remembers=False)
 
 
-def _no_time(name: str, bundle: Bundle, device: str) -> Method:
-    model = PolymorphModel.from_bundle(bundle, device)
-    return EngineMethod(name, model, bundle, remembers=False)
+def _carry_over(name: str, source: Source) -> Method:
+    model = PolymorphModel.from_bundle(source.bundle, source.device)
+    settings = EngineSettings(carry_over_s=_LONG_S)
+    return EngineMethod(name, model, source.bundle, settings=settings)
 
 
-def _carry_over(name: str, bundle: Bundle, device: str) -> Method:
-    model = PolymorphModel.from_bundle(bundle, device)
-    return EngineMethod(name, model, bundle, settings=EngineSettings(carry_over_s=_LONG_S))
-
-
-def _switched_specialists(name: str, bundle: Bundle, device: str) -> Method:
-    return EngineMethod(name, SwitchedSpecialists.of(bundle, device), bundle)
-
-
-def _merged_lora(name: str, bundle: Bundle, device: str) -> Method:
-    return EngineMethod(name, MergedLora.of(bundle, device), bundle)
-
-
-def _peft_mixed_batch(name: str, bundle: Bundle, device: str) -> Method:
-    return EngineMethod(name, PeftMixedBatch.of(bundle, device), bundle)
+def _rival(
+    make: Callable[[str, Bundle, str, Path], Method],
+) -> Callable[[str, Source], Method]:
+    return lambda name, source: make(name, source.bundle, source.device, source.rivals)
 
 
 METHODS: Mapping[str, Entry] = {
-    POLYMORPH: Entry("the bundle's engine, as the node runs it", _polymorph),
-    "all_adapters": Entry("composed, every adapter for every frame", _all_adapters),
+    POLYMORPH: Entry("the bundle's engine, as the node runs it", _engine()),
+    "all_adapters": Entry(
+        "composed, every adapter for every frame", _engine(make_policy=AllAdapters)
+    ),
     "oracle_cover": Entry("the true labels choose the adapters", _oracle_cover),
-    "polymorph_no_gating": Entry("adapters' scores without P(context)", _no_gating),
+    "polymorph_no_gating": Entry("adapters' scores without P(context)", _engine(UngatedModel)),
     "polymorph_no_filter": Entry("every frame on its own: no belief over time", _no_time),
     "polymorph_carry_over": Entry("results carried over while the picture stays", _carry_over),
-    "switched_specialists": Entry("a whole model per context, switched", _switched_specialists),
-    "merged_lora": Entry("adapters merged into one model and out again", _merged_lora),
-    "peft_mixed_batch": Entry("PEFT's batch with an adapter per row", _peft_mixed_batch),
+    "polymorph_all_label_weights": Entry(
+        "same gating and cover, one all-label LoRA of the adapters' total size",
+        _rival(rivals.all_label_weights),
+        "lora_same_size",
+    ),
+    "switched_specialists": Entry(
+        "a whole model per context, switched", _whole_forward(SwitchedSpecialists)
+    ),
+    "merged_lora": Entry(
+        "adapters merged into one model and out again", _whole_forward(MergedLora)
+    ),
+    "peft_mixed_batch": Entry(
+        "PEFT's batch with an adapter per row", _whole_forward(PeftMixedBatch)
+    ),
+    "all_label_lora": Entry(
+        "one LoRA for all labels, an adapter's rank", _rival(rivals.all_label_lora), "lora"
+    ),
+    "all_label_lora_same_size": Entry(
+        "one LoRA for all labels, of the adapters' total size",
+        _rival(partial(rivals.of_folder, "lora_same_size")),
+        "lora_same_size",
+    ),
+    "all_label_lora_belief": Entry(
+        "that LoRA with Polymorph's belief and gating: the fair rival",
+        _rival(rivals.all_label_lora_belief),
+        "lora_same_size",
+    ),
+    "restricted_head": Entry(
+        "all_label_lora, scores kept for active contexts only",
+        _rival(rivals.restricted_head),
+        "lora",
+    ),
+    "frame_skip": Entry(
+        "all_label_lora, unchanged pictures skipped", _rival(rivals.frame_skip), "lora"
+    ),
+    "linear_probe": Entry(
+        "a head on the frozen backbone",
+        _rival(partial(rivals.of_folder, "linear_probe")),
+        "linear_probe",
+    ),
+    "full_finetune": Entry(
+        "every weight of the backbone trained",
+        _rival(partial(rivals.of_folder, "full_finetune")),
+        "full_finetune",
+    ),
+    "larger_backbone": Entry(
+        "the next larger backbone, one LoRA for all labels",
+        _rival(partial(rivals.of_folder, "larger_backbone")),
+        "larger_backbone",
+    ),
 }
 
 
@@ -88,21 +159,33 @@ def words_of(method: str) -> str:
     return METHODS[method].words if method in METHODS else _LIVE_WORDS.get(method, "")
 
 
-def method_names(compare: str) -> tuple[str, ...]:
+def rivals_beside(bundle: Path) -> Path:
+    """The folder in which a bundle's rivals lie."""
+    resolved = bundle.expanduser().resolve()
+    return resolved.with_name(f"{resolved.name}-rivals")
+
+
+def method_names(compare: str, folder: Path) -> tuple[str, ...]:
     """The methods to run: Polymorph, and those of a list with commas, or all.
+
+    All are those whose trained rival is in the folder, where they need one.
 
     Raises:
         PolymorphError: a name that is none of them; it lists those that there are.
     """
     wanted = [name.strip() for name in compare.split(",") if name.strip()]
     if wanted == ["all"]:
-        return tuple(METHODS)
+        return tuple(
+            name
+            for name, entry in METHODS.items()
+            if not entry.rival or (folder / entry.rival / RIVAL_FILE).is_file()
+        )
     for name in wanted:
         if name not in METHODS:
             raise PolymorphError(f"all, or some of {', '.join(METHODS)}", name, where="--compare")
     return tuple(dict.fromkeys((POLYMORPH, *wanted)))
 
 
-def make_methods(names: Sequence[str], bundle: Bundle, device: str) -> tuple[Method, ...]:
+def make_methods(names: Sequence[str], source: Source) -> tuple[Method, ...]:
     """Load them; each has everything of its own, as if it ran alone."""
-    return tuple(METHODS[name].make(name, bundle, device) for name in names)
+    return tuple(METHODS[name].make(name, source) for name in names)

@@ -46,6 +46,12 @@ class WholeForwardModel(PolymorphModel):
         """For each adapter the pooled feature (D,) of one picture (1, 3, S, S)."""
         raise NotImplementedError
 
+    def whole(self, backbone: Backbone, pixels: Tensor) -> Tensor:
+        """A whole forward of pictures (B, 3, S, S) to pooled features (B, D)."""
+        tokens = backbone.trunk(pixels, self._tail_blocks)
+        inputs = backbone.tail_input(tokens, self._tail_tokens)
+        return backbone.tail(inputs, self._tail_blocks)
+
     def preprocess(self, image: NDArray[np.uint8]) -> Tensor:
         self._pixels = super().preprocess(image)
         return self._pixels
@@ -63,20 +69,22 @@ class SwitchedSpecialists(WholeForwardModel):
     """A model of its own for each context, adapters merged in for good: all stay in memory."""
 
     def prepare(self, bundle: Bundle) -> None:
-        self._specialists = [
-            _adapted(bundle, [index], self.device).merge_and_unload()
-            for index in range(len(self.contexts))
-        ]
+        self._specialists = []
+        for index in range(len(self.contexts)):
+            backbone = _backbone(bundle, self.device)
+            _adapted(backbone, bundle, [index]).merge_and_unload()
+            self._specialists.append(backbone)
 
     def features(self, pixels: Tensor, adapters: Sequence[int]) -> list[Tensor]:
-        return [_pooled(self._specialists[adapter](pixels))[0] for adapter in adapters]
+        return [self.whole(self._specialists[adapter], pixels)[0] for adapter in adapters]
 
 
 class MergedLora(WholeForwardModel):
     """One model; an adapter is merged into its weights before it runs, and out for the next."""
 
     def prepare(self, bundle: Bundle) -> None:
-        self._model = _adapted(bundle, range(len(self.contexts)), self.device)
+        self._own = _backbone(bundle, self.device)
+        self._peft = _adapted(self._own, bundle, range(len(self.contexts)))
         self._merged: int | None = None
 
     def features(self, pixels: Tensor, adapters: Sequence[int]) -> list[Tensor]:
@@ -85,15 +93,15 @@ class MergedLora(WholeForwardModel):
         found: dict[int, Tensor] = {}
         for adapter in order:
             self._merge(adapter)
-            found[adapter] = _pooled(self._model.get_base_model()(pixels))[0]
+            found[adapter] = self.whole(self._own, pixels)[0]
         return [found[adapter] for adapter in adapters]
 
     def _merge(self, adapter: int) -> None:
         if adapter == self._merged:
             return
         if self._merged is not None:
-            self._model.unmerge_adapter()
-        self._model.merge_adapter([self.context_names[adapter]])
+            self._peft.unmerge_adapter()
+        self._peft.merge_adapter([self.context_names[adapter]])
         self._merged = adapter
 
 
@@ -101,12 +109,15 @@ class PeftMixedBatch(WholeForwardModel):
     """PEFT's own way to run several adapters at once: a batch with an adapter for each row."""
 
     def prepare(self, bundle: Bundle) -> None:
-        self._model = _adapted(bundle, range(len(self.contexts)), self.device)
+        self._own = _backbone(bundle, self.device)
+        self._peft = _adapted(self._own, bundle, range(len(self.contexts)))
 
     def features(self, pixels: Tensor, adapters: Sequence[int]) -> list[Tensor]:
         batch = pixels.expand(len(adapters), -1, -1, -1)
         names = [self.context_names[adapter] for adapter in adapters]
-        return list(_pooled(self._model(batch, adapter_names=names)))
+        # what PEFT's own forward does with adapter_names, around our calls of the same modules
+        with self._peft._enable_peft_forward_hooks(adapter_names=names):
+            return list(self.whole(self._own, batch))
 
 
 def _backbone(bundle: Bundle, device: torch.device) -> Backbone:
@@ -114,16 +125,16 @@ def _backbone(bundle: Bundle, device: torch.device) -> Backbone:
     return load_backbone(bundle.backbone_location, revision, download=False).to(device)
 
 
-def _adapted(bundle: Bundle, adapters: Sequence[int], device: torch.device) -> Any:
-    """PEFT's model of the bundle's backbone with some of its adapters."""
+def _adapted(backbone: Backbone, bundle: Bundle, adapters: Sequence[int]) -> Any:
+    """PEFT's model on a backbone, whose modules it changes, with some of the bundle's adapters."""
     first, *others = adapters
     names = [context.name for context in bundle.manifest.contexts]
     model = PeftModel.from_pretrained(
-        _backbone(bundle, device).model, bundle.adapter_folder(first), adapter_name=names[first]
+        backbone.model, bundle.adapter_folder(first), adapter_name=names[first]
     )
     for adapter in others:
         model.load_adapter(bundle.adapter_folder(adapter), adapter_name=names[adapter])
-    return model.to(device).eval()
+    return model.to(backbone.device).eval()
 
 
 def _head(bundle: Bundle, adapter: int, device: torch.device) -> nn.Linear:
@@ -132,8 +143,3 @@ def _head(bundle: Bundle, adapter: int, device: torch.device) -> nn.Linear:
     head = nn.Linear(width, labels)
     head.load_state_dict(tensors)
     return head.requires_grad_(False).to(device)
-
-
-def _pooled(output: Any) -> Tensor:
-    features: Tensor = output.last_hidden_state[:, 0]
-    return features

@@ -1,0 +1,229 @@
+"""Methods that run trained rivals."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from polymorph_ros.bundle.manifest import UnchangedEntry
+from polymorph_ros.bundle.reader import Bundle
+from polymorph_ros.data.frame import Frame
+from polymorph_ros.evaluation.methods.engine_method import EngineMethod
+from polymorph_ros.evaluation.methods.method import Labelled
+from polymorph_ros.evaluation.methods.policies import AllAdapters
+from polymorph_ros.evaluation.rivals.files import (
+    GivenContext,
+    Rival,
+    read_given_context,
+    read_rival,
+)
+from polymorph_ros.evaluation.rivals.scorer import Scorer, logits_of, sigmoid
+from polymorph_ros.model.polymorph import PolymorphModel, Scores, choose_device
+from polymorph_ros.model.preprocess import Preprocessor
+from polymorph_ros.model.thumbnail import thumbnails
+from polymorph_ros.runtime.engine import MakePolicy
+from polymorph_ros.runtime.policy import Policy
+from polymorph_ros.runtime.unchanged import difference
+from polymorph_ros.training.frames import LabelledFrames
+from polymorph_ros.training.rehearsal import rehearse
+
+ALL = ("all_labels",)
+
+
+class RivalMethod:
+    """Scores every frame on its own; a label is active at or above its threshold.
+
+    Args:
+        name: what tables call it.
+        skip: carries the last scores over while the picture stays as it is; None: never.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        rival: Rival,
+        bundle: Bundle,
+        device: str,
+        skip: UnchangedEntry | None = None,
+    ) -> None:
+        self.name = name
+        chosen = choose_device(device)
+        self._scorer = Scorer(rival, bundle, chosen)
+        self._preprocessor = Preprocessor(rival.text.preprocessing, chosen)
+        self._std = rival.text.preprocessing.std
+        self._on = np.array(rival.text.on)
+        self._adapters = ALL if rival.text.form == "lora" else ()
+        self._skip = skip
+        self._last: tuple[int, NDArray[np.float32], Scores] | None = None
+
+    def reset(self) -> None:
+        self._last = None
+
+    @torch.inference_mode()
+    def label(self, frame: Frame, truth: NDArray[np.int8]) -> Labelled:
+        seconds: dict[str, float] = {}
+        start = time.perf_counter()
+        pixels = self._preprocessor(frame.image)
+        seconds["preprocess"], start = _since(start)
+        scores = self._carried(frame, pixels) if self._skip else None
+        ran = scores is None
+        if scores is None:
+            tokens = self._scorer.trunk(pixels)
+            seconds["trunk"], start = _since(start)
+            scores = self._scorer.scores(tokens)
+            seconds["tails"], _ = _since(start)
+            self._keep(frame, pixels, scores)
+        adapters = self._adapters if ran else ()
+        return Labelled(scores, scores >= self._on, adapters, False, seconds)
+
+    def _carried(self, frame: Frame, pixels: Tensor) -> Scores | None:
+        """The last computed scores, if the picture is as it was then."""
+        if self._last is None or self._skip is None:
+            return None
+        stamp_ns, thumbnail, scores = self._last
+        if frame.stamp_ns - stamp_ns > self._skip.max_age_s * 1e9:
+            return None
+        same = difference(self._thumbnail(pixels), thumbnail) <= self._skip.difference
+        return scores if same else None
+
+    def _keep(self, frame: Frame, pixels: Tensor, scores: Scores) -> None:
+        if self._skip is not None:
+            self._last = (frame.stamp_ns, self._thumbnail(pixels), scores)
+
+    def _thumbnail(self, pixels: Tensor) -> NDArray[np.float32]:
+        found: NDArray[np.float32] = thumbnails(pixels, self._std)[0].cpu().numpy()
+        return found
+
+
+def _since(start: float) -> tuple[float, float]:
+    now = time.perf_counter()
+    return now - start, now
+
+
+class AllLabelModel(PolymorphModel):
+    """A bundle's model in which one LoRA of all labels answers for every adapter."""
+
+    rival_scores: Scores
+    _scorer: Scorer
+    _given: GivenContext
+
+    def use(self, rival: Rival, bundle: Bundle) -> AllLabelModel:
+        """Answer with this rival from now on."""
+        self._scorer = Scorer(rival, bundle, self.device)
+        self._given = read_given_context(rival.folder)
+        self.rival_scores = np.zeros(len(self.labels), np.float32)
+        return self
+
+    @torch.inference_mode()
+    def tails(self, tokens: Tensor, adapters: Sequence[int]) -> list[Scores]:
+        self.rival_scores = self._scorer.scores(tokens)
+        given = logits_of(self.rival_scores) * self._given.scale + self._given.shift
+        return [sigmoid(given[adapter, list(self.contexts[adapter])]) for adapter in adapters]
+
+
+class AllLabelEngine:
+    """An engine with one LoRA of all labels in place of the adapters.
+
+    Args:
+        name: what tables call it.
+        make_policy: which of the contexts it answers for.
+        restricted: whether the LoRA's own scores are told, 0 for labels outside the cover,
+            instead of the engine's beliefs.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        rival: Rival,
+        bundle: Bundle,
+        device: str,
+        make_policy: MakePolicy,
+        *,
+        restricted: bool = False,
+    ) -> None:
+        self.name = name
+        model = AllLabelModel.from_bundle(bundle, device)
+        assert isinstance(model, AllLabelModel)
+        self._model = model.use(rival, bundle)
+        self._method = EngineMethod(name, self._model, _with_thresholds(bundle, rival), make_policy)
+        self._restricted = restricted
+        self._on = np.array(rival.text.on)
+
+    @property
+    def method(self) -> EngineMethod:
+        """The engine behind it."""
+        return self._method
+
+    def reset(self) -> None:
+        self._method.reset()
+
+    def label(self, frame: Frame, truth: NDArray[np.int8]) -> Labelled:
+        said = self._method.label(frame, truth)
+        assert said.result is not None
+        cover = said.result.cover.adapters
+        alone = replace(said, adapters=ALL if cover else (), adapters_changed=False, result=None)
+        if not self._restricted:
+            return alone
+        kept = np.zeros(len(said.scores), np.bool_)
+        kept[[label for adapter in cover for label in self._model.contexts[adapter]]] = True
+        scores = np.where(kept, self._model.rival_scores, np.float32(0))
+        return replace(alone, scores=scores, active=kept & (scores >= self._on))
+
+
+def _with_thresholds(bundle: Bundle, rival: Rival) -> Bundle:
+    """The bundle with the rival's thresholds on beliefs; those that cover labels stay."""
+    if not rival.text.belief_on:
+        return bundle
+    pairs = zip(rival.text.belief_on, rival.text.belief_off, strict=True)
+    labels = tuple(
+        label.model_copy(update={"on": on, "off": off})
+        for label, (on, off) in zip(bundle.manifest.labels, pairs, strict=True)
+    )
+    return replace(bundle, manifest=bundle.manifest.model_copy(update={"labels": labels}))
+
+
+def all_label_lora(name: str, bundle: Bundle, device: str, rivals: Path) -> RivalMethod:
+    """The LoRA of an adapter's rank."""
+    return RivalMethod(name, read_rival(rivals / "lora", bundle), bundle, device)
+
+
+def frame_skip(name: str, bundle: Bundle, device: str, rivals: Path) -> RivalMethod:
+    """The same, that skips pictures which the bundle takes for unchanged."""
+    rival = read_rival(rivals / "lora", bundle)
+    return RivalMethod(name, rival, bundle, device, bundle.manifest.unchanged)
+
+
+def of_folder(folder: str, name: str, bundle: Bundle, device: str, rivals: Path) -> RivalMethod:
+    """Another rival that scores every frame on its own."""
+    return RivalMethod(name, read_rival(rivals / folder, bundle), bundle, device)
+
+
+def restricted_head(name: str, bundle: Bundle, device: str, rivals: Path) -> AllLabelEngine:
+    """The LoRA of an adapter's rank, its scores kept for labels of active contexts only."""
+    rival = read_rival(rivals / "lora", bundle)
+    return AllLabelEngine(name, rival, bundle, device, Policy, restricted=True)
+
+
+def all_label_lora_belief(name: str, bundle: Bundle, device: str, rivals: Path) -> AllLabelEngine:
+    """The LoRA of all adapters' size with Polymorph's belief; it answers for every context."""
+    rival = read_rival(rivals / "lora_same_size", bundle)
+    return AllLabelEngine(name, rival, bundle, device, AllAdapters)
+
+
+def all_label_weights(name: str, bundle: Bundle, device: str, rivals: Path) -> AllLabelEngine:
+    """The same, answering only for the contexts that Polymorph's policy covers."""
+    rival = read_rival(rivals / "lora_same_size", bundle)
+    return AllLabelEngine(name, rival, bundle, device, Policy)
+
+
+def beliefs(bundle: Bundle, rival: Rival, frames: LabelledFrames) -> NDArray[np.float32]:
+    """What an engine with a rival in place of the adapters believes of frames."""
+    engine = AllLabelEngine("validation", rival, bundle, "cpu", AllAdapters).method.engine
+    return np.stack([result.scores for result in rehearse(engine, frames)])

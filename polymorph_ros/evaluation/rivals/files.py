@@ -1,0 +1,118 @@
+"""A trained rival on disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors.torch import load_file, save_file
+
+from polymorph_ros.bundle.manifest import Preprocessing
+from polymorph_ros.bundle.reader import Bundle
+from polymorph_ros.errors import PolymorphError
+
+RIVAL_FILE = "rival.json"
+GIVEN_FILE = "given_context.safetensors"
+OWN_BACKBONE = "backbone"
+
+
+class RivalText(BaseModel):
+    """What ``rival.json`` says.
+
+    Attributes:
+        form: a LoRA and a head on a frozen backbone, or a backbone and a head.
+        backbone: the bundle's, or one of its own in the folder ``backbone``.
+        labels: the vocabulary; a row of the head each.
+        on: a label counts as active at or above this score; chosen on validation frames.
+        belief_on, belief_off: the same for the engine's beliefs, where an engine runs it.
+        steps: gradient steps.
+        parameters: trained ones.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    form: Literal["lora", "plain"]
+    backbone: Literal["bundle", "own"]
+    preprocessing: Preprocessing
+    tail_blocks: int
+    labels: tuple[str, ...]
+    on: tuple[float, ...]
+    belief_on: tuple[float, ...] = ()
+    belief_off: tuple[float, ...] = ()
+    steps: int
+    parameters: int
+
+
+@dataclass(frozen=True)
+class Rival:
+    """A trained rival: its folder and its text."""
+
+    folder: Path
+    text: RivalText
+
+    def backbone_location(self, bundle: Bundle) -> str:
+        """A folder, or the backbone's name on the Hub."""
+        own = self.text.backbone == "own"
+        return str(self.folder / OWN_BACKBONE) if own else bundle.backbone_location
+
+
+@dataclass(frozen=True)
+class GivenContext:
+    """Calibration of a label's score given that a context is there: of its logit.
+
+    Attributes:
+        scale, shift: float32 (contexts, labels); 1 and 0 for labels that are not the context's.
+    """
+
+    scale: NDArray[np.float32]
+    shift: NDArray[np.float32]
+
+
+def read_rival(folder: Path, bundle: Bundle) -> Rival:
+    """Read a rival.
+
+    Raises:
+        PolymorphError: it was not trained, or for another vocabulary than the bundle's.
+    """
+    file = folder / RIVAL_FILE
+    if not file.is_file():
+        raise PolymorphError(
+            "a trained rival", "none", where=str(folder),
+            remedy="train it: polymorph evaluate --train-rivals CONFIG",
+        )  # fmt: skip
+    try:
+        text = RivalText.model_validate_json(file.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]["msg"]
+        raise PolymorphError("a rival's text", first, where=str(file)) from None
+    if text.labels != tuple(label.name for label in bundle.manifest.labels):
+        raise PolymorphError(
+            "a rival for the bundle's vocabulary", "one for another", where=str(folder),
+            remedy="train the rivals of this bundle",
+        )  # fmt: skip
+    return Rival(folder, text)
+
+
+def write_rival(folder: Path, text: RivalText) -> Rival:
+    """Write the text; weights lie in the folder already."""
+    scratch = folder / f".{RIVAL_FILE}.new"
+    scratch.write_text(text.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    scratch.rename(folder / RIVAL_FILE)
+    return Rival(folder, text)
+
+
+def write_given_context(folder: Path, given: GivenContext) -> None:
+    """Write the calibration given contexts."""
+    tensors = {"scale": torch.from_numpy(given.scale), "shift": torch.from_numpy(given.shift)}
+    save_file(tensors, folder / GIVEN_FILE)
+
+
+def read_given_context(folder: Path) -> GivenContext:
+    """Read what ``write_given_context`` wrote."""
+    tensors = load_file(folder / GIVEN_FILE)
+    return GivenContext(tensors["scale"].numpy(), tensors["shift"].numpy())
