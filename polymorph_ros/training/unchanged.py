@@ -69,7 +69,7 @@ def learn_unchanged(
     usual_hz = changed.sum() / ages_s.sum()
     meanwhile_hz = changed[alike].sum() / ages_s[alike].sum()
     return UnchangedEntry(
-        difference=threshold + _STEP / 2,
+        difference=round(threshold + _STEP / 2, 3),
         max_age_s=max_age_s,
         pace=min(1.0, float(meanwhile_hz / usual_hz)) if usual_hz > 0 else 1.0,
         agreement=agreement,

@@ -75,7 +75,7 @@ def scenes(
     base = distances(model, familiar)
     rows = [detection("known (held out)", familiar, base, None, entry.threshold)]
     known_distances = np.concatenate(base)
-    kinds = [(str(path), streams_of(path)) for path in unlike or []]
+    kinds = [(path.name, streams_of(path)) for path in unlike or []]
     for name, some in (*kinds, *disturbed(familiar[::every], seed)):
         found = distances(model, some)
         rows.append(detection(name, some, found, known_distances, entry.threshold))

@@ -37,7 +37,7 @@ def unchanged(
             where=str(bundle), remedy="train it again",
         )  # fmt: skip
     model = PolymorphModel.from_bundle(opened, device)
-    clips = [(str(path), data_clips(path, model.labels)) for path in data or []]
+    clips = [(path.name, data_clips(path, model.labels)) for path in data or []]
     if scenes:
         clips = [
             ("drawn scenes (synthetic)", scene_clips(model.labels, scenes, seed)),
@@ -48,7 +48,7 @@ def unchanged(
             *clips,
         ]
     rows = [measure_carrying(name, model, opened.manifest, some, longest) for name, some in clips]
-    table = Table("data", "frames", "carried", "mean AP", "price", "agreement", "ms", "ms computed")
+    table = Table("data", "frames", "carried", "mean AP", "price", "agree", "ms", "all ms")
     for row in rows:
         table.add_row(
             row.data,
