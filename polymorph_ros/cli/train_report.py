@@ -36,8 +36,8 @@ def print_plan(console: Console, plan: Plan) -> None:
         highlight=False,
     )
     console.print(
-        "(gradient steps and trunk were timed here just now, on this machine as busy as it is; "
-        "decoding and rendering are taken as 100 frames per second)",
+        "(estimated: gradient steps and trunk were timed just now, as if this machine did nothing "
+        "else; decoding and rendering are taken as 100 frames per second)",
         style="dim",
         highlight=False,
     )
