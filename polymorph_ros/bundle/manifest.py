@@ -114,6 +114,9 @@ class Manifest(_Strict):
     adapter_type: AdapterType = Field(default="float32", description="of their stored weights")
     labels: tuple[LabelEntry, ...] = Field(min_length=1)
     contexts: tuple[ContextEntry, ...] = Field(min_length=1)
+    correlation_s: float = Field(
+        default=3.0, gt=0, description="how long the errors of scores stay alike, seconds"
+    )
     unchanged: UnchangedEntry | None = Field(default=None, description="none: nothing is carried")
     scene: SceneEntry | None = Field(default=None, description="none: no scene is judged")
     metrics: dict[str, float] = Field(default_factory=dict, description="measured when it was made")

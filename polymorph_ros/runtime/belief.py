@@ -8,7 +8,8 @@ A score is calibrated, that is, a posterior under the training prior; its eviden
 ``logit(score) - logit(prior)``. The errors of neighbouring frames are alike, so counting the
 evidence of each in full would make a camera at 30 Hz thirty times as sure as one at 1 Hz. With
 errors of first-order autocorrelation ``rho = exp(-dt / tau)`` the new part of the evidence is
-``e[t] - rho * e[t-1]``: a picture that stays tells little more, a change counts in full at once.
+``(e[t] - rho * e[t-1]) / (1 + rho)``: a picture that stays tells little more, a change counts at
+once. How long errors stay alike (``tau``) is learned from validation sequences.
 """
 
 from __future__ import annotations
@@ -69,6 +70,8 @@ class TwoStateFilter:
         self._evidence: Floats = np.zeros_like(self._predicted)
         self._explained: Floats = np.zeros_like(self._predicted)
         self._belief: Floats = prior.astype(np.float64)
+        self._alike = np.zeros_like(self._predicted)
+        self._observed = np.zeros(len(prior), dtype=np.bool_)
         self.rejected = 0
 
     @property
@@ -84,7 +87,7 @@ class TwoStateFilter:
     @property
     def news(self) -> Floats:
         """Log-odds that the last scores added to what was predicted, shape (n,)."""
-        news: Floats = self._evidence - self._explained
+        news: Floats = (self._evidence - self._explained) / (1.0 + self._alike)
         return news
 
     def predict(self, elapsed_s: float, pace: float = 1.0) -> None:
@@ -96,7 +99,9 @@ class TwoStateFilter:
         self._belief = self._stationary + (self._belief - self._stationary) * keep
         self._predicted = logit(self._belief)
         self._odds = self._predicted.copy()
-        self._explained = self._evidence * math.exp(-elapsed_s / self._correlation_s)
+        # The first score has none before it that its errors could be like.
+        self._alike = self._observed * math.exp(-elapsed_s / self._correlation_s)
+        self._explained = self._evidence * self._alike
         self._evidence = self._explained.copy()
 
     def observe(self, scores: Floats, where: Mask | None = None, *, trust: float = 1.0) -> None:
@@ -115,6 +120,7 @@ class TwoStateFilter:
             scores = np.where(take, scores, 0.5)
         evidence = trust * evidence_of(scores, self._prior_odds)
         self._evidence = np.where(take, evidence, self._evidence)
+        self._observed = self._observed | take
         self._put(np.where(take, self._predicted + self.news, self._odds))
 
     def shift(self, log_odds: Floats) -> None:

@@ -24,10 +24,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from polymorph_ros.contexts.statistics import Dynamics
-from polymorph_ros.runtime.belief import Floats, Mask, TwoStateFilter, evidence_of, logit, sigmoid
+from polymorph_ros.runtime.belief import (
+    Floats,
+    Mask,
+    TwoStateFilter,
+    evidence_of,
+    logit,
+    sigmoid,
+)
 from polymorph_ros.runtime.knowledge import Knowledge
 
-CORRELATION_S = 0.3  # how long the errors of neighbouring frames stay alike
 # By this share the adapter's answers of a context's labels count for its presence: if the context
 # is not there they are noise, which may look like anything.
 _ANSWERS_FOR_CONTEXT = 0.5
@@ -45,10 +51,12 @@ class JointBelief:
         self._pairs = knowledge.pairs
         self._weights = knowledge.weights
         self._pair_odds = logit(self._pairs.prior)
-        self._labels = _filter(knowledge.label_dynamics)
-        self._contexts = _filter(knowledge.context_dynamics)
+        correlation_s = knowledge.weights.correlation_s
+        self._labels = _filter(knowledge.label_dynamics, correlation_s)
+        self._contexts = _filter(knowledge.context_dynamics, correlation_s)
         self._share = self._pairs.share
         self._answered = np.zeros(len(self._pairs.label))
+        self._alike = np.zeros(len(self._pairs.label))
         self._rejected_answers = 0
 
     @property
@@ -70,7 +78,7 @@ class JointBelief:
         """Go on in time by the elapsed seconds without looking."""
         self._labels.predict(elapsed_s, pace)
         self._contexts.predict(elapsed_s, pace)
-        self._answered = self._answered * math.exp(-elapsed_s / CORRELATION_S)
+        self._alike *= math.exp(-elapsed_s / self._weights.correlation_s)
 
     def see(self, label_scores: Floats, context_scores: Floats, trust: float = 1.0) -> None:
         """Take the scout's scores, of which those that are not finite are left out."""
@@ -136,8 +144,11 @@ class JointBelief:
         if_there = np.clip((belief - (1.0 - there) * if_absent) / there, 1e-5, 1.0 - 1e-3)
 
         evidence = trust * evidence_of(scores, self._pair_odds[rows])
-        answer = sigmoid(logit(if_there) + np.where(usable, evidence - self._answered[rows], 0.0))
+        alike = self._alike[rows]
+        news = (evidence - alike * self._answered[rows]) / (1.0 + alike)
+        answer = sigmoid(logit(if_there) + np.where(usable, news, 0.0))
         self._answered[rows] = np.where(usable, evidence, self._answered[rows])
+        self._alike[rows] = np.where(usable, 1.0, alike)
         here = self._presence(here, if_there, answer, start)
         there = np.repeat(here, sizes)
         believed = there * answer + (1.0 - there) * if_absent
@@ -163,7 +174,5 @@ def _odds(probability: Floats) -> Floats:
     return odds
 
 
-def _filter(learned: Dynamics) -> TwoStateFilter:
-    return TwoStateFilter(
-        learned.prior, learned.appear_hz, learned.vanish_hz, correlation_s=CORRELATION_S
-    )
+def _filter(learned: Dynamics, correlation_s: float) -> TwoStateFilter:
+    return TwoStateFilter(learned.prior, learned.appear_hz, learned.vanish_hz, correlation_s)

@@ -25,10 +25,13 @@ class EvidenceWeights:
     Attributes:
         context: of the scout's context scores, beside its label scores.
         scout: of the scout's score of a label that an adapter has scored in the same frame.
+        correlation_s: time after which the likeness of a score's errors has fallen to 1/e,
+            seconds.
     """
 
     context: float = 0.3
     scout: float = 0.3
+    correlation_s: float = 3.0
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,7 @@ class Knowledge:
             context_dynamics=context_dynamics,
             costs=np.ones(len(contexts)),
             thresholds=Thresholds.of(manifest),
+            weights=EvidenceWeights(correlation_s=manifest.correlation_s),
         )
 
 

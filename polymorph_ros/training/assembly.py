@@ -41,6 +41,7 @@ class Parts:
         labels, presence: how labels and contexts come and go.
         scene: what `SceneStage` made.
         recipe: how it was trained.
+        correlation_s: how long the errors of scores stay alike, seconds.
         unchanged: when a picture counts as unchanged; none: never.
     """
 
@@ -56,6 +57,7 @@ class Parts:
     presence: Dynamics
     scene: Kept
     recipe: Recipe
+    correlation_s: float
     unchanged: UnchangedEntry | None = None
 
 
@@ -93,6 +95,7 @@ def assemble(
             tail_tokens=parts.recipe.adapters.tail_tokens,
             labels=label_entries(parts.contexts.vocabulary, parts.labels, thresholds),
             contexts=context_entries(parts.contexts, parts.presence),
+            correlation_s=parts.correlation_s,
             unchanged=parts.unchanged,
             scene=load_scene_entry(parts.scene),
             metrics=dict(metrics),

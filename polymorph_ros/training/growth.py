@@ -291,7 +291,8 @@ def _thresholds(
     scouted = sigmoid(logits[:, count:].astype(np.float64))
     truth = np.ascontiguousarray(frames.truth[:, list(addition.labels)])
     own = replace(frames, truth=truth)
-    watched = watch(scouted, own, addition.label_dynamics, WATCH_RECALL)
+    correlation_s = old.manifest.correlation_s
+    watched = watch(scouted, own, addition.label_dynamics, WATCH_RECALL, correlation_s)
     half = np.full(len(watched), 0.5)
     draft = _write(old, addition, Thresholds(half, half * 0.5, watched), {}, work / "draft")
     beliefs = np.stack([result.scores for result in rehearse(engine_of(draft), frames)])

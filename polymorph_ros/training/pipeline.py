@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from polymorph_ros.bundle.manifest import Preprocessing, UnchangedEntry
 from polymorph_ros.bundle.reader import Bundle
@@ -27,8 +28,8 @@ from polymorph_ros.runtime.engine import Engine
 from polymorph_ros.training.assembly import Parts, Thresholds, assemble
 from polymorph_ros.training.backbones import backbone_stage, preprocessing_of, weights_folder
 from polymorph_ros.training.config import TrainConfig
-from polymorph_ros.training.context_task import ContextTask, train_context
-from polymorph_ros.training.features import TokensStage
+from polymorph_ros.training.context_task import ContextTask
+from polymorph_ros.training.features import TokensStage, make_tokens
 from polymorph_ros.training.frames import LabelledFrames, load_about, load_frames
 from polymorph_ros.training.grouping import Contexts, ContextsStage, load_contexts
 from polymorph_ros.training.loop import set_up_torch
@@ -38,14 +39,14 @@ from polymorph_ros.training.rivals import rivals
 from polymorph_ros.training.scout import ScoutStage, load_scout, scout_logits
 from polymorph_ros.training.sources import frame_stages
 from polymorph_ros.training.stages import Kept, make, sole_use, told_when_the_disk_is_full
-from polymorph_ros.training.thresholds import on_off, watch
+from polymorph_ros.training.thresholds import learn_correlation, on_off, watch
 from polymorph_ros.training.token_set import TokenFiles
 from polymorph_ros.training.unchanged import learn_unchanged
+from polymorph_ros.training.workers import Say, ThisProcess, Workers
 
 WATCH_RECALL = 0.97
 
 Measure = Callable[[Engine, LabelledFrames], Mapping[str, float]]
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,7 @@ def train_bundle(
     say: Say,
     *,
     compare: bool = False,
+    workers: Workers | None = None,
 ) -> Trained:
     """Train a bundle and write it.
 
@@ -92,25 +94,27 @@ def train_bundle(
         measure: figures of an engine on the held-out test sequences, for the manifest.
         say: takes a line on what was done.
         compare: also train and measure one adapter for all labels, in two sizes.
+        workers: who computes tokens and trains adapters; this process where none is named.
 
     Raises:
         PolymorphError: the data cannot be used, or the disk is full.
     """
+    workers = workers or ThisProcess()
     with sole_use(work), told_when_the_disk_is_full(work):
-        trained, features = _train(config, out, work, measure, say)
+        trained, features = _train(config, out, work, measure, say, workers)
         if not compare:
             return trained
         tasks = adapter_tasks(config, features, work)
         figures = {}
         for rival in rivals(config, tasks, len(trained.bundle.manifest.labels)):
             say(f"for comparison: {rival.name}")
-            other, _ = _train(rival.config, work / "rival", work, measure, say)
+            other, _ = _train(rival.config, work / "rival", work, measure, say, workers)
             figures[rival.name] = other.bundle.manifest.metrics
         return replace(trained, rivals=figures)
 
 
 def _train(
-    config: TrainConfig, out: Path, work: Path, measure: Measure, say: Say
+    config: TrainConfig, out: Path, work: Path, measure: Measure, say: Say, workers: Workers
 ) -> tuple[Trained, Features]:
     set_up_torch(config.threads)
     preprocessing = preprocessing_of(config.backbone)
@@ -118,14 +122,17 @@ def _train(
     train = make(stages.train, work, say)
     stages = stages.taught(load_about(train.folder).vocabulary)
     validation = make(stages.validation, work, say)
-    features = make_features(config, train, validation, preprocessing, work, say)
+    features = make_features(config, train, validation, preprocessing, work, say, workers)
     contexts = load_contexts(features.contexts.folder)
     for index, name in enumerate(contexts.names):
         say(f"context {name}: {', '.join(contexts.labels_of(index))}")
     scout = make(scout_stage(config, features), work, say)
-    adapters = tuple(train_context(task) for task in adapter_tasks(config, features, work))
+    tasks = adapter_tasks(config, features, work)
+    adapters = tuple(kept.folder for kept in workers.run(tasks, work, say))
 
     tracks = load_frames(features.train.frames.folder).tracks()
+    learned = dynamics(tracks)
+    scouted = scouted_validation(features, scout)
     parts = Parts(
         config.name,
         config.description,
@@ -135,13 +142,14 @@ def _train(
         weights_folder(features.backbone),
         adapters,
         scout.folder,
-        dynamics(tracks),
+        learned,
         context_dynamics(tracks, contexts),
         make(scene_stage(config, features), work, say),
         config.recipe,
+        learn_correlation(scouted, load_frames(features.validation.frames.folder), learned),
     )
     kept = [features.train.frames, features.validation.frames]
-    thresholds = choose_thresholds(parts, features, scout, work)
+    thresholds = choose_thresholds(parts, features, scouted, work)
     parts = replace(parts, unchanged=choose_unchanged(parts, thresholds, features, work))
     metrics = {"mean_ap_floor": config.mean_ap_floor}
     if stages.test is not None:
@@ -160,6 +168,7 @@ def make_features(
     preprocessing: Preprocessing,
     work: Path,
     say: Say,
+    workers: Workers,
 ) -> Features:
     """Backbone, tokens and contexts for the frames of both parts."""
     counts = [len(load_frames(part.folder)) for part in (train, validation)]
@@ -168,7 +177,7 @@ def make_features(
 
     def tokens(part: str, frames: Kept) -> TokenFiles:
         stage = TokensStage.of(config, part, backbone, frames, preprocessing)
-        return TokenFiles(frames, make(stage, work, say))
+        return TokenFiles(frames, make_tokens(stage, work, workers, say))
 
     return Features(
         preprocessing,
@@ -221,12 +230,18 @@ def context_dynamics(tracks: list[Track], contexts: Contexts) -> Dynamics:
     return dynamics([Track(true_presence(track, members), track.stamps_s) for track in tracks])
 
 
-def choose_thresholds(parts: Parts, features: Features, scout: Kept, work: Path) -> Thresholds:
+def scouted_validation(features: Features, scout: Kept) -> NDArray[np.float64]:
+    """The scout's probabilities of labels in the validation frames, (frames, labels)."""
+    logits, _ = scout_logits(load_scout(scout), features.validation.load(features.contexts))
+    return sigmoid(logits.astype(np.float64))
+
+
+def choose_thresholds(
+    parts: Parts, features: Features, scouted: NDArray[np.float64], work: Path
+) -> Thresholds:
     """Thresholds on the validation frames, with the engine as it will run."""
     frames = load_frames(features.validation.frames.folder)
-    logits, _ = scout_logits(load_scout(scout), features.validation.load(features.contexts))
-    scouted = sigmoid(logits.astype(np.float64))
-    watched = watch(scouted, frames, parts.labels, WATCH_RECALL)
+    watched = watch(scouted, frames, parts.labels, WATCH_RECALL, parts.correlation_s)
     half = np.full(len(watched), 0.5)
     draft = assemble(parts, Thresholds(half, half * 0.5, watched), {}, work / "draft")
     beliefs = np.stack([result.scores for result in rehearse(engine_of(draft), frames)])

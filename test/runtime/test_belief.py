@@ -95,15 +95,16 @@ def test_a_second_of_one_score_means_about_the_same_at_any_rate(score: float) ->
     assert slow.belief[0] == pytest.approx(fast.belief[0], abs=0.1)
 
 
-def test_a_label_that_appears_is_believed_in_its_first_frame_at_30_hz() -> None:
+def test_a_label_that_appears_is_believed_within_a_fifth_of_a_second_at_30_hz() -> None:
     belief = make_filter(1)
     for _ in range(300):
         belief.predict(1 / 30)
         belief.observe(np.array([0.02]))
     absent = belief.belief[0]
 
-    belief.predict(1 / 30)
-    belief.observe(np.array([0.97]))
+    for _ in range(6):
+        belief.predict(1 / 30)
+        belief.observe(np.array([0.97]))
 
     assert absent < 0.05
     assert belief.belief[0] > 0.5

@@ -1,0 +1,230 @@
+"""Drive policies over label traces: learn on training sequences, measure on held-out ones."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from polymorph_ros.contexts.company import company
+from polymorph_ros.contexts.cost import membership
+from polymorph_ros.contexts.formation import ContextLimits, form_contexts
+from polymorph_ros.contexts.presence import true_presence
+from polymorph_ros.contexts.statistics import dynamics
+from polymorph_ros.data.traces import Trace
+from polymorph_ros.data.track import Track
+from polymorph_ros.evaluation.policy.figures import Played, Tally
+from polymorph_ros.evaluation.policy.rivals import (
+    AllAdapters,
+    Contender,
+    FixedContext,
+    LastFrame,
+    OracleCover,
+    PeriodicScan,
+    Polymorph,
+    RandomContexts,
+)
+from polymorph_ros.evaluation.policy.scores import Quality, Recording, Simulator
+from polymorph_ros.runtime.belief import logit, sigmoid
+from polymorph_ros.runtime.knowledge import EvidenceWeights, Knowledge
+from polymorph_ros.runtime.pairs import make_pairs
+from polymorph_ros.runtime.thresholds import Thresholds
+
+HELD_OUT = 0.3  # share of the sequences that is measured
+_TUNING = 0.25  # share of the training sequences that thresholds are chosen on
+_TUNING_FRAMES = 2500
+# Some contexts more than labels need, so that common labels can stand in several.
+_ROOM = 1.5
+_COVERED = 0.972  # of label-frames, wanted on the tuning sequences
+_WATCHES = np.geomspace(0.02, 0.4, 32)
+_ONS = np.linspace(0.1, 0.6, 11)
+_HYSTERESIS = 1.0  # log-odds between on and off, as in training
+# The errors of simulated context scores are independent of those of label scores, and an
+# adapter's correlate by half with the scout's.
+_WEIGHTS = EvidenceWeights(context=1.0, scout=0.6, correlation_s=0.3)
+_CURVE = (0.25, 0.5, 2.0, 4.0)
+
+Row = dict[str, object]
+Make = Callable[[Knowledge], Contender]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Sequences by what they are for."""
+
+    learning: tuple[Track, ...]
+    tuning: tuple[Track, ...]
+    held_out: tuple[Track, ...]
+
+
+def bench_trace(
+    trace: Trace,
+    *,
+    labels_per_context: int,
+    quality: Quality,
+    seed: int,
+    frames: int,
+    probe_share: float,
+    say: Callable[[str], None],
+) -> Iterator[Row]:
+    """A row for each policy on one trace's held-out sequences.
+
+    Args:
+        trace: the label trace.
+        labels_per_context: how many labels a context may have.
+        quality: of the simulated scores.
+        seed: of the split and the noise.
+        frames: at most about so many held-out frames; 0 for all.
+        probe_share: of Polymorph's policy.
+        say: takes a line on what goes on.
+    """
+    split = split_sequences(trace.tracks, seed, frames)
+    say(f"{trace.name}: forming contexts on {len(split.learning)} sequences")
+    known = learn(trace.vocabulary.names, split.learning, labels_per_context)
+    simulator = Simulator(known, quality, seed)
+    tuning = [simulator.record(track, number) for number, track in enumerate(split.tuning)]
+    shared: Row = {"trace": trace.name, "contexts": len(known.contexts), "seed": seed}
+
+    def measure(name: str, make: Make, knowledge: Knowledge) -> Row:
+        tally = Tally(knowledge.members)
+        for number, track in enumerate(split.held_out):
+            recording = simulator.record(track, len(split.tuning) + number)
+            tally.add(play(make(knowledge), recording), track.truth == 1, track.stamps_s)
+        return {**shared, "policy": name, **tally.row()}
+
+    def polymorph(knowledge: Knowledge) -> Polymorph:
+        policy = Polymorph(knowledge)
+        policy.use(knowledge.thresholds, probe_share)
+        return policy
+
+    say(f"{trace.name}: choosing thresholds on {sum(len(r.track.truth) for r in tuning)} frames")
+    known = choose_watch(choose_on(known, polymorph, tuning), polymorph, tuning)
+    known = choose_on(known, polymorph, tuning)
+    say(f"{trace.name}: measuring on {sum(len(t.truth) for t in split.held_out)} frames")
+    chosen = {"watch": float(known.thresholds.watch[0]), "on": float(known.thresholds.on[0])}
+    ours = measure("polymorph", polymorph, known) | chosen
+    yield ours
+    RandomContexts.mean = float(str(ours["adapters_per_frame"]))
+    rivals: dict[str, Make] = {
+        "oracle_cover": OracleCover,
+        "all_adapters": AllAdapters,
+        "last_frame": LastFrame,
+        "periodic_scan": PeriodicScan,
+        "fixed_context": FixedContext,
+        "random_contexts": RandomContexts,
+    }
+    for name, make in rivals.items():
+        fitted = choose_on(known, make, tuning)
+        yield measure(name, make, fitted) | {"on": float(fitted.thresholds.on[0])}
+    for factor in _CURVE:
+        moved = with_watch(known, min(0.9, float(known.thresholds.watch[0]) * factor))
+        watch = {"watch": float(moved.thresholds.watch[0])}
+        yield measure(f"polymorph, watch x {factor:g}", polymorph, moved) | chosen | watch
+
+
+def split_sequences(tracks: Sequence[Track], seed: int, frames: int) -> Split:
+    """Split whole sequences at random; limit how many frames are tuned on and measured."""
+    order = np.random.default_rng(seed).permutation(len(tracks)).tolist()
+    held_out = max(1, round(HELD_OUT * len(order)))
+    tuning = max(1, round(_TUNING * (len(order) - held_out)))
+    rest = [tracks[number] for number in order[held_out:]]
+    return Split(
+        learning=tuple(rest[tuning:]),
+        tuning=_up_to(rest[:tuning], _TUNING_FRAMES),
+        held_out=_up_to([tracks[number] for number in order[:held_out]], frames),
+    )
+
+
+def _up_to(tracks: Sequence[Track], frames: int) -> tuple[Track, ...]:
+    """The first sequences with about so many frames, long ones cut so that several take part."""
+    if not frames:
+        return tuple(tracks)
+    most = max(100, frames // 10)
+    taken: list[Track] = []
+    for track in tracks:
+        if sum(len(other.truth) for other in taken) >= frames:
+            break
+        taken.append(Track(track.truth[:most], track.stamps_s[:most], track.name))
+    return tuple(taken)
+
+
+def learn(names: Sequence[str], tracks: Sequence[Track], labels_per_context: int) -> Knowledge:
+    """Contexts, rates and shares of training sequences; thresholds are chosen later."""
+    count = math.ceil(_ROOM * len(names) / labels_per_context)
+    contexts = form_contexts(tracks, ContextLimits(count, labels_per_context))
+    members = membership(contexts, len(names))
+    labels = dynamics(tracks)
+    present = dynamics([Track(true_presence(t, members), t.stamps_s) for t in tracks])
+    counted = company(tracks, contexts, members)
+    pairs = make_pairs(contexts, labels.prior, present.prior, counted.shares, counted.priors)
+    half = np.full(len(names), 0.4)
+    return Knowledge(
+        labels=tuple(names),
+        context_names=tuple(str(number) for number in range(len(contexts))),
+        contexts=contexts,
+        members=members,
+        pairs=pairs,
+        label_dynamics=labels,
+        context_dynamics=present,
+        costs=np.ones(len(contexts)),
+        thresholds=Thresholds(on=half, off=sigmoid(logit(half) - _HYSTERESIS), watch=0.2 * half),
+        weights=_WEIGHTS,
+    )
+
+
+def with_watch(known: Knowledge, watch: float) -> Knowledge:
+    """The same with another threshold of what is covered, for every label."""
+    return replace(
+        known, thresholds=replace(known.thresholds, watch=np.full(len(known.labels), watch))
+    )
+
+
+def choose_watch(known: Knowledge, make: Make, recordings: Sequence[Recording]) -> Knowledge:
+    """The highest `watch` that covers as many label-frames as wanted, by bisection."""
+
+    def covers(watch: float) -> bool:
+        moved, tally = with_watch(known, watch), Tally(known.members)
+        for recording in recordings:
+            track = recording.track
+            tally.add(play(make(moved), recording), track.truth == 1, track.stamps_s)
+        return tally.covered >= _COVERED * tally.present
+
+    # Coverage falls as `watch` rises: -1 while it is enough, so that bisection finds the last.
+    place = bisect_left(_WATCHES.tolist(), 0, key=lambda watch: -1 if covers(watch) else 0)
+    return with_watch(known, float(_WATCHES[max(0, place - 1)]))
+
+
+def choose_on(known: Knowledge, make: Make, recordings: Sequence[Recording]) -> Knowledge:
+    """The on-threshold, the same for every label, with the best micro F1 of beliefs above it."""
+    beliefs = np.concatenate([play(make(known), recording).beliefs for recording in recordings])
+    truth = np.concatenate([recording.track.truth == 1 for recording in recordings])
+    scores = [
+        2.0 * (called & truth).sum() / (called.sum() + truth.sum())
+        for called in (beliefs >= on for on in _ONS)
+    ]
+    on = np.full(len(known.labels), _ONS[int(np.argmax(scores))])
+    off = sigmoid(logit(on) - _HYSTERESIS)
+    return replace(known, thresholds=replace(known.thresholds, on=on, off=off))
+
+
+def play(contender: Contender, recording: Recording) -> Played:
+    """Drive a policy over a sequence as the engine would, with scores in place of a model."""
+    track = recording.track
+    beliefs = np.zeros(track.truth.shape, dtype=np.float32)
+    active = np.zeros(track.truth.shape, dtype=np.bool_)
+    adapters = np.zeros(recording.context_scores.shape, dtype=np.bool_)
+    contender.begin(track)
+    for frame, stamp_s in enumerate(track.stamps_s):
+        contender.see(
+            round(float(stamp_s) * 1e9),
+            recording.label_scores[frame],
+            recording.context_scores[frame],
+        )
+        chosen = contender.choose().adapters
+        contender.hear(chosen, [recording.answers[adapter][frame] for adapter in chosen])
+        beliefs[frame], active[frame] = contender.label_belief, contender.active
+        adapters[frame, list(chosen)] = True
+    return Played(beliefs, active, adapters)

@@ -1,0 +1,257 @@
+"""Pins the policy: its cover holds what is active, its scores stay scores, reset means reset.
+
+Open: how good it is; ``polymorph bench policy`` measures that on label traces.
+"""
+
+from __future__ import annotations
+
+import gc
+import tracemalloc
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from polymorph_ros.contexts.cost import membership
+from polymorph_ros.contexts.statistics import Dynamics
+from polymorph_ros.runtime.knowledge import Knowledge
+from polymorph_ros.runtime.pairs import make_pairs
+from polymorph_ros.runtime.policy import DWELL_S, Policy, Verdict
+from polymorph_ros.runtime.result import ChangeKind, Cover, ScoreSource
+from polymorph_ros.runtime.thresholds import Thresholds
+
+SECOND_NS = 1_000_000_000
+CONTEXTS = ((0, 1, 2), (2, 3, 4), (4, 5), (1, 5))
+LABELS = 6
+ANY_SCORE = st.floats(allow_nan=True, allow_infinity=True, width=64)
+ANY_STAMP = st.integers(-(2**62), 2**62)
+
+
+def knowledge(order: tuple[int, ...] = tuple(range(LABELS))) -> Knowledge:
+    """Six labels in four overlapping contexts; `order` says which label stands where."""
+    place = {label: index for index, label in enumerate(order)}
+    contexts = tuple(tuple(place[label] for label in group) for group in CONTEXTS)
+    prior = np.linspace(0.1, 0.4, LABELS)
+    appear, vanish = np.linspace(0.01, 0.1, LABELS), np.linspace(0.5, 0.05, LABELS)
+    rows = list(order)
+    labels = Dynamics(prior[rows], appear[rows], vanish[rows])
+    present = Dynamics(np.full(4, 0.4), np.full(4, 0.05), np.full(4, 0.08))
+    return Knowledge(
+        labels=tuple("abcdef"[label] for label in order),
+        context_names=("one", "two", "three", "four"),
+        contexts=contexts,
+        members=membership(contexts, LABELS),
+        pairs=make_pairs(contexts, labels.prior, present.prior),
+        label_dynamics=labels,
+        context_dynamics=present,
+        costs=np.ones(4),
+        thresholds=Thresholds(*(np.full(LABELS, value) for value in (0.5, 0.3, 0.1))),
+    )
+
+
+def scores(count: int) -> st.SearchStrategy[list[float]]:
+    return st.lists(ANY_SCORE, min_size=count, max_size=count)
+
+
+@st.composite
+def streams(draw: st.DrawFn) -> list[tuple[int, list[float], list[float], list[float]]]:
+    frame = st.tuples(ANY_STAMP, scores(LABELS), scores(4), scores(LABELS))
+    return draw(st.lists(frame, max_size=12))
+
+
+def step(
+    policy: Policy,
+    stamp_ns: int,
+    label_scores: list[float],
+    context_scores: list[float],
+    answers: list[float],
+    limit: int = 0,
+) -> tuple[Cover, Verdict]:
+    """One frame; `answers` has what an adapter would say of each label."""
+    policy.see(stamp_ns, label_scores, context_scores)
+    cover = policy.choose(limit)
+    spoken = [[answers[label] for label in CONTEXTS[adapter]] for adapter in cover.adapters]
+    return cover, policy.hear(cover.adapters, spoken)
+
+
+@given(streams(), st.integers(0, 2), st.floats(0.0, 0.5))
+@settings(deadline=None)
+def test_scores_stay_scores_and_active_labels_are_covered_whatever_comes(
+    stream, limit: int, probe_share: float
+) -> None:
+    known = knowledge()
+    policy = Policy(known)
+    policy.use(known.thresholds, probe_share)
+
+    for frame in stream:
+        cover, verdict = step(policy, *frame, limit=limit)
+        assert np.isfinite(verdict.scores).all()
+        assert ((verdict.scores >= 0) & (verdict.scores <= 1)).all()
+        assert np.isfinite(verdict.ages_s).all()
+        assert (verdict.ages_s >= 0).all()
+        covered = {label for adapter in cover.adapters for label in CONTEXTS[adapter]}
+        assert set(verdict.active_labels) <= covered | set(cover.uncovered)
+        if limit:
+            assert len(cover.adapters) <= limit
+        else:
+            assert not cover.uncovered
+
+
+@given(streams())
+@settings(deadline=None)
+def test_scores_that_are_not_finite_are_counted_and_say_nothing(stream) -> None:
+    policy = Policy(knowledge())
+
+    for stamp_ns, label_scores, context_scores, _ in stream:
+        policy.reset()
+        policy.see(stamp_ns, label_scores, context_scores)
+        verdict = policy.hear((), ())
+        bad = ~np.isfinite(label_scores)
+        assert policy.rejected == bad.sum() + (~np.isfinite(context_scores)).sum()
+        assert (verdict.sources[~bad] == ScoreSource.SCOUT).all()
+
+
+def test_a_label_without_a_finite_score_is_carried_and_ages() -> None:
+    policy = Policy(knowledge())
+    step(policy, 0, [0.9] * LABELS, [0.9] * 4, [0.9] * LABELS)
+
+    _, verdict = step(policy, SECOND_NS, [np.nan] * LABELS, [0.5] * 4, [np.nan] * LABELS)
+
+    assert (verdict.sources == ScoreSource.CARRIED).all()
+    assert verdict.ages_s == pytest.approx(1.0)
+
+
+@given(streams())
+@settings(deadline=None)
+def test_the_same_input_gives_the_same_output_also_after_a_reset(stream) -> None:
+    one, other = Policy(knowledge()), Policy(knowledge())
+    step(other, 5, [0.9] * LABELS, [0.9] * 4, [0.9] * LABELS)
+    other.reset()
+
+    for frame in stream:
+        (cover, verdict), (cover2, verdict2) = step(one, *frame), step(other, *frame)
+        assert cover == cover2
+        assert (verdict.scores == verdict2.scores).all()
+        assert verdict.changes == verdict2.changes
+
+
+@given(streams(), st.permutations(range(LABELS)))
+@settings(deadline=None)
+def test_belief_does_not_depend_on_the_order_of_the_vocabulary(stream, order) -> None:
+    straight, shuffled = Policy(knowledge()), Policy(knowledge(tuple(order)))
+    every = tuple(range(4))
+
+    for stamp_ns, label_scores, context_scores, answers in stream:
+        straight.see(stamp_ns, label_scores, context_scores)
+        shuffled.see(stamp_ns, [label_scores[label] for label in order], context_scores)
+        spoken = [[answers[label] for label in group] for group in CONTEXTS]
+        one, other = straight.hear(every, spoken), shuffled.hear(every, spoken)
+        assert one.scores[order] == pytest.approx(other.scores, abs=1e-5)
+
+
+def test_a_jump_back_in_time_starts_anew_and_says_so() -> None:
+    policy, fresh = Policy(knowledge()), Policy(knowledge())
+    frame = ([0.7] * LABELS, [0.6] * 4, [0.8] * LABELS)
+    for number in range(5):
+        step(policy, number * SECOND_NS, *frame)
+
+    cover, verdict = step(policy, 2 * SECOND_NS, *frame)
+    _, expected = step(fresh, 2 * SECOND_NS, *frame)
+
+    assert "jumped back by 2.000 s: started anew" in cover.reason
+    assert (verdict.scores == expected.scores).all()
+
+
+def test_a_gap_in_time_widens_uncertainty() -> None:
+    short, long = Policy(knowledge()), Policy(knowledge())
+    for policy, gap_s in ((short, 1), (long, 100)):
+        step(policy, 0, [0.99] * LABELS, [0.9] * 4, [0.99] * LABELS)
+        policy.see(gap_s * SECOND_NS, [np.nan] * LABELS, [np.nan] * 4)
+
+    assert (long.label_belief < short.label_belief).all()
+
+
+@pytest.mark.parametrize("hz", [1 / 3, 1, 5, 30])
+def test_a_label_that_appears_is_active_in_its_first_frame_at_any_rate(hz: float) -> None:
+    policy = Policy(knowledge())
+    low, high = [0.02] * LABELS, [0.97] + [0.02] * (LABELS - 1)
+    frames = round(20 * hz) + 2
+    for number in range(frames):
+        step(policy, round(number * SECOND_NS / hz), low, [0.1] * 4, low)
+    assert not policy.active.any()
+
+    _, verdict = step(policy, round(frames * SECOND_NS / hz), high, [0.9, 0.1, 0.1, 0.1], high)
+
+    assert verdict.active_labels == (0,)
+    assert [change.kind for change in verdict.changes] == [ChangeKind.APPEARED]
+
+
+def test_a_label_dwells_before_it_vanishes() -> None:
+    policy = Policy(knowledge())
+    low, high = [0.001] * LABELS, [0.98] * LABELS
+    step(policy, 0, high, [0.95] * 4, high)
+
+    _, soon = step(policy, round(0.5 * DWELL_S * SECOND_NS), low, [0.01] * 4, low)
+    step(policy, round(3 * DWELL_S * SECOND_NS), low, [0.01] * 4, low)
+    _, later = step(policy, round(10 * DWELL_S * SECOND_NS), low, [0.01] * 4, low)
+
+    assert soon.active_labels
+    assert later.active_labels == ()
+
+
+def test_labels_that_are_each_unlikely_are_covered_where_together_they_are_worth_it() -> None:
+    known = knowledge()
+    watch = Thresholds(*(np.full(LABELS, value) for value in (0.9, 0.8, 0.5)))
+    policy = Policy(known, watch)
+
+    policy.see(0, [0.3, 0.3, 0.3, 0.02, 0.02, 0.02], [0.5, 0.02, 0.02, 0.02])
+
+    assert (policy.label_belief < 0.5).all()
+    assert policy.choose().adapters == (0,)
+
+
+def test_a_seen_label_makes_the_others_of_its_context_likelier() -> None:
+    policy, blind = Policy(knowledge()), Policy(knowledge())
+    step(policy, 0, [0.1, 0.98, 0.2, 0.2, 0.2, 0.2], [0.9, 0.1, 0.1, 0.1], [0.5] * LABELS)
+    step(blind, 0, [0.1, 0.02, 0.2, 0.2, 0.2, 0.2], [0.9, 0.1, 0.1, 0.1], [0.5] * LABELS)
+
+    for each in (policy, blind):
+        each.see(SECOND_NS, [np.nan] * LABELS, [np.nan] * 4)
+
+    assert policy.label_belief[0] > blind.label_belief[0]
+
+
+def test_the_probe_takes_its_share_and_goes_round() -> None:
+    known = knowledge()
+    quiet = Thresholds(*(np.full(LABELS, value) for value in (0.95, 0.9, 0.95)))
+    policy = Policy(known)
+    policy.use(quiet, probe_share=0.25)
+    ran: list[tuple[int, ...]] = []
+
+    for number in range(120):
+        cover, _ = step(policy, number * SECOND_NS, [0.2] * LABELS, [0.3] * 4, [0.2] * LABELS)
+        ran.append(cover.adapters)
+
+    probes = [adapter for adapters in ran for adapter in adapters]
+    assert len(probes) == pytest.approx(120 / 3, abs=2)  # one in four of probes and others
+    assert set(probes) == {0, 1, 2, 3}
+
+
+def test_memory_does_not_grow_with_frames() -> None:
+    policy, rng = Policy(knowledge()), np.random.default_rng(0)
+
+    def run(first: int, count: int) -> None:
+        for number in range(first, first + count):
+            step(policy, number * SECOND_NS // 10, *(rng.random(n).tolist() for n in (6, 4, 6)))
+
+    tracemalloc.start()
+    run(0, 800)
+    gc.collect()
+    before = tracemalloc.get_traced_memory()[0]
+    run(800, 1000)
+    gc.collect()
+    grown = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+
+    assert grown < 16_000  # bytes: less than the smallest object per frame
