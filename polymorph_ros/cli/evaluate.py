@@ -21,7 +21,8 @@ class Mode(str, Enum):
 def evaluate(
     bundle: Annotated[Path, typer.Option(help="The bundle's folder.")],
     data: Annotated[
-        Path | None, typer.Option(help="Labelled video: folder, CSV, video or recording.")
+        list[Path] | None,
+        typer.Option(help="Labelled video: folder, CSV, video or recording. Several are joined."),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for results; a run that was broken off goes on.")
@@ -74,6 +75,7 @@ def evaluate(
     """Replay labelled video through a bundle and what else one would run, and sum it up."""
     # Imported here: torch takes seconds, and `--help` should not.
     from polymorph_ros.data.open_dataset import open_dataset
+    from polymorph_ros.data.union import union
     from polymorph_ros.evaluation.methods.registry import method_names, rivals_beside
     from polymorph_ros.evaluation.report.write import write_report
     from polymorph_ros.evaluation.run_folder import write_json
@@ -89,13 +91,13 @@ def evaluate(
     folder = rivals or rivals_beside(bundle)
     if train_rivals is not None:
         _train(train_rivals, bundle, folder, work, larger_backbone, say)
-    if data is None or out is None:
+    if not data or out is None:
         if train_rivals is not None:
             return
         raise typer.BadParameter("--data and --out are needed")
     request = Request(
         bundle=bundle,
-        where=str(data),
+        where=", ".join(map(str, data)),
         methods=method_names(compare, folder),
         out=out,
         rivals=folder,
@@ -104,9 +106,12 @@ def evaluate(
         energy=energy,
         memory=memory,
     )
-    dataset = open_dataset(data, labels=labels, topic=topic)
+    opened = [open_dataset(path, labels=labels, topic=topic) for path in data]
+    dataset = union(opened) if len(opened) > 1 else opened[0]
     if mode is Mode.LIVE:
-        outcome = evaluate_live(request, dataset, data, topic, rate, say)
+        if len(data) > 1:
+            raise typer.BadParameter("live mode plays one path: a recording, or a folder of them")
+        outcome = evaluate_live(request, dataset, data[0], topic, rate, say)
     else:
         outcome = run(request, dataset, say)
     if json is not None:

@@ -29,6 +29,7 @@ from polymorph_ros.evaluation.methods.registry import (
     Source,
     make_methods,
     rivals_beside,
+    trained_as,
     words_of,
 )
 from polymorph_ros.evaluation.offline import Bench, replay, warm
@@ -227,7 +228,14 @@ def _sum_up(
         "energy": {"source": meter.source.value, "scope": meter.scope, "note": meter.note},
         "memory": WORDS[run.device.type] if run.peak else "not measured",
         "machine": asdict(facts),
-        "methods": [{**one.details(), "what": words_of(one.method)} for one in figures],
+        "methods": [
+            {
+                **one.details(),
+                "what": words_of(one.method),
+                "trained": trained_as(one.method, bundle, run.request.rivals_folder),
+            }
+            for one in figures
+        ],
         **({"live": live} if live is not None else {}),
     }
     write_json(summary, run.folder.path / "summary.json")

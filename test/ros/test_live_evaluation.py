@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import cv2
@@ -18,6 +19,8 @@ import pytest
 
 from polymorph_ros.data.bag_writer import write_scene_bag
 from polymorph_ros.data.scenes import make_sequence
+from polymorph_ros.evaluation.methods.engine_method import AS_THE_NODE
+from polymorph_ros.ros.parameters import SPECS
 
 FRAMES = 24
 
@@ -55,6 +58,16 @@ def test_the_nodes_answers_equal_the_engines(bundle_root: Path, tmp_path: Path) 
     (planner_log,) = (out / "live").glob("*/planner.log")
     assert "ms after the image" in planner_log.read_text()
     assert account["planner_commands"] >= 1
+
+
+def test_the_evaluated_engine_has_the_nodes_defaults() -> None:
+    defaults = {spec.name: spec.default for spec in SPECS}
+    names = [field.name for field in fields(AS_THE_NODE)]
+
+    found = {name: defaults[name] for name in names if name in defaults}
+
+    assert "carry_over_s" in found
+    assert found == {name: getattr(AS_THE_NODE, name) for name in found}
 
 
 def test_without_a_recording_there_is_nothing_to_play(bundle_root: Path, tmp_path: Path) -> None:

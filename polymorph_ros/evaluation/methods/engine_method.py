@@ -17,6 +17,8 @@ from polymorph_ros.runtime.policy import Policy
 from polymorph_ros.runtime.result import FrameResult
 from polymorph_ros.runtime.settings import EngineSettings
 
+AS_THE_NODE = EngineSettings(carry_over_s=1.0)  # the node's own defaults
+
 
 class EngineMethod:
     """Runs every frame through an engine of its own.
@@ -37,7 +39,7 @@ class EngineMethod:
         bundle: Bundle,
         make_policy: MakePolicy = Policy,
         *,
-        settings: EngineSettings | None = None,
+        settings: EngineSettings = AS_THE_NODE,
         remembers: bool = True,
     ) -> None:
         self.name = name

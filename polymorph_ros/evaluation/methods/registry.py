@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from polymorph_ros.bundle.reader import Bundle
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.evaluation.methods import rivals
-from polymorph_ros.evaluation.methods.engine_method import EngineMethod, OracleCoverMethod
+from polymorph_ros.evaluation.methods.engine_method import (
+    AS_THE_NODE,
+    EngineMethod,
+    OracleCoverMethod,
+)
 from polymorph_ros.evaluation.methods.method import Method
 from polymorph_ros.evaluation.methods.policies import AllAdapters
 from polymorph_ros.evaluation.methods.switching import (
@@ -20,15 +24,13 @@ from polymorph_ros.evaluation.methods.switching import (
     WholeForwardModel,
 )
 from polymorph_ros.evaluation.methods.ungated import UngatedModel
-from polymorph_ros.evaluation.rivals.files import RIVAL_FILE
+from polymorph_ros.evaluation.rivals.files import RIVAL_FILE, read_rival
 from polymorph_ros.model.polymorph import PolymorphModel
 from polymorph_ros.runtime.engine import MakePolicy
 from polymorph_ros.runtime.policy import Policy
-from polymorph_ros.runtime.settings import EngineSettings
 
 POLYMORPH = "polymorph"
 _LIVE_WORDS = {"polymorph_live": "the real node over DDS; frames may drop"}
-_LONG_S = 3600.0  # the bundle's own limit is the shorter one
 
 
 @dataclass(frozen=True)
@@ -80,9 +82,9 @@ def _no_time(name: str, source: Source) -> Method:
     return EngineMethod(name, model, source.bundle, remembers=False)
 
 
-def _carry_over(name: str, source: Source) -> Method:
+def _no_carry_over(name: str, source: Source) -> Method:
     model = PolymorphModel.from_bundle(source.bundle, source.device)
-    settings = EngineSettings(carry_over_s=_LONG_S)
+    settings = replace(AS_THE_NODE, carry_over_s=0.0)
     return EngineMethod(name, model, source.bundle, settings=settings)
 
 
@@ -100,7 +102,7 @@ METHODS: Mapping[str, Entry] = {
     "oracle_cover": Entry("the true labels choose the adapters", _oracle_cover),
     "polymorph_no_gating": Entry("adapters' scores without P(context)", _engine(UngatedModel)),
     "polymorph_no_filter": Entry("every frame on its own: no belief over time", _no_time),
-    "polymorph_carry_over": Entry("results carried over while the picture stays", _carry_over),
+    "polymorph_no_carry_over": Entry("every picture computed, also unchanged ones", _no_carry_over),
     "polymorph_all_label_weights": Entry(
         "same gating and cover, one all-label LoRA of the adapters' total size",
         _rival(rivals.all_label_weights),
@@ -157,6 +159,15 @@ METHODS: Mapping[str, Entry] = {
 def words_of(method: str) -> str:
     """What a method is; nothing for one that is not in the table."""
     return METHODS[method].words if method in METHODS else _LIVE_WORDS.get(method, "")
+
+
+def trained_as(method: str, bundle: Bundle, folder: Path) -> dict[str, int] | None:
+    """Gradient steps and trained parameters of a method's rival; None where it needs none."""
+    entry = METHODS.get(method)
+    if entry is None or not entry.rival:
+        return None
+    text = read_rival(folder / entry.rival, bundle).text
+    return {"steps": text.steps, "parameters": text.parameters}
 
 
 def rivals_beside(bundle: Path) -> Path:

@@ -15,7 +15,7 @@ from torch import Tensor
 from polymorph_ros.bundle.manifest import UnchangedEntry
 from polymorph_ros.bundle.reader import Bundle
 from polymorph_ros.data.frame import Frame
-from polymorph_ros.evaluation.methods.engine_method import EngineMethod
+from polymorph_ros.evaluation.methods.engine_method import AS_THE_NODE, EngineMethod
 from polymorph_ros.evaluation.methods.method import Labelled
 from polymorph_ros.evaluation.methods.policies import AllAdapters
 from polymorph_ros.evaluation.rivals.files import (
@@ -88,7 +88,8 @@ class RivalMethod:
         if self._last is None or self._skip is None:
             return None
         stamp_ns, thumbnail, scores = self._last
-        if frame.stamp_ns - stamp_ns > self._skip.max_age_s * 1e9:
+        longest_s = min(self._skip.max_age_s, AS_THE_NODE.carry_over_s)
+        if frame.stamp_ns - stamp_ns > longest_s * 1e9:
             return None
         same = difference(self._thumbnail(pixels), thumbnail) <= self._skip.difference
         return scores if same else None

@@ -19,6 +19,7 @@ _APART = (
     ),
     ("context: scores weighed by P(context)", "polymorph_no_gating"),
     ("time: belief over frames", "polymorph_no_filter"),
+    ("time: results carried over while the picture stays", "polymorph_no_carry_over"),
 )
 
 
@@ -169,6 +170,7 @@ def facts(summary: Mapping[str, Any], figures: Sequence[Figures]) -> str:
         "energy": f"{energy['source']}: {energy['scope']}",
         "limits of that": energy["note"],
         "memory": summary["memory"],
+        "trained rivals": _trained(summary),
         "machine": f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB"
         + (f", {machine['gpu']}" if machine["gpu"] else ", no GPU"),
         "CPU threads": str(machine["threads"]),
@@ -178,6 +180,17 @@ def facts(summary: Mapping[str, Any], figures: Sequence[Figures]) -> str:
         "date": machine["date"],
     }
     return _list(entries)
+
+
+def _trained(summary: Mapping[str, Any]) -> str:
+    """How long rivals were trained, and how large they are."""
+    told = [
+        f"{one['method']}: {one['trained']['steps']} steps, "
+        f"{one['trained']['parameters']:,} parameters"
+        for one in summary["methods"]
+        if one["trained"]
+    ]
+    return "; ".join(told)
 
 
 def left_out(summary: Mapping[str, Any]) -> str:

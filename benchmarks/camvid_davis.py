@@ -1,0 +1,48 @@
+"""Polymorph beside its rivals on real video: CamVid's drives and DAVIS's clips.
+
+    build/venv/bin/python benchmarks/camvid_davis.py
+
+Trains config/camvid_davis.yaml, its rivals, and evaluates all on the test parts. A run that was
+stopped goes on. Needs ../shared/data; tables by examples/camvid_davis.py.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from parts.whole import compare
+
+ROOT = Path(__file__).resolve().parent.parent
+TABLES = ROOT / "build/camvid_davis"
+ABOUT = {
+    "real": "pixels, order of frames, CamVid's labels (area above 1 %)",
+    "made": "DAVIS's labels come from its sequences' names; the backbone was trained on drawn "
+    "scenes",
+    "mind": "labels of one set are unknown in the other, so each frame is scored on its own set's; "
+    "much of the co-occurrence is membership of a set; every DAVIS clip is the only one with its "
+    "label and is split in time, so training and test show the same clip",
+}
+
+
+def main(
+    folder: Annotated[
+        Path, typer.Option(help="For what is made on the way, and the report.")
+    ] = ROOT / "build/bench_camvid_davis",
+    larger: Annotated[str, typer.Option(help="Hub name of the next larger backbone.")] = "",
+) -> None:
+    """Train, evaluate, and write benchmarks/results/camvid_davis-MACHINE.json."""
+    if not (TABLES / "camvid_test.csv").is_file():
+        made = subprocess.run([sys.executable, str(ROOT / "examples/camvid_davis.py")], cwd=ROOT)
+        if made.returncode != 0:
+            raise typer.Exit(1)
+    data = [TABLES / "camvid_test.csv", TABLES / "davis_test.csv"]
+    config = ROOT / "config/camvid_davis.yaml"
+    typer.echo(compare("camvid_davis", config, data, folder, ABOUT, larger))
+
+
+if __name__ == "__main__":
+    typer.run(main)
