@@ -7,7 +7,7 @@ import numpy as np
 from polymorph_ros.runtime.belief import LEAST, Floats, Mask
 from polymorph_ros.runtime.knowledge import Knowledge
 
-_FORGET_S = 10.0  # what an adapter has said is old after this long
+_FORGET_S = 30.0  # what an adapter has said is old after this long
 
 
 class Probe:

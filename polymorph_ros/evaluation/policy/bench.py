@@ -44,7 +44,7 @@ _ONS = np.linspace(0.1, 0.6, 11)
 _HYSTERESIS = 1.0  # log-odds between on and off, as in training
 # The errors of simulated context scores are independent of those of label scores, and an
 # adapter's correlate by half with the scout's.
-_WEIGHTS = EvidenceWeights(context=1.0, scout=0.6, correlation_s=0.3)
+_CONTEXT_WEIGHT, _SCOUT_WEIGHT = 1.0, 0.6
 _CURVE = (0.25, 0.5, 2.0, 4.0)
 
 Row = dict[str, object]
@@ -83,7 +83,9 @@ def bench_trace(
     """
     split = split_sequences(trace.tracks, seed, frames)
     say(f"{trace.name}: forming contexts on {len(split.learning)} sequences")
+    weights = EvidenceWeights(_CONTEXT_WEIGHT, _SCOUT_WEIGHT, quality.correlation_s)
     known = learn(trace.vocabulary.names, split.learning, labels_per_context)
+    known = replace(known, weights=weights)
     simulator = Simulator(known, quality, seed)
     tuning = [simulator.record(track, number) for number, track in enumerate(split.tuning)]
     shared: Row = {"trace": trace.name, "contexts": len(known.contexts), "seed": seed}
@@ -171,7 +173,6 @@ def learn(names: Sequence[str], tracks: Sequence[Track], labels_per_context: int
         context_dynamics=present,
         costs=np.ones(len(contexts)),
         thresholds=Thresholds(on=half, off=sigmoid(logit(half) - _HYSTERESIS), watch=0.2 * half),
-        weights=_WEIGHTS,
     )
 
 

@@ -1,0 +1,1 @@
+"""The policy on label traces: simulated scores, rivals, figures (``polymorph bench policy``)."""
