@@ -110,9 +110,10 @@ def disturbed(streams: Sequence[Stream], seed: int) -> Iterator[tuple[str, list[
             changed(partial(_blurred, share=share)),
         )
     for share in (0.3, 0.6, 0.9):
+        angle = rng.uniform(0.0, 2.0 * np.pi)
         yield (
             f"{share:.0%} of the lens covered",
-            changed(partial(_covered, share=share, rng=rng)),
+            changed(partial(_covered, share=share, angle=angle)),
         )
 
 
@@ -124,11 +125,10 @@ def _blurred(picture: Picture, share: float) -> Picture:
     return np.asarray(cv2.GaussianBlur(picture, (0, 0), share * picture.shape[0]), np.uint8)
 
 
-def _covered(picture: Picture, share: float, rng: np.random.Generator) -> Picture:
+def _covered(picture: Picture, share: float, angle: float) -> Picture:
     """Something dark and out of focus before the lens, from one side."""
     height, width = picture.shape[:2]
     rows, columns = np.mgrid[:height, :width]
-    angle = rng.uniform(0.0, 2.0 * np.pi)
     across = (columns - width / 2) * np.cos(angle) + (rows - height / 2) * np.sin(angle)
     edge = (across - np.quantile(across, 1.0 - share)) / (0.03 * height)
     cover = 1.0 / (1.0 + np.exp(-np.clip(edge, -50, 50)))[..., None]
