@@ -64,6 +64,10 @@ COLUMNS: tuple[Column, ...] = (
         signed=True,
         note=lambda one: between(one.gain.interval, signed=True) if one.gain else "",
     ),
+    Column("energy", "mJ per frame", lambda one: _milli(one.energy.joules_per_frame), 1),
+    Column("latency p50", "ms", lambda one: _milli(one.latency.p50_s), 1),
+    Column("adapters", "per frame", lambda one: one.cover.adapters_per_frame, 2),
+    Column("peak memory", "MB", lambda one: one.peak_bytes * 1e-6 if one.peak_bytes else None, 0),
     Column("micro F1", "", lambda one: one.f1.micro),
     Column("macro F1", "", lambda one: one.f1.macro),
     Column("calibration error", "", lambda one: one.calibration_error),
@@ -71,20 +75,14 @@ COLUMNS: tuple[Column, ...] = (
         "discovery p50", "s", lambda one: one.discovery.p50_s, 2,
         note=lambda one: f"{one.discovery.missed} of {one.discovery.appearances} missed",
     ),
-    Column("adapters", "per frame", lambda one: one.cover.adapters_per_frame, 2),
     Column("cover changes", "per minute", lambda one: one.cover.changes_per_minute, 1),
-    Column("energy", "mJ per frame", lambda one: _milli(one.energy.joules_per_frame), 1),
     Column("CPU", "ms per frame", lambda one: _milli(one.energy.cpu_seconds_per_frame), 1),
     Column("GPU", "ms per frame", lambda one: _milli(one.energy.gpu_seconds_per_frame), 1),
-    Column("latency p50", "ms", lambda one: _milli(one.latency.p50_s), 1),
     Column("latency p95", "ms", lambda one: _milli(one.latency.p95_s), 1),
     Column("latency p99", "ms", lambda one: _milli(one.latency.p99_s), 1),
-    Column(
-        "peak memory", "MB", lambda one: one.peak_bytes * 1e-6 if one.peak_bytes else None, 0
-    ),
 )  # fmt: skip
 
-_SHORT = ("mean AP", "micro F1", "adapters", "energy", "latency p50", "peak memory")
+_SHORT = ("mean AP", "energy", "latency p50", "adapters", "peak memory", "micro F1")
 
 
 def figures_table(figures: Sequence[Figures]) -> Table:
