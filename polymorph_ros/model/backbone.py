@@ -23,7 +23,7 @@ transformers_logging: Any = logging  # its functions carry no types
 
 
 class Backbone:
-    """A frozen vision transformer in evaluation mode, float32.
+    """A frozen vision transformer in evaluation mode.
 
     Attributes:
         model: the transformers model; its parameters need no gradient.
@@ -77,8 +77,8 @@ class Backbone:
         Returns:
             tokens, float (B, N, D): ``prefix_tokens`` (token 0 is the class token), then patches.
         """
-        tokens = self.family.embed(self.model, pixels)
-        return self._run(self.family.blocks(self.model)[: self._tail_start(tail_blocks)], tokens)
+        tokens = self.family.embed(self.model, pixels.to(self.dtype))
+        return self._run(self.trunk_modules(tail_blocks), tokens)
 
     def tail_input(self, tokens: Tensor, which: TailTokens) -> Tensor:
         """What of the trunk's tokens (B, N, D) the tail sees: (B, N or fewer, D).
@@ -107,6 +107,10 @@ class Backbone:
         if pooling is None:
             return cast(Tensor, self.final_norm(tokens[:, 0]))
         return cast(Tensor, pooling(self.final_norm(tokens)))
+
+    def trunk_modules(self, tail_blocks: int) -> list[nn.Module]:
+        """All blocks but the last K."""
+        return list(self.family.blocks(self.model)[: self._tail_start(tail_blocks)])
 
     def tail_modules(self, tail_blocks: int) -> list[nn.Module]:
         """The last K blocks (with LoRA inside once PEFT has put it there)."""

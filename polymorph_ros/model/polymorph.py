@@ -15,6 +15,7 @@ from polymorph_ros.data.vocabulary import Vocabulary
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.model.adapter import AdapterWeights, read_adapter
 from polymorph_ros.model.backbone import Backbone, load_backbone
+from polymorph_ros.model.backend import Backend, use_backend
 from polymorph_ros.model.bank import AdapterBank
 from polymorph_ros.model.preprocess import Preprocessor
 from polymorph_ros.model.scene import SceneStatistics
@@ -27,7 +28,7 @@ Scores = NDArray[np.float32]
 
 
 class PolymorphModel:
-    """Trunk, scout and composed tails of one bundle, float32, for one thread at a time.
+    """Trunk, scout and composed tails of one bundle, for one thread at a time.
 
     Attributes:
         labels: the vocabulary.
@@ -56,11 +57,13 @@ class PolymorphModel:
         self._scene = scene.to(self.device) if scene else None
         self._std = manifest.preprocessing.std
         self._preprocessor = Preprocessor(manifest.preprocessing, self.device)
-        self._bank = AdapterBank(adapters, manifest.tail_blocks, self.device)
+        self._bank = AdapterBank(adapters, manifest.tail_blocks, self.device, backbone.dtype)
         self._tails = ComposedTails(backbone, manifest.tail_blocks)
 
     @classmethod
-    def from_bundle(cls, bundle: Bundle, device: str = "auto") -> PolymorphModel:
+    def from_bundle(
+        cls, bundle: Bundle, device: str = "auto", backend: Backend = "float32"
+    ) -> PolymorphModel:
         """Builds the model; checks that all parts fit each other.
 
         A backbone that the bundle only names must already be in the local Hugging Face cache:
@@ -69,9 +72,11 @@ class PolymorphModel:
         Args:
             bundle: as ``read_bundle`` returns it.
             device: "cpu", "cuda", or "auto" for a GPU where there is one.
+            backend: what trunk and tails compute in; the scout computes in float32.
 
         Raises:
-            PolymorphError: the device is not there, or a part does not fit.
+            PolymorphError: the device is not there or does not run the backend, or a part does
+                not fit.
         """
         chosen = choose_device(device)
         manifest = bundle.manifest
@@ -86,7 +91,8 @@ class PolymorphModel:
             for context in range(len(manifest.contexts))
         ]
         scene = _read_scene(bundle, backbone) if manifest.scene else None
-        return cls(manifest, backbone.to(chosen), scout, adapters, scene)
+        use_backend(backbone.to(chosen), manifest.tail_blocks, backend)
+        return cls(manifest, backbone, scout, adapters, scene)
 
     @torch.inference_mode()
     def preprocess(self, image: NDArray[np.uint8]) -> Tensor:
@@ -106,7 +112,7 @@ class PolymorphModel:
     @torch.inference_mode()
     def scout(self, tokens: Tensor) -> tuple[Scores, Scores]:
         """Tokens (1, N, D) to P(label), shape (V,), and P(context), shape (C,)."""
-        label_logits, context_logits = self._scout(tokens)
+        label_logits, context_logits = self._scout(tokens.float())
         scores = torch.cat([label_logits[0], context_logits[0]]).sigmoid().cpu().numpy()
         return scores[: len(self.labels)], scores[len(self.labels) :]
 
@@ -117,7 +123,7 @@ class PolymorphModel:
         Returns:
             float (1,) on the device: read it after the scout's answer, and nothing waits twice.
         """
-        return self._scene.distance(tokens) if self._scene else None
+        return self._scene.distance(tokens.float()) if self._scene else None
 
     @torch.inference_mode()
     def tails(self, tokens: Tensor, adapters: Sequence[int]) -> list[Scores]:
@@ -131,7 +137,7 @@ class PolymorphModel:
         chosen = self._bank.select(adapters)
         inputs = self._backbone.tail_input(tokens, self._tail_tokens)
         logits = chosen.logits(self._tails(inputs, chosen))
-        scores = torch.cat(logits).sigmoid().cpu().numpy()
+        scores = torch.cat(logits).float().sigmoid().cpu().numpy()
         ends = np.cumsum([len(row) for row in logits])[:-1]
         return np.split(scores, ends)
 
