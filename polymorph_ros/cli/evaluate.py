@@ -10,6 +10,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from polymorph_ros.errors import PolymorphError
+
 
 class Mode(str, Enum):
     """How frames reach what labels them."""
@@ -108,6 +110,11 @@ def evaluate(
     )
     opened = [open_dataset(path, labels=labels, topic=topic) for path in data]
     dataset = union(opened) if len(opened) > 1 else opened[0]
+    names = [sequence.track.name for sequence in dataset.sequences]
+    if timeline and timeline not in names:
+        raise PolymorphError(
+            f"a sequence of the data ({', '.join(names)})", timeline, where="--timeline"
+        )
     if mode is Mode.LIVE:
         if len(data) > 1:
             raise typer.BadParameter("live mode plays one path: a recording, or a folder of them")

@@ -16,7 +16,7 @@ import torch
 from polymorph_ros import __version__
 from polymorph_ros.bundle.reader import Bundle, read_bundle
 from polymorph_ros.data.dataset import Dataset
-from polymorph_ros.energy.meter import Meter, open_meter
+from polymorph_ros.energy.meter import open_meter
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.evaluation.figures import Costs, Figures, all_figures
 from polymorph_ros.evaluation.frame_log import FrameLog, read_frame_log, write_frame_log
@@ -98,7 +98,7 @@ class _Run:
     bundle: Bundle
     data: JoinedData
     folder: RunFolder
-    meter: Meter
+    bench: Bench
     device: torch.device
     peak: dict[str, int]
 
@@ -158,9 +158,11 @@ def _opened(request: Request, dataset: Dataset, say: Say, more: dict[str, Any]) 
     folder = RunFolder(request.out)
     folder.claim({**_key(request, bundle, data, device), **more})
     peak = _peaks(request, folder, device)
-    meter = open_meter(request.energy, device=device.type)
+    gpu = GpuClock(device)
+    busy = (lambda: gpu.seconds) if device.type == "cuda" else None
+    meter = open_meter(request.energy, device=device.type, gpu_seconds=busy)
     try:
-        yield _Run(request, bundle, data, folder, meter, device, peak)
+        yield _Run(request, bundle, data, folder, Bench(meter, gpu), device, peak)
     finally:
         meter.close()
 
@@ -171,9 +173,8 @@ def _replayed(run: _Run, data: JoinedData, say: Say) -> MachineFacts:
     methods = make_methods(run.request.methods, source)
     warm(methods, data)
     facts = machine_facts(run.device)
-    bench = Bench(run.meter, GpuClock(run.device))
     try:
-        replay(methods, data, run.bundle, bench, run.folder, say)
+        replay(methods, data, run.bundle, run.bench, run.folder, say)
     except KeyboardInterrupt:
         logs = _logs(run, run.request.methods)
         if all(logs.values()):
@@ -198,7 +199,8 @@ def _sum_up(
     complete: bool,
     live: dict[str, Any] | None = None,
 ) -> Outcome:
-    bundle, data, meter, manifest = run.bundle, run.data, run.meter, run.bundle.manifest
+    bundle, data, manifest = run.bundle, run.data, run.bundle.manifest
+    meter = run.bench.meter
     frames = sum(len(log) for log in logs[POLYMORPH])
     if not frames:
         raise PolymorphError("a picture that can be read", "none", where=run.request.where)

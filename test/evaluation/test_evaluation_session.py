@@ -22,6 +22,7 @@ from polymorph_ros.data.dataset import Dataset, Fault
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.evaluation.frame_log import FrameLog, read_frame_log
 from polymorph_ros.evaluation.messages import message_types
+from polymorph_ros.evaluation.report.write import write_report
 from polymorph_ros.evaluation.session import Outcome, Request, evaluate, rows
 
 LABELS = ("person", "cup", "car", "kite")
@@ -178,6 +179,25 @@ def test_without_the_filter_only_the_first_frame_is_as_with_it(
     filtered, bare = (outcome.logs[name][0] for name in ("polymorph", "polymorph_no_filter"))
     assert np.array_equal(filtered.scores[0], bare.scores[0])
     assert not np.array_equal(filtered.scores[5], bare.scores[5])
+
+
+@pytest.mark.parametrize("value", [0, -1])
+def test_data_without_a_positive_still_make_a_report(
+    bundle: Path, tmp_path: Path, value: int
+) -> None:
+    """Nothing is present in a single frame, or nobody knows."""
+    dataset = noise_dataset(LABELS, sequences=1, frames=1)
+    (one,) = dataset.sequences
+    track = replace(one.track, truth=np.full_like(one.track.truth, value))
+    empty = replace(dataset, sequences=(replace(one, track=track),))
+
+    outcome = run(bundle, tmp_path / "out", empty)
+    write_report(outcome, tmp_path / "out")
+
+    (row,) = rows(outcome.figures)
+    assert row["mean_ap"] is row["mean_ap_low"] is row["micro_f1"] is None
+    assert json.loads((tmp_path / "out" / "summary.json").read_text())["complete"] is True
+    assert (tmp_path / "out" / "report.html").is_file()
 
 
 def covers(log: FrameLog, row: int) -> bool:

@@ -30,7 +30,8 @@ def _front(figures: Sequence[Figures]) -> Figure:
     axes = figure.add_subplot()
     points = [(cost_of(one), one.mean_ap) for one in figures]
     front = [points[index] for index in pareto_front(points)]
-    axes.step(*zip(*front, strict=True), where="post", color=FAINT, linestyle=":", zorder=1)
+    costs, values = [cost for cost, _ in front], [value for _, value in front]
+    axes.step(costs, values, where="post", color=FAINT, linestyle=":", zorder=1)
     for number, (one, (cost, mean_ap)) in enumerate(zip(figures, points, strict=True)):
         between = one.mean_ap_interval
         known = math.isfinite(between.low)
