@@ -109,11 +109,11 @@ def disturbed(streams: Sequence[Stream], seed: int) -> Iterator[tuple[str, list[
             f"blurred, sigma {share:.0%} of the height",
             changed(partial(_blurred, share=share)),
         )
+    angles = rng.uniform(0.0, 2.0 * np.pi, len(streams)).tolist()
     for share in (0.3, 0.6, 0.9):
-        angle = rng.uniform(0.0, 2.0 * np.pi)
         yield (
             f"{share:.0%} of the lens covered",
-            changed(partial(_covered, share=share, angle=angle)),
+            [_cover(stream, share, angle) for stream, angle in zip(streams, angles, strict=True)],
         )
 
 
@@ -123,6 +123,12 @@ def _black(picture: Picture, rng: np.random.Generator) -> Picture:
 
 def _blurred(picture: Picture, share: float) -> Picture:
     return np.asarray(cv2.GaussianBlur(picture, (0, 0), share * picture.shape[0]), np.uint8)
+
+
+def _cover(stream: Stream, share: float, angle: float) -> Stream:
+    return Stream(
+        stream.stamps_ns, tuple(_covered(picture, share, angle) for picture in stream.pictures)
+    )
 
 
 def _covered(picture: Picture, share: float, angle: float) -> Picture:
