@@ -12,6 +12,7 @@ import torch
 
 from polymorph_ros.bundle.reader import Bundle, read_bundle
 from polymorph_ros.errors import PolymorphError
+from polymorph_ros.model.backend import Backend
 from polymorph_ros.model.polymorph import PolymorphModel
 from polymorph_ros.model.threads import use_threads
 from polymorph_ros.ros.share import share_folder
@@ -44,13 +45,19 @@ class Loader:
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="polymorph-loader")
 
     def start(
-        self, path: Path, device: str, cpu_threads: int, cancelled: Callable[[], bool]
+        self,
+        path: Path,
+        device: str,
+        backend: Backend,
+        cpu_threads: int,
+        cancelled: Callable[[], bool],
     ) -> Future[LoadedBundle]:
         """Check a bundle whole, build its model and run every path of it once.
 
         Args:
             path: the bundle's folder.
             device: "auto", "cpu" or "cuda".
+            backend: what trunk and tails compute in.
             cpu_threads: threads of a computation on the CPU; 0 for as many as pay.
             cancelled: asked between the steps; must be thread-safe.
 
@@ -58,7 +65,7 @@ class Loader:
             the bundle to be; or PolymorphError where the bundle or the device is not as it must
             be, LoadCancelled where `cancelled` said so.
         """
-        return self._pool.submit(_load, path, device, cpu_threads, cancelled)
+        return self._pool.submit(_load, path, device, backend, cpu_threads, cancelled)
 
     def end(self) -> None:
         """Take no more; what is being loaded is not waited for."""
@@ -77,11 +84,13 @@ def wait_for(loading: Future[LoadedBundle], cancelled: Callable[[], bool]) -> Lo
     return loading.result()
 
 
-def _load(path: Path, device: str, cpu_threads: int, cancelled: Callable[[], bool]) -> LoadedBundle:
+def _load(
+    path: Path, device: str, backend: Backend, cpu_threads: int, cancelled: Callable[[], bool]
+) -> LoadedBundle:
     _go_on(cancelled)
     bundle = read_bundle(path)
     _go_on(cancelled)
-    model = PolymorphModel.from_bundle(bundle, device=device)
+    model = PolymorphModel.from_bundle(bundle, device, backend)
     _go_on(cancelled)
     threads = use_threads(cpu_threads, model.run_trunk_once)
     _go_on(cancelled)

@@ -106,7 +106,9 @@ class PolymorphNode(LifecycleNode):
         settings = self._node_parameters.settings()
         path = settings.bundle or default_bundle()
         self.get_logger().info(f"loading {path}")
-        loading = self._loader.start(path, settings.device, settings.cpu_threads, self._is_ending)
+        loading = self._loader.start(
+            path, settings.device, settings.backend, settings.cpu_threads, self._is_ending
+        )
         loaded = wait_for(loading, self._is_ending)
         self._session = Session(self, settings, loaded)
         self._reporters = [

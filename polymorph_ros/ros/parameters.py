@@ -15,6 +15,7 @@ from rclpy.parameter import Parameter
 from polymorph_ros.energy.estimated import DEFAULT_CPU_WATTS, DEFAULT_GPU_WATTS
 from polymorph_ros.energy.meter import METER_KINDS
 from polymorph_ros.errors import PolymorphError
+from polymorph_ros.model.backend import BACKENDS
 from polymorph_ros.ros.settings import DEVICES, LABEL_CHOICES, TRANSPORTS, NodeSettings
 
 
@@ -77,6 +78,9 @@ SPECS: tuple[ParameterSpec, ...] = (
         "cpu_threads", 0, _UNCONFIGURED,
         "threads of a computation on the CPU; 0: as many as pay, measured", bounds=(0, 1024),
     ),
+    ParameterSpec(
+        "engine.backend", "float32", _UNCONFIGURED, "what trunk and tails compute in", BACKENDS
+    ),
     ParameterSpec("energy.meter", "auto", _UNCONFIGURED, "where joules come from", METER_KINDS),
     ParameterSpec(
         "energy.cpu_watts", DEFAULT_CPU_WATTS, _UNCONFIGURED,
@@ -109,6 +113,11 @@ SPECS: tuple[ParameterSpec, ...] = (
     ),
     ParameterSpec(
         "judge_scenes", True, _LIVE, "whether scenes unlike those of training are told"
+    ),
+    ParameterSpec(
+        "probe_share", 0.0, _LIVE,
+        "share of the adapters' work that looks for labels that the scout does not see; 0: none",
+        bounds=(0.0, 0.9),
     ),
     ParameterSpec(
         "max_rate_hz", 0.0, _LIVE,

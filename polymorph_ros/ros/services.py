@@ -87,6 +87,7 @@ class Services:
                 self._loader.start(
                     folder,
                     session.settings.device,
+                    session.settings.backend,
                     session.settings.cpu_threads,
                     lambda: self._session() is not session or not self._node.context.ok(),
                 )

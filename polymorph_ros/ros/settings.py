@@ -7,10 +7,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from polymorph_ros.energy.meter import METER_KINDS
 from polymorph_ros.errors import PolymorphError
+from polymorph_ros.model.backend import BACKENDS, Backend
 from polymorph_ros.runtime.settings import EngineSettings
 
 TRANSPORTS = ("raw", "compressed")
@@ -51,6 +52,7 @@ class NodeSettings:
         bundle_root: bundles outside this folder are not loaded by the service; none for the
             folder of the bundles that come with the package.
         cpu_threads: threads of a computation on the CPU; 0 for as many as pay.
+        backend: what trunk and tails compute in.
         max_rate_hz: frames per second and camera that are labelled; 0 for no limit.
         no_data_timeout_s: seconds without an answer after which NO_DATA is published.
     """
@@ -61,6 +63,7 @@ class NodeSettings:
     bundle_root: Path | None
     device: str
     cpu_threads: int
+    backend: Backend
     engine: EngineSettings
     energy: EnergySettings
     publish: PublishSettings
@@ -95,6 +98,7 @@ class NodeSettings:
             bundle_root=_folder(values["bundle_root"]),
             device=_choice(values, "device", DEVICES),
             cpu_threads=values["cpu_threads"],
+            backend=cast(Backend, _choice(values, "engine.backend", BACKENDS)),
             engine=EngineSettings(
                 max_adapters=values["max_adapters"],
                 threshold_shift=values["threshold_shift"],
@@ -102,6 +106,7 @@ class NodeSettings:
                 frame_budget_j=values["frame_budget_j"],
                 carry_over_s=values["carry_over_s"],
                 judge_scenes=values["judge_scenes"],
+                probe_share=values["probe_share"],
             ),
             energy=EnergySettings(
                 meter=_choice(values, "energy.meter", METER_KINDS),

@@ -60,6 +60,7 @@ def test_topics_follow_cameras_and_transport(
         ({"cameras": ["a", "b"], "image_topics": ["/one", "/one"]}, "image_topics"),
         ({"image_transport": "theora"}, "image_transport"),
         ({"device": "tpu"}, "device"),
+        ({"engine.backend": "int4"}, "engine.backend"),
         ({"energy__meter": "guess"}, "energy.meter"),
         ({"publish__labels": "some"}, "publish.labels"),
         ({"max_adapters": -1}, "max_adapters"),
