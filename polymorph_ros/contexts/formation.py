@@ -26,10 +26,11 @@ from polymorph_ros.errors import PolymorphError
 Mask = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 
-_TRUSTS = (0.03, 0.1, 0.3, 1.0)
+TRUSTS = (0.03, 0.1, 0.3, 1.0)
 _LEFT_OUT = 0.3  # of the sequences, to choose on
 _LEAST = 10  # sequences; fewer are cut into parts
 _SWEEPS = 12
+_MOST_WORK = 250_000_000  # places looked at by a search on label sets: some seconds
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,20 @@ class ContextLimits:
 
     contexts: int
     labels_per_context: int
+
+    def must_hold(self, labels: int) -> None:
+        """Check that there is room for all labels.
+
+        Raises:
+            PolymorphError: there is not.
+        """
+        if self.contexts * self.labels_per_context < labels:
+            raise PolymorphError(
+                f"room for {labels} labels",
+                f"{self.contexts} contexts of {self.labels_per_context} labels",
+                where="contexts",
+                remedy="allow more contexts or more labels in each",
+            )
 
 
 def form_contexts(
@@ -57,7 +72,10 @@ def form_contexts(
     Raises:
         PolymorphError: the contexts cannot hold all labels, or there is no sequence.
     """
-    labels = _labels(tracks, limits)
+    if not tracks:
+        raise PolymorphError("labelled sequences", "none", where="contexts")
+    labels = int(tracks[0].truth.shape[1])
+    limits.must_hold(labels)
     if labels <= limits.labels_per_context:
         return (tuple(range(labels)),)
     order = _canonical_order(tracks)
@@ -96,7 +114,7 @@ class Evidence:
         return cls(sets, np.tensordot(weights, tables, 1) * 2 * max(above_one, 1e-3))
 
 
-def start(labels: int, limits: ContextLimits, rng: np.random.Generator) -> Mask:
+def deal(labels: int, limits: ContextLimits, rng: np.random.Generator) -> Mask:
     """Deal all labels to the contexts at random, evenly."""
     members = np.zeros((limits.contexts, labels), dtype=np.bool_)
     members[np.arange(labels) % limits.contexts, rng.permutation(labels)] = True
@@ -107,10 +125,10 @@ def form(evidence: Evidence, limits: ContextLimits, trust: float, seed: int) -> 
     """Form contexts from one start, trusting pairs by a share (1: nothing else)."""
     rng = np.random.default_rng(seed)
     labels = evidence.sets.labels
-    pairs = PairCover(evidence.pairs, start(labels, limits, rng), limits.labels_per_context)
+    pairs = PairCover(evidence.pairs, deal(labels, limits, rng), limits.labels_per_context)
     pairs.improve(rng, _SWEEPS)
     if trust < 1 and len(evidence.sets.weights):
-        SetSearch(evidence.sets, pairs, trust).improve(rng, _SWEEPS)
+        SetSearch(evidence.sets, pairs, trust).improve(rng, _SWEEPS, _MOST_WORK)
     members: Mask = pairs.members
     return members
 
@@ -124,9 +142,13 @@ def _choose(tracks: list[Track], limits: ContextLimits, seed: int) -> tuple[Floa
     tables = estimates(used)
     weights = mixture_weights(tables, seen_pairs(left_out))
     evidence = Evidence.mixed(label_sets(used), tables, weights)
-    judge = label_sets(left_out)
-    costs = [expected_adapters(form(evidence, limits, trust, seed), judge) for trust in _TRUSTS]
-    return weights, _TRUSTS[int(np.argmin(costs))]
+    return weights, choose_trust(evidence, label_sets(left_out), limits, seed)
+
+
+def choose_trust(evidence: Evidence, judge: LabelSets, limits: ContextLimits, seed: int) -> float:
+    """How far to trust pairs: what costs least on label sets that are no part of the evidence."""
+    costs = [expected_adapters(form(evidence, limits, trust, seed), judge) for trust in TRUSTS]
+    return TRUSTS[int(np.argmin(costs))]
 
 
 def _at_least(tracks: list[Track]) -> list[Track]:
@@ -161,17 +183,3 @@ def _canonical_order(tracks: Sequence[Track]) -> NDArray[np.int64]:
             if state == 1:
                 counts += np.bincount(columns, minlength=labels)
     return np.lexsort((sums, -counts)).astype(np.int64)
-
-
-def _labels(tracks: Sequence[Track], limits: ContextLimits) -> int:
-    if not tracks:
-        raise PolymorphError("labelled sequences", "none", where="contexts")
-    labels = int(tracks[0].truth.shape[1])
-    if limits.contexts * limits.labels_per_context < labels:
-        raise PolymorphError(
-            f"room for {labels} labels",
-            f"{limits.contexts} contexts of {limits.labels_per_context} labels",
-            where="contexts",
-            remedy="allow more contexts or more labels in each",
-        )
-    return labels

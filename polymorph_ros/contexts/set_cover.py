@@ -28,6 +28,7 @@ class SetCover:
     Attributes:
         members: bool (contexts, labels), which context has which label.
         cost: the mean number of adapters per frame.
+        work: places of contexts in sets that were looked at so far.
     """
 
     def __init__(self, sets: LabelSets, members: Mask) -> None:
@@ -43,6 +44,7 @@ class SetCover:
         self._full = np.bitwise_or.reduceat(self._bits, rows.indptr[:-1])
         self._by_label(rows)
         self.members = members.copy()
+        self.work = 0
         self._held = np.zeros((rows.shape[0], len(members)), dtype=word)
         for context, label in zip(*np.nonzero(members), strict=True):
             self._held[self._sets_of[label], context] |= self._bits_of[label]
@@ -51,57 +53,78 @@ class SetCover:
 
     def add(self, context: int, label: int) -> None:
         """Put a label into a context."""
-        self.members[context, label] = True
-        self._held[self._sets_of[label], context] |= self._bits_of[label]
-        self._recount(self._sets_of[label])
+        self._recount(label, context, True)
 
     def drop(self, context: int, label: int) -> None:
         """Take a label out of a context."""
-        self.members[context, label] = False
-        self._held[self._sets_of[label], context] &= ~self._bits_of[label]
-        self._recount(self._sets_of[label])
+        self._recount(label, context, False)
 
     def gains(self, context: int) -> Floats:
         """By how much each label would lower the cost by joining a context, shape (labels,)."""
         touched = np.flatnonzero((self._held[:, context] != 0) & (self._sizes > 1))
-        entries, of = self._entries(touched)
-        sets = touched[of]
-        joins = (self._held[sets, context] & self._bits[entries]) == 0
-        return self._difference(sets[joins], entries[joins], context)
+        return self._difference(touched, context, joins=True)
 
     def losses(self, context: int) -> Floats:
         """By how much each label of a context would raise the cost by leaving it."""
         touched = np.flatnonzero(_count_bits(self._held[:, context]) > 1)
-        entries, of = self._entries(touched)
-        sets = touched[of]
-        leaves = (self._held[sets, context] & self._bits[entries]) != 0
-        return -self._difference(sets[leaves], entries[leaves], context)
+        return -self._difference(touched, context, joins=False)
 
     def gains_of(self, label: int) -> Floats:
         """By how much a label would lower the cost by joining each context, (contexts,)."""
         sets, bits = self._sets_of[label], self._bits_of[label]
         open_sets = self._sizes[sets] > 1
         sets, bits = sets[open_sets], bits[open_sets]
-        held = self._held[sets]
-        rows, contexts = np.nonzero((held != 0) & ((held & bits[:, None]) == 0))
+        held, contexts = self._compact(sets)
+        rows, places = np.nonzero((held != 0) & ((held & bits[:, None]) == 0))
         after = held[rows]
-        after[np.arange(len(rows)), contexts] |= bits[rows]
+        after[np.arange(len(rows)), places] |= bits[rows]
         fewer = self._sizes[sets[rows]] - self._covers(after, self._full[sets[rows]])
-        return np.asarray(
-            np.bincount(contexts, self._share[sets[rows]] * fewer, minlength=len(self.members)),
-            dtype=np.float64,
-        )
+        joined, count = contexts[rows, places], len(self.members)
+        gains = np.bincount(joined, self._share[sets[rows]] * fewer, count)
+        return np.asarray(gains, dtype=np.float64)
 
-    def _difference(self, sets: Indices, entries: Indices, context: int) -> Floats:
-        """What the cost falls by, for each label, if its bits in one context are turned over."""
-        after = self._held[sets]
-        after[:, context] ^= self._bits[entries]
+    def _difference(self, touched: Indices, context: int, *, joins: bool) -> Floats:
+        """What the cost falls by, for each label, if it joins a context or leaves it."""
+        here = self._held[touched, context]
+        entries, of = self._entries(touched)
+        inside = (here[of] & self._bits[entries]) != 0
+        entries, of = entries[inside != joins], of[inside != joins]
+        held, contexts = self._compact(touched)
+        held[contexts == context] = 0
+        after = np.column_stack([here[of] ^ self._bits[entries], held[of]])
+        sets = touched[of]
         fewer = self._sizes[sets] - self._covers(after, self._full[sets])
         labels, count = self._labels[entries], self.members.shape[1]
         return np.asarray(np.bincount(labels, self._share[sets] * fewer, count), dtype=np.float64)
 
-    def _recount(self, sets: Indices) -> None:
-        sizes = self._covers(self._held[sets], self._full[sets])
+    def _compact(self, sets: Indices) -> tuple[Words, Indices]:
+        """What contexts hold of some sets, without those that hold nothing, and which they are.
+
+        Both of shape (sets, most contexts that hold something of one set); 0 and -1 fill rows up.
+        """
+        all_held = self._held[sets]
+        # flat and of bools: NumPy finds those far faster than the places of words
+        found = np.flatnonzero(all_held != 0)
+        rows, contexts = found // all_held.shape[1], found % all_held.shape[1]
+        counts = np.bincount(rows, minlength=len(sets))
+        place = np.arange(len(rows)) - (counts.cumsum() - counts)[rows]
+        shape = (len(sets), max(1, int(counts.max(initial=0))))
+        held = np.zeros_like(all_held, shape=shape)
+        which = np.full(shape, -1, dtype=np.int64)
+        held[rows, place] = all_held[rows, contexts]
+        which[rows, place] = contexts
+        self.work += all_held.size
+        return held, which
+
+    def _recount(self, label: int, context: int, joins: bool) -> None:
+        """Put a label into a context or take it out; cover anew the sets that this can touch."""
+        sets, bits = self._sets_of[label], self._bits_of[label]
+        homes = int(self.members[:, label].sum())
+        self.members[context, label] = joins
+        self._held[sets, context] ^= bits
+        if homes > (0 if joins else 1):  # else it was, or is now, an adapter by itself
+            sets = sets[(self._held[sets, context] & ~bits) != 0]
+        sizes = self._covers(self._compact(sets)[0], self._full[sets])
         self.cost += float(self._share[sets] @ (sizes - self._sizes[sets]))
         self._sizes[sets] = sizes
 
@@ -122,9 +145,9 @@ class SetCover:
     @staticmethod
     def _covers(held: Words, full: Words) -> NDArray[np.int64]:
         """Adapters of the greedy covers of some sets, given what each context holds of them."""
-        sizes = np.ones(len(held), dtype=np.int64)
-        every = np.arange(len(held))
-        left = full & ~held[every, _count_bits(held).argmax(axis=1)]
+        best = held[np.arange(len(held)), _count_bits(held).argmax(axis=1)]
+        sizes: NDArray[np.int64] = (best != 0).astype(np.int64)
+        left = full & ~best
         rows = np.flatnonzero(left)
         while rows.size:
             rest = held[rows] & left[rows, None]

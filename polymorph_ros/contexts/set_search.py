@@ -39,8 +39,8 @@ class SetSearch:
         """What is lowered, up to a constant."""
         return (1 - self._trust) * self._sets.cost - self._trust * self.pairs.covered
 
-    def improve(self, rng: np.random.Generator, sweeps: int) -> None:
-        """Replace, move and exchange labels while the objective falls."""
+    def improve(self, rng: np.random.Generator, sweeps: int, most_work: int) -> None:
+        """Replace, move and exchange labels while the objective falls, within a limit of work."""
         contexts, labels = self.pairs.members.shape
         for _ in range(sweeps):
             before = self.objective
@@ -48,9 +48,10 @@ class SetSearch:
             self._gains = np.zeros((contexts, labels))
             self._losses = np.zeros((contexts, labels))
             for context in rng.permutation(contexts):
-                self._improve_context(int(context))
+                if self._sets.work < most_work:
+                    self._improve_context(int(context))
             for label in rng.permutation(labels):
-                if self.pairs.homes[label] == 1:
+                if self.pairs.homes[label] == 1 and self._sets.work < most_work:
                     self._move(int(label))
             if before - self.objective < _PAYS * max(0.0, self._sets.cost - 1):
                 return

@@ -10,8 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polymorph_ros.contexts.cost import expected_adapters, membership
-from polymorph_ros.contexts.formation import ContextLimits, form_contexts
+from polymorph_ros.contexts.formation import (
+    TRUSTS,
+    ContextLimits,
+    Evidence,
+    choose_trust,
+    deal,
+    form,
+    form_contexts,
+)
 from polymorph_ros.contexts.label_sets import label_sets
+from polymorph_ros.contexts.pair_evidence import estimates, mixture_weights, seen_pairs
 from polymorph_ros.data.track import Track
 from polymorph_ros.errors import PolymorphError
 
@@ -128,3 +137,21 @@ def test_a_pair_that_is_seldom_annotated_counts_by_the_frames_that_tell() -> Non
 def test_no_sequence_is_an_error() -> None:
     with pytest.raises(PolymorphError, match="labelled sequences"):
         form_contexts([], ContextLimits(2, 3))
+
+
+def test_what_is_chosen_is_never_worse_on_the_choosing_set_than_what_it_began_with() -> None:
+    tracks = worlds((0, 1, 2, 3), (3, 4, 5, 6), (0, 7, 8), labels=9)
+    used, left_out = tracks[::2], tracks[1::2]
+    limits = ContextLimits(4, 3)
+    tables = estimates(used)
+    weights = mixture_weights(tables, seen_pairs(left_out))
+    evidence = Evidence.mixed(label_sets(used), tables, weights)
+    judge = label_sets(left_out)
+    start = deal(9, limits, np.random.default_rng(0))
+
+    chosen = choose_trust(evidence, judge, limits, seed=0)
+
+    cost_of = {
+        trust: expected_adapters(form(evidence, limits, trust, 0), judge) for trust in TRUSTS
+    }
+    assert cost_of[chosen] == min(cost_of.values()) <= expected_adapters(start, judge)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from polymorph_ros.cli.bench.compose import compose
+from polymorph_ros.cli.bench.contexts import contexts
 from polymorph_ros.cli.bench.policy import policy
 from polymorph_ros.cli.bench.scenes import scenes
 from polymorph_ros.cli.bench.unchanged import unchanged
@@ -18,6 +19,7 @@ def _group() -> None:
 
 
 bench_app.command()(compose)
+bench_app.command()(contexts)
 bench_app.command()(policy)
 bench_app.command()(scenes)
 bench_app.command()(unchanged)

@@ -1,0 +1,1 @@
+"""Contexts beside other ways to group labels, on label traces."""
