@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -65,7 +65,9 @@ def evaluate(
     ] = None,
     train_rivals: Annotated[
         Path | None,
-        typer.Option(help="Train the bundle's rivals from its training configuration first."),
+        typer.Option(
+            help="First train the rivals that --compare names (else all) from this configuration."
+        ),
     ] = None,
     larger_backbone: Annotated[
         str, typer.Option(help="Hub name of the next larger backbone, for --train-rivals.")
@@ -78,7 +80,11 @@ def evaluate(
     # Imported here: torch takes seconds, and `--help` should not.
     from polymorph_ros.data.open_dataset import open_dataset
     from polymorph_ros.data.union import union
-    from polymorph_ros.evaluation.methods.registry import method_names, rivals_beside
+    from polymorph_ros.evaluation.methods.registry import (
+        method_names,
+        rivals_beside,
+        rivals_of,
+    )
     from polymorph_ros.evaluation.report.write import write_report
     from polymorph_ros.evaluation.run_folder import write_json
     from polymorph_ros.evaluation.session import Request, evaluate_live, rows
@@ -92,7 +98,8 @@ def evaluate(
 
     folder = rivals or rivals_beside(bundle)
     if train_rivals is not None:
-        _train(train_rivals, bundle, folder, work, larger_backbone, say)
+        names = rivals_of(compare, folder)
+        _train(train_rivals, bundle, folder, work, names, larger_backbone, say)
     if not data or out is None:
         if train_rivals is not None:
             return
@@ -129,7 +136,13 @@ def evaluate(
 
 
 def _train(
-    config: Path, bundle: Path, out: Path, work: Path, larger: str, say: Callable[[str], None]
+    config: Path,
+    bundle: Path,
+    out: Path,
+    work: Path,
+    names: Sequence[str],
+    larger: str,
+    say: Callable[[str], None],
 ) -> None:
     from functools import partial
 
@@ -139,6 +152,5 @@ def _train(
     from polymorph_ros.training.config import read_config
 
     checked = read_bundle(bundle)
-    train_rivals(
-        read_config(config), checked, out, work, partial(beliefs, checked), say, larger=larger
-    )
+    ask = partial(beliefs, checked)
+    train_rivals(read_config(config), checked, out, work, ask, say, larger=larger, names=names)

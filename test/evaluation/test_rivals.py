@@ -19,7 +19,12 @@ from helpers.labelled_video import noise_dataset
 from helpers.quick_training import QUICK
 from polymorph_ros.bundle.reader import Bundle, read_bundle
 from polymorph_ros.errors import PolymorphError
-from polymorph_ros.evaluation.methods.registry import METHODS, method_names, rivals_beside
+from polymorph_ros.evaluation.methods.registry import (
+    METHODS,
+    method_names,
+    rivals_beside,
+    rivals_of,
+)
 from polymorph_ros.evaluation.methods.rivals import beliefs
 from polymorph_ros.evaluation.replay import measure
 from polymorph_ros.evaluation.rivals.files import read_rival
@@ -114,6 +119,11 @@ def test_all_are_those_whose_rival_is_trained(tmp_path: Path) -> None:
 
     assert "polymorph_no_gating" in names
     assert not any(METHODS[name].rival for name in names)
+
+
+def test_only_what_is_needed_is_trained(tmp_path: Path) -> None:
+    assert set(rivals_of("all", tmp_path)) == set(rivals_of("", tmp_path)) == set(TRAINED)
+    assert rivals_of("frame_skip,all_adapters,all_label_lora", tmp_path) == ("lora",)
 
 
 def test_a_rival_that_was_not_trained_is_asked_for_in_vain(bundle: Bundle, tmp_path: Path) -> None:

@@ -197,6 +197,17 @@ def method_names(compare: str, folder: Path) -> tuple[str, ...]:
     return tuple(dict.fromkeys((POLYMORPH, *wanted)))
 
 
+def rivals_of(compare: str, folder: Path) -> tuple[str, ...]:
+    """The trained rivals that some methods need; those of all where none is named.
+
+    Raises:
+        PolymorphError: as ``method_names``.
+    """
+    every = compare.strip() in ("", "all")
+    names = tuple(METHODS) if every else method_names(compare, folder)
+    return tuple(dict.fromkeys(METHODS[name].rival for name in names if METHODS[name].rival))
+
+
 def make_methods(names: Sequence[str], source: Source) -> tuple[Method, ...]:
     """Load them; each has everything of its own, as if it ran alone."""
     return tuple(METHODS[name].make(name, source) for name in names)
