@@ -117,10 +117,10 @@ def evaluate(
     )
     opened = [open_dataset(path, labels=labels, topic=topic) for path in data]
     dataset = union(opened) if len(opened) > 1 else opened[0]
-    names = [sequence.track.name for sequence in dataset.sequences]
-    if timeline and timeline not in names:
+    there = [sequence.track.name for sequence in dataset.sequences]
+    if timeline and timeline not in there:
         raise PolymorphError(
-            f"a sequence of the data ({', '.join(names)})", timeline, where="--timeline"
+            f"a sequence of the data ({', '.join(there)})", timeline, where="--timeline"
         )
     if mode is Mode.LIVE:
         if len(data) > 1:
