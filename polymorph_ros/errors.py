@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 
 class PolymorphError(Exception):
     """A mistake in input or configuration, told in one line that says how to mend it.
@@ -19,6 +22,11 @@ class PolymorphError(Exception):
         self.where = where
         self.remedy = remedy
         super().__init__(expected, found, where, remedy)
+
+    def __reduce__(self) -> tuple[Callable[..., PolymorphError], tuple[str, str]]:
+        """Let it be sent from one process to another."""
+        make = partial(PolymorphError, where=self.where, remedy=self.remedy)
+        return make, (self.expected, self.found)
 
     def __str__(self) -> str:
         prefix = f"{self.where}: " if self.where else ""

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from polymorph_ros.cli.train_report import print_plan, print_summary
 from polymorph_ros.errors import PolymorphError
+
+if TYPE_CHECKING:
+    from polymorph_ros.training.workers import Workers
 
 
 def train(
@@ -32,6 +37,12 @@ def train(
         Path | None, typer.Option(help="Labelled video whose new labels a bundle shall learn.")
     ] = None,
     to: Annotated[Path | None, typer.Option(help="The bundle that --add adds to.")] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            help="Use a Ray cluster: its address (HOST:PORT), or auto on one of its nodes."
+        ),
+    ] = None,
     labels: Annotated[
         Path | None, typer.Option(help="Label CSV of a recording or folder that is added.")
     ] = None,
@@ -47,14 +58,16 @@ def train(
     """
     warnings.filterwarnings("ignore", category=FutureWarning)  # of libraries, about each other
     if add is not None and to is not None and config is None and out is None:
-        _add(add, to, labels, topic, work)
+        _add(add, to, labels, topic, work, ray)
     elif config is not None and add is None and to is None and (out is not None or dry_run):
-        _train(config, out, work, dry_run=dry_run, compare=compare)
+        _train(config, out, work, ray, dry_run=dry_run, compare=compare)
     else:
         raise typer.BadParameter("give CONFIG and --out (or --dry-run), or --add and --to")
 
 
-def _train(config: Path, out: Path | None, work: Path, *, dry_run: bool, compare: bool) -> None:
+def _train(
+    config: Path, out: Path | None, work: Path, ray: str | None, *, dry_run: bool, compare: bool
+) -> None:
     # Imported here: torch takes seconds, and `--help` should not.
     from polymorph_ros.evaluation.replay import measure
     from polymorph_ros.training.config import read_config
@@ -70,11 +83,17 @@ def _train(config: Path, out: Path | None, work: Path, *, dry_run: bool, compare
         raise PolymorphError(
             "a bundle or nothing in the place to write to", "something else", where=str(out)
         )
-    trained = train_bundle(read_config(config), out, work, measure, console.print, compare=compare)
+    settings = read_config(config)
+    with _workers(ray, settings.threads) as workers:
+        trained = train_bundle(
+            settings, out, work.resolve(), measure, console.print, compare=compare, workers=workers
+        )
     print_summary(console, trained)
 
 
-def _add(data: Path, bundle: Path, labels: Path | None, topic: str | None, work: Path) -> None:
+def _add(
+    data: Path, bundle: Path, labels: Path | None, topic: str | None, work: Path, ray: str | None
+) -> None:
     from polymorph_ros.evaluation.replay import measure
     from polymorph_ros.training.config import SourceConfig
     from polymorph_ros.training.growth import grow_bundle, growth_config
@@ -82,4 +101,28 @@ def _add(data: Path, bundle: Path, labels: Path | None, topic: str | None, work:
     console = Console()
     source = SourceConfig.model_validate({"path": data, "labels": labels, "topic": topic})
     config = growth_config(bundle, source)
-    print_summary(console, grow_bundle(config, bundle, work, measure, console.print))
+    with _workers(ray, config.threads) as workers:
+        trained = grow_bundle(
+            config, bundle, work.resolve(), measure, console.print, workers=workers
+        )
+    print_summary(console, trained)
+
+
+@contextmanager
+def _workers(address: str | None, threads: int) -> Iterator[Workers]:
+    """A Ray cluster, left at the end, or this process."""
+    from polymorph_ros.training.workers import HERE
+
+    if address is None:
+        yield HERE
+        return
+    try:
+        from polymorph_ros.training.ray_workers import RayWorkers
+    except ModuleNotFoundError as error:
+        if error.name != "ray":
+            raise
+        raise PolymorphError(
+            "Ray", "none", where="--ray", remedy='pip install "polymorph_ros[ray]"'
+        ) from None
+    with closing(RayWorkers(address, threads)) as workers:
+        yield workers

@@ -6,8 +6,9 @@ only its tails.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,8 @@ from polymorph_ros.training.config import TrainConfig
 from polymorph_ros.training.frames import load_frames
 from polymorph_ros.training.loop import set_up_torch
 from polymorph_ros.training.rows import Row, RowWriter
-from polymorph_ros.training.stages import Kept
+from polymorph_ros.training.stages import Kept, find, make
+from polymorph_ros.training.workers import Say, Workers
 
 _BATCH = 128
 
@@ -33,7 +35,8 @@ _BATCH = 128
 class TokensStage:
     """Tokens of all frames of a part, half precision; then those of changed views of them.
 
-    Row ``view * frames + frame`` is a view of a frame; view 0 is the frame as it is.
+    Row ``view * frames + frame`` is a view of a frame; view 0 is the frame as it is. Where shards
+    are given, they have been computed already (``make_tokens``).
     """
 
     backbone: Kept
@@ -44,6 +47,7 @@ class TokensStage:
     augmentations: int
     seed: int
     threads: int
+    shards: tuple[Kept, ...] = field(default=(), metadata={"decides": False})
 
     @classmethod
     def of(
@@ -82,14 +86,33 @@ class TokensStage:
             return tuple(backbone.trunk(torch.zeros(1, 3, size, size), self.tail_blocks).shape[1:])
 
     def write(self, folder: Path) -> None:
-        """Compute, after the batches that an earlier attempt computed."""
-        total = self.rows()
+        """Compute or collect, after the batches that an earlier attempt wrote."""
+        self.write_rows(folder, 0, self.rows())
+
+    def write_rows(self, folder: Path, first: int, last: int) -> None:
+        """Write the rows from ``first``, a multiple of 128, to before ``last``."""
         row = {"tokens": Row(np.float16, self.token_shape())}
         with RowWriter(folder, row, whole=_BATCH) as writer, progress_bar() as bars:
-            task = bars.add_task("trunk tokens", total=total, completed=writer.rows, note="")
-            for tokens in self.compute(writer.rows, total):
+            done = writer.rows
+            task = bars.add_task("trunk tokens", total=last - first, completed=done, note="")
+            rows = self._collect(first + done) if self.shards else self.compute(first + done, last)
+            for tokens in rows:
                 writer.append(tokens=tokens)
                 bars.update(task, advance=len(tokens))
+
+    def shared_out(self, parts: int) -> tuple[TokensShard, ...]:
+        """About so many stages that compute all rows between them."""
+        batches = -(-self.rows() // _BATCH)
+        size = -(-batches // parts) * _BATCH
+        starts = range(0, self.rows(), size)
+        return tuple(TokensShard(self, s, min(s + size, self.rows())) for s in starts)
+
+    def _collect(self, first: int) -> Iterator[NDArray[np.float16]]:
+        for shard in self.shards:
+            tokens = load_tokens(shard.folder)
+            for start in range(min(first, len(tokens)), len(tokens), _BATCH):
+                yield np.asarray(tokens[start : start + _BATCH])
+            first = max(0, first - len(tokens))
 
     def compute(self, first: int, last: int) -> Iterator[NDArray[np.float16]]:
         """Tokens of the rows from ``first`` to before ``last``, in batches (n, N, D).
@@ -112,6 +135,33 @@ class TokensStage:
         if view == 0:
             return images[frame]
         return changed_view(images[frame], np.random.default_rng((self.seed, row)))
+
+
+@dataclass(frozen=True)
+class TokensShard:
+    """Some rows of the tokens of a part, computed by themselves."""
+
+    tokens: TokensStage
+    first: int
+    last: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.tokens.name}-from-{self.first}"
+
+    def write(self, folder: Path) -> None:
+        self.tokens.write_rows(folder, self.first, self.last)
+
+
+def make_tokens(stage: TokensStage, work: Path, workers: Workers, say: Say) -> Kept:
+    """The tokens of a part, computed in shards where there are several workers."""
+    if workers.count == 1 or find(stage, work) is not None:
+        return make(stage, work, say)
+    shards = workers.run(stage.shared_out(workers.count), work, say)
+    kept = make(replace(stage, shards=shards), work, say)
+    for shard in shards:  # they hold nothing else; the disk has room for other things
+        shutil.rmtree(shard.folder)
+    return kept
 
 
 def load_tokens(folder: Path) -> NDArray[np.float16]:

@@ -44,8 +44,7 @@ from polymorph_ros.training.config import (
     SourceConfig,
     TrainConfig,
 )
-from polymorph_ros.training.context_task import train_context
-from polymorph_ros.training.features import TokensStage
+from polymorph_ros.training.features import TokensStage, make_tokens
 from polymorph_ros.training.frames import LabelledFrames, load_about, load_frames
 from polymorph_ros.training.grouping import Contexts, context_names, load_contexts, save_contexts
 from polymorph_ros.training.grown_scout import GrownScoutStage
@@ -73,6 +72,7 @@ from polymorph_ros.training.stages import (
 )
 from polymorph_ros.training.thresholds import on_off, watch
 from polymorph_ros.training.token_set import TokenFiles
+from polymorph_ros.training.workers import HERE, Workers
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,13 @@ def growth_config(bundle: Path, source: SourceConfig) -> TrainConfig:
 
 
 def grow_bundle(
-    config: TrainConfig, bundle: Path, work: Path, measure: Measure, say: Say
+    config: TrainConfig,
+    bundle: Path,
+    work: Path,
+    measure: Measure,
+    say: Say,
+    *,
+    workers: Workers = HERE,
 ) -> Trained:
     """Add contexts for the labels of ``config.data`` that a bundle does not have yet.
 
@@ -158,15 +164,18 @@ def grow_bundle(
         work: where stages keep what they made.
         measure: figures of an engine on the new data's test part.
         say: takes a line on what was done.
+        workers: who computes tokens and trains adapters.
 
     Raises:
         PolymorphError: no label is new, the data cannot be used, or the disk is full.
     """
     with sole_use(work), told_when_the_disk_is_full(work):
-        return _grow(config, read_bundle(bundle), work, measure, say)
+        return _grow(config, read_bundle(bundle), work, measure, say, workers)
 
 
-def _grow(config: TrainConfig, old: Bundle, work: Path, measure: Measure, say: Say) -> Trained:
+def _grow(
+    config: TrainConfig, old: Bundle, work: Path, measure: Measure, say: Say, workers: Workers
+) -> Trained:
     set_up_torch(config.threads)
     manifest = old.manifest
     config = config.model_copy(
@@ -181,7 +190,7 @@ def _grow(config: TrainConfig, old: Bundle, work: Path, measure: Measure, say: S
     say(f"new labels: {', '.join(vocabulary[label] for label in labels)}")
     stages = stages.taught(vocabulary)
     validation = make(stages.validation, work, say)
-    features = _features(config, old, train, validation, labels, work, say)
+    features = _features(config, old, train, validation, labels, work, say, workers)
     contexts = load_contexts(features.contexts.folder)
     for index, name in enumerate(contexts.names):
         say(f"new context {name}: {', '.join(contexts.labels_of(index))}")
@@ -199,11 +208,12 @@ def _grow(config: TrainConfig, old: Bundle, work: Path, measure: Measure, say: S
         work,
         say,
     )
+    tasks = adapter_tasks(config, features, work)
     tracks = load_frames(train.folder).tracks()
     addition = _Addition(
         contexts,
         labels,
-        tuple(train_context(task) for task in adapter_tasks(config, features, work)),
+        tuple(kept.folder for kept in workers.run(tasks, work, say)),
         scout.folder,
         dynamics([_columns(track, labels) for track in tracks]),
         context_dynamics(tracks, contexts),
@@ -245,13 +255,14 @@ def _features(
     labels: tuple[int, ...],
     work: Path,
     say: Say,
+    workers: Workers,
 ) -> Features:
     preprocessing = old.manifest.preprocessing
     backbone = make(backbone_stage(config, preprocessing, train), work, say)
 
     def tokens(part: str, frames: Kept) -> TokenFiles:
         stage = TokensStage.of(config, part, backbone, frames, preprocessing)
-        return TokenFiles(frames, make(stage, work, say))
+        return TokenFiles(frames, make_tokens(stage, work, workers, say))
 
     taken = tuple(context.name for context in old.manifest.contexts)
     grouping = NewContextsStage(config.contexts, train, labels, taken, config.seed)

@@ -42,7 +42,7 @@ from polymorph_ros.training.stages import Kept, make, sole_use, told_when_the_di
 from polymorph_ros.training.thresholds import learn_correlation, on_off, watch
 from polymorph_ros.training.token_set import TokenFiles
 from polymorph_ros.training.unchanged import learn_unchanged
-from polymorph_ros.training.workers import Say, ThisProcess, Workers
+from polymorph_ros.training.workers import HERE, Say, Workers
 
 WATCH_RECALL = 0.97
 
@@ -83,7 +83,7 @@ def train_bundle(
     say: Say,
     *,
     compare: bool = False,
-    workers: Workers | None = None,
+    workers: Workers = HERE,
 ) -> Trained:
     """Train a bundle and write it.
 
@@ -94,12 +94,11 @@ def train_bundle(
         measure: figures of an engine on the held-out test sequences, for the manifest.
         say: takes a line on what was done.
         compare: also train and measure one adapter for all labels, in two sizes.
-        workers: who computes tokens and trains adapters; this process where none is named.
+        workers: who computes tokens and trains adapters.
 
     Raises:
         PolymorphError: the data cannot be used, or the disk is full.
     """
-    workers = workers or ThisProcess()
     with sole_use(work), told_when_the_disk_is_full(work):
         trained, features = _train(config, out, work, measure, say, workers)
         if not compare:
@@ -168,7 +167,7 @@ def make_features(
     preprocessing: Preprocessing,
     work: Path,
     say: Say,
-    workers: Workers,
+    workers: Workers = HERE,
 ) -> Features:
     """Backbone, tokens and contexts for the frames of both parts."""
     counts = [len(load_frames(part.folder)) for part in (train, validation)]

@@ -146,6 +146,19 @@ def sole_use(work: Path) -> Iterator[None]:
 
 
 @contextmanager
+def sole_attempt(stage: Stage, work: Path) -> Iterator[None]:
+    """Wait until no other process, on any machine that sees the folder, works on a stage."""
+    work.mkdir(parents=True, exist_ok=True)
+    place = place_of(stage, work)
+    file = place.with_name(f".{place.name}.lock")
+    with file.open("w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+    # Whoever waited for it finds the stage's result, and needs no lock.
+    file.unlink(missing_ok=True)
+
+
+@contextmanager
 def told_when_the_disk_is_full(where: Path) -> Iterator[None]:
     """Tell a full disk (or quota, or file size limit) as a mistake that can be mended."""
     try:

@@ -16,6 +16,7 @@ from xml.etree import ElementTree
 import polymorph_ros
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+_OURS = ("library", "evaluate", "ray")  # what rooms other than ros/ import
 
 
 def names(requirements: Path) -> set[str]:
@@ -43,9 +44,7 @@ def imported_modules(folder: Path) -> set[str]:
 def test_library_requires_what_it_imports_and_nothing_else() -> None:
     rooms = [f for f in (REPOSITORY / "polymorph_ros").iterdir() if f.is_dir() and f.name != "ros"]
     imported = set().union(*map(imported_modules, rooms)) - {"polymorph_ros"}
-    required = set().union(
-        *(names(REPOSITORY / "requirements" / f"{file}.txt") for file in ("library", "evaluate"))
-    )
+    required = set().union(*(names(REPOSITORY / "requirements" / f"{file}.txt") for file in _OURS))
     distributions = packages_distributions()  # several may share one module's name
     providers = {
         module: {normal(name) for name in distributions[module]}
@@ -60,7 +59,7 @@ def test_library_requires_what_it_imports_and_nothing_else() -> None:
 def test_everything_required_is_pinned() -> None:
     pinned = names(REPOSITORY / "constraints.txt")
 
-    for file in ("library", "evaluate", "ros", "dev"):
+    for file in (*_OURS, "ros", "dev"):
         assert names(REPOSITORY / "requirements" / f"{file}.txt") - pinned == set()
 
 
