@@ -18,6 +18,7 @@ from polymorph_ros.training.config import AdaptersConfig
 from polymorph_ros.training.loop import Indices, fit
 from polymorph_ros.training.losses import known_bce
 from polymorph_ros.training.stages import CHECKPOINT_FILE
+from polymorph_ros.training.tails import tail_feature
 from polymorph_ros.training.token_set import TokenSet
 
 _BATCH = 256
@@ -74,7 +75,7 @@ def train_adapter(
     def logits_of(tokens: NDArray[np.float16]) -> Tensor:
         inputs = torch.from_numpy(tokens.astype(np.float32))
         inputs = backbone.tail_input(inputs, config.tail_tokens)
-        pooled = backbone.tail(inputs, config.tail_blocks)
+        pooled = tail_feature(backbone, inputs, config.tail_blocks)
         logits: Tensor = head(pooled)
         return logits
 
