@@ -91,7 +91,9 @@ def resampling_units(
     if len(stamps_s) == 1:
         elapsed = stamps_s[0] - stamps_s[0][0]
         _, unit = np.unique((elapsed // segment_s).astype(np.int64), return_inverse=True)
-        return unit, f"{unit.max() + 1} segments of {segment_s:g} s of one sequence"
+        count = int(unit.max()) + 1
+        words = "segment" if count == 1 else "segments"
+        return unit, f"{count} {words} of {segment_s:g} s of one sequence"
     lengths = [len(stamps) for stamps in stamps_s]
     return np.repeat(np.arange(len(lengths)), lengths), f"{len(lengths)} sequences"
 

@@ -101,8 +101,8 @@ def train_rivals(
         work: where stages keep what they made; with the bundle's own, frames and tokens are found.
         beliefs: an engine's beliefs of frames, with a rival's scores in place of the adapters'.
         say: takes a line on what was done.
-        larger: the next larger backbone's Hub name; not needed for one trained from scratch,
-            which is made twice as wide.
+        larger: the next larger backbone's Hub name. Without it, a backbone that was trained from
+            scratch is made twice as wide, and for any other this rival is left out.
         names: which to train, of ``TRAINED``.
 
     Raises:
@@ -112,6 +112,9 @@ def train_rivals(
         given = _given(config, bundle, work, say)
         say(f"{given.steps} gradient steps for each rival, as many as all adapters together")
         for name in names:
+            if name == "larger_backbone" and not _has_larger(config, larger):
+                say("larger_backbone is left out: --larger-backbone has to name it")
+                continue
             rival = _train(name, given, out, larger)
             if (rival.folder / GIVEN_FILE).is_file():
                 on, off = on_off(
@@ -231,17 +234,16 @@ def _plain(name: str, given: _Given, target: Path) -> Rival:
     return _with_thresholds(folder, text, sigmoid(raw * scale + shift), given)
 
 
+def _has_larger(config: TrainConfig, name: str) -> bool:
+    return bool(name) or isinstance(config.backbone, PretrainConfig)
+
+
 def _larger(config: TrainConfig, name: str) -> PretrainConfig | HubBackboneConfig:
-    """The next larger backbone."""
-    if isinstance(config.backbone, PretrainConfig):
-        own = config.backbone
-        return own.model_copy(update={"hidden_size": 2 * own.hidden_size, "heads": 2 * own.heads})
-    if name:
+    """The next larger backbone: the named one, else one twice as wide as that from scratch."""
+    own = config.backbone
+    if name or not isinstance(own, PretrainConfig):
         return HubBackboneConfig.model_validate({"hub": name})
-    raise PolymorphError(
-        "the name of the next larger backbone", "none", where="larger_backbone",
-        remedy="give --larger-backbone a Hub name",
-    )  # fmt: skip
+    return own.model_copy(update={"hidden_size": 2 * own.hidden_size, "heads": 2 * own.heads})
 
 
 def _copy(made: Path, target: Path) -> Path:
