@@ -93,6 +93,11 @@ class AdapterBank:
         """One adapter as it lies here."""
         return self._adapters[index]
 
+    @property
+    def adapters(self) -> tuple[BankedAdapter, ...]:
+        """All of them, by index."""
+        return tuple(self._adapters)
+
     def add(self, adapter: AdapterWeights) -> int:
         """Adds an adapter at the end and gives its index."""
         self._adapters.append(self._take(adapter))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,12 +18,15 @@ from polymorph_ros.model.adapter import AdapterWeights, read_adapter
 from polymorph_ros.model.backbone import Backbone, load_backbone
 from polymorph_ros.model.backend import Backend, use_backend
 from polymorph_ros.model.bank import AdapterBank
+from polymorph_ros.model.gpu import RecordedRun, RecordedTails
 from polymorph_ros.model.preprocess import Preprocessor
 from polymorph_ros.model.scene import SceneStatistics
 from polymorph_ros.model.scout import Scout
 from polymorph_ros.model.tails import ComposedTails
 from polymorph_ros.model.tensor_file import read_tensors
 from polymorph_ros.model.thumbnail import thumbnails
+
+_log = logging.getLogger(__name__)
 
 Scores = NDArray[np.float32]
 
@@ -59,6 +63,8 @@ class PolymorphModel:
         self._preprocessor = Preprocessor(manifest.preprocessing, self.device)
         self._bank = AdapterBank(adapters, manifest.tail_blocks, self.device, backbone.dtype)
         self._tails = ComposedTails(backbone, manifest.tail_blocks)
+        self._recorded_trunk: RecordedRun | None = None
+        self._recorded_tails: RecordedTails | None = None
 
     @classmethod
     def from_bundle(
@@ -106,7 +112,9 @@ class PolymorphModel:
 
     @torch.inference_mode()
     def trunk(self, pixels: Tensor) -> Tensor:
-        """Pixels (1, 3, S, S) to tokens (1, N, D)."""
+        """Pixels (1, 3, S, S) to tokens (1, N, D); on a GPU the next call may overwrite them."""
+        if self._recorded_trunk is not None:
+            return self._recorded_trunk(pixels)
         return self._backbone.trunk(pixels, self._tail_blocks)
 
     @torch.inference_mode()
@@ -134,9 +142,12 @@ class PolymorphModel:
         """
         if not adapters:
             return []
-        chosen = self._bank.select(adapters)
         inputs = self._backbone.tail_input(tokens, self._tail_tokens)
-        logits = chosen.logits(self._tails(inputs, chosen))
+        if self._recorded_tails is not None:
+            logits = self._recorded_tails(inputs, adapters)
+        else:
+            chosen = self._bank.select(adapters)
+            logits = chosen.logits(self._tails(inputs, chosen))
         scores = torch.cat(logits).float().sigmoid().cpu().numpy()
         ends = np.cumsum([len(row) for row in logits])[:-1]
         return np.split(scores, ends)
@@ -147,11 +158,26 @@ class PolymorphModel:
 
     def warm(self) -> None:
         """Runs every path once, so that the first frame costs no more than the others."""
+        if self.device.type == "cuda" and self._recorded_trunk is None:
+            self._record()
         tokens = self.run_trunk_once()
         self.scene_distance(tokens)
         self.scout(tokens)
         for count in (len(self.contexts), 1):
             self.tails(tokens, range(count))
+
+    @torch.inference_mode()
+    def _record(self) -> None:
+        """Records trunk and tails as CUDA graphs; without them where that fails, which is told."""
+        pixels = self.preprocess(np.zeros((48, 64, 3), np.uint8))
+        try:
+            trunk = RecordedRun(lambda x: self._backbone.trunk(x, self._tail_blocks), pixels)
+            tails = RecordedTails(self._tails, self._bank, self._tail_blocks)
+            tails(self._backbone.tail_input(trunk(pixels), self._tail_tokens), (0,))
+        except RuntimeError as error:
+            _log.warning("no CUDA graphs: %s", str(error).splitlines()[0])
+            return
+        self._recorded_trunk, self._recorded_tails = trunk, tails
 
 
 def choose_device(device: str) -> torch.device:

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from polymorph_ros.bundle.manifest import Preprocessing
 from polymorph_ros.errors import PolymorphError
+from polymorph_ros.model.gpu import PinnedUpload
 
 
 class Preprocessor:
@@ -30,6 +31,7 @@ class Preprocessor:
     def __init__(self, preprocessing: Preprocessing, device: torch.device | str) -> None:
         self._size = (preprocessing.size, preprocessing.size)
         self._device = torch.device(device)
+        self._upload = PinnedUpload(self._device) if self._device.type == "cuda" else None
         shape = (1, 3, 1, 1)
         self._mean = 255 * torch.tensor(preprocessing.mean, device=self._device).view(shape)
         self._gain = 1 / (255 * torch.tensor(preprocessing.std, device=self._device).view(shape))
@@ -56,7 +58,8 @@ class Preprocessor:
             )
         # Channels that run backwards (BGR seen as RGB) are turned after resizing: far fewer pixels.
         backwards = images.strides[3] < 0
-        pixels = _as_tensor(images[..., ::-1] if backwards else images).to(self._device)
+        pixels = _as_tensor(images[..., ::-1] if backwards else images)
+        pixels = self._upload(pixels) if self._upload else pixels.to(self._device)
         pixels = self._resize(pixels.permute(0, 3, 1, 2)).float()
         pixels = pixels.flip(1) if backwards else pixels
         return ((pixels - self._mean) * self._gain).contiguous()
