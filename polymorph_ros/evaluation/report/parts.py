@@ -125,10 +125,10 @@ def live(summary: Mapping[str, Any]) -> str:
     if account is None:
         return ""
     late, planner = account["latency"], account["planner_delay"]
-    rate = f"{account['rate_hz']:g} Hz" if account["rate_hz"] else "the recording's own"
+    rate = f"{account['rate_hz']:g} Hz" if account["rate_hz"] else "the recording's own pace"
     verdict = "equal" if account["node_equals_engine"] else "NOT EQUAL"
     entries = {
-        "images": f"{account['published']} published at {rate} pace, {account['answered']} "
+        "images": f"{account['published']} published at {rate}, {account['answered']} "
         f"answered, {account['dropped']} dropped for fresher ones, {account['lost']} lost, "
         f"{account['rejected']} rejected, {account['failed']} failed",
         "latency": f"p50 {number(1e3 * late['p50_s'], 1)} ms, p95 "
