@@ -115,7 +115,7 @@ class Manifest(_Strict):
     labels: tuple[LabelEntry, ...] = Field(min_length=1)
     contexts: tuple[ContextEntry, ...] = Field(min_length=1)
     correlation_s: float = Field(
-        default=3.0, gt=0, description="how long the errors of scores stay alike, seconds"
+        default=0.3, gt=0, description="how long the errors of scores stay alike, seconds"
     )
     unchanged: UnchangedEntry | None = Field(default=None, description="none: nothing is carried")
     scene: SceneEntry | None = Field(default=None, description="none: no scene is judged")

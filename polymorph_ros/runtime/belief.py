@@ -31,14 +31,15 @@ _STRONGEST = 9.0  # log-odds
 
 def logit(probability: Floats) -> Floats:
     """Log-odds of probabilities, clipped so that they stay finite."""
-    clipped = np.clip(probability, LEAST, 1.0 - LEAST)
+    clipped = np.minimum(np.maximum(probability, LEAST), 1.0 - LEAST)
     odds: Floats = np.log(clipped / (1.0 - clipped))
     return odds
 
 
 def evidence_of(scores: Floats, prior_odds: Floats) -> Floats:
     """What calibrated scores say beyond the log-odds of the training prior, bounded."""
-    evidence: Floats = np.clip(logit(scores) - prior_odds, -_STRONGEST, _STRONGEST)
+    beyond = logit(scores) - prior_odds
+    evidence: Floats = np.minimum(np.maximum(beyond, -_STRONGEST), _STRONGEST)
     return evidence
 
 
@@ -134,5 +135,5 @@ class TwoStateFilter:
         self._odds[indices] = logit(self._belief[indices])
 
     def _put(self, odds: Floats) -> None:
-        self._belief = np.clip(sigmoid(odds), LEAST, MOST)
-        self._odds = np.clip(odds, _LEAST_ODDS, _MOST_ODDS)
+        self._odds = np.minimum(np.maximum(odds, _LEAST_ODDS), _MOST_ODDS)
+        self._belief = sigmoid(self._odds)

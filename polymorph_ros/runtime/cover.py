@@ -31,7 +31,8 @@ def cheapest_cover(members: Mask, wanted: Mask, prices: Floats) -> tuple[int, ..
     Returns:
         Indices of adapters, ascending, none of them superfluous.
     """
-    needed = members[:, np.flatnonzero(wanted)]
+    asked = np.take(members, np.flatnonzero(wanted), axis=1)
+    needed = asked
     chosen: list[int] = []
     while needed.shape[1]:
         choices = needed.sum(axis=0)
@@ -45,7 +46,7 @@ def cheapest_cover(members: Mask, wanted: Mask, prices: Floats) -> tuple[int, ..
         if needed.shape[1]:
             chosen += _search(needed, prices)
         break
-    return _without_superfluous(members & wanted, chosen, prices)
+    return _without_superfluous(asked, chosen, prices)
 
 
 def cover_within(members: Mask, worth: Floats, prices: Floats, limit: int) -> tuple[int, ...]:

@@ -63,7 +63,7 @@ class Engine:
         self.settings = settings
         self._thresholds = self._knowledge.thresholds.shifted(settings.threshold_shift)
         for policy in self._policies.values():
-            policy.use(self._thresholds)
+            policy.use(self._thresholds, settings.probe_share)
         self._carry_over.limit(settings.carry_over_s)
 
     def reset(self, camera: str | None = None) -> None:
@@ -143,6 +143,7 @@ class Engine:
         policy = self._policies.get(camera)
         if policy is None:
             policy = self._policies[camera] = self._make_policy(self._knowledge, self._thresholds)
+            policy.use(self._thresholds, self.settings.probe_share)
         return policy
 
     def _result(

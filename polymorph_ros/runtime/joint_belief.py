@@ -83,28 +83,28 @@ class JointBelief:
     def see(self, label_scores: Floats, context_scores: Floats, trust: float = 1.0) -> None:
         """Take the scout's scores, of which those that are not finite are left out."""
         self._share = self._pairs.share
-        before = self._any_label()
-        self._agree(self._contexts.odds - _odds(before))
-        before = self._any_label()
+        through, anyone = self._through()
+        self._agree(through, anyone)
+        _, before = self._through()
         self._labels.observe(label_scores, trust=trust)
-        after = self._any_label()
+        through, anyone = self._through()
         self._contexts.observe(context_scores, trust=trust * self._weights.context)
-        self._contexts.shift(_odds(after) - _odds(before))
-        self._agree(self._contexts.odds - _odds(after))
+        self._contexts.shift(_odds(anyone) - _odds(before))
+        self._agree(through, anyone)
 
-    def _any_label(self) -> Floats:
-        """P(some label is there through the context), from the labels alone, (contexts,)."""
+    def _through(self) -> tuple[Floats, Floats]:
+        """P(label is there through its context), (pairs,), and P(some label is), (contexts,)."""
         through = self._labels.belief[self._pairs.label] * self._share
-        return np.clip(self._pairs.any_of(through), _SMALL, 1.0 - _SMALL)
+        return through, self._pairs.any_of(through)
 
-    def _agree(self, log_ratio: Floats) -> None:
-        """Bring labels into agreement with the log likelihood ratio of each context."""
+    def _agree(self, through: Floats, anyone: Floats) -> None:
+        """Bring labels into agreement with the contexts, from what `_through` says."""
         pairs = self._pairs
-        through = self._labels.belief[pairs.label] * self._share
-        anyone = np.clip(pairs.any_of(through), _SMALL, 1.0 - _SMALL)[pairs.context]
-        ratio = np.exp(np.clip(log_ratio, -30.0, 30.0))[pairs.context]
-        others = np.maximum(anyone - through, 0.0)
-        factor = self._share * ratio * (1.0 - through) / (others * ratio + 1.0 - anyone)
+        log_ratio = self._contexts.odds - _odds(anyone)
+        ratio = np.exp(np.minimum(np.maximum(log_ratio, -30.0), 30.0))[pairs.context]
+        each = anyone[pairs.context]
+        others = np.maximum(each - through, 0.0)
+        factor = self._share * ratio * (1.0 - through) / (others * ratio + 1.0 - each)
         total = np.maximum(pairs.by_label(factor, len(self._labels.belief)), 1e-12)
         self._labels.shift(np.log(total))
         self._share = factor / total[pairs.label]

@@ -30,8 +30,8 @@ class EvidenceWeights:
     """
 
     context: float = 0.3
-    scout: float = 0.3
-    correlation_s: float = 3.0
+    scout: float = 0.0
+    correlation_s: float = 0.3
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from polymorph_ros.runtime.belief import Floats
 
 # No label is rarer or surer than this just because its context is there.
 _RAREST, _SUREST = 1e-3, 0.98
+_SMALL = 1e-7
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,12 @@ class Pairs:
         return np.arange(self.start[context], self.start[context] + self.size[context])
 
     def any_of(self, probability: Floats) -> Floats:
-        """P(at least one of a context's labels), from that of each pair, as if independent."""
-        none: Floats = np.add.reduceat(np.log1p(-probability), self.start)
-        return -np.expm1(none)
+        """P(at least one of a context's labels), from that of each pair, as if independent.
+
+        Never quite 0 or 1, so that it has finite log-odds.
+        """
+        none: Floats = np.multiply.reduceat(1.0 - probability, self.start)
+        return np.minimum(np.maximum(1.0 - none, _SMALL), 1.0 - _SMALL)
 
     def by_context(self, of_label: Floats) -> Floats:
         """Sum of a label's value over each context's labels, shape (contexts,)."""

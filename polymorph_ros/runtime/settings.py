@@ -20,6 +20,8 @@ class EngineSettings:
         carry_over_s: seconds for which a result may be carried over while the picture stays
             nearly the same (the bundle's own limit holds too); 0 computes every picture.
         judge_scenes: whether scenes unlike those of training are recognised.
+        probe_share: share of the adapters' work that goes into one further adapter now and then,
+            to find labels that the scout does not see; from 0 (never) to 0.9.
 
     Raises:
         PolymorphError: a value is out of range.
@@ -31,11 +33,16 @@ class EngineSettings:
     frame_budget_j: float = 0.0
     carry_over_s: float = 0.0
     judge_scenes: bool = True
+    probe_share: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("max_adapters", "frame_budget_s", "frame_budget_j", "carry_over_s"):
             if not getattr(self, name) >= 0:
                 raise PolymorphError("a value of at least 0", f"{getattr(self, name)}", where=name)
+        if not 0.0 <= self.probe_share <= 0.9:
+            raise PolymorphError(
+                "a share from 0 to 0.9", f"{self.probe_share}", where="probe_share"
+            )
         if not -10.0 <= self.threshold_shift <= 10.0:
             raise PolymorphError(
                 "log-odds from -10 to 10", f"{self.threshold_shift}", where="threshold_shift"

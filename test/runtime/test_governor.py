@@ -54,6 +54,7 @@ def test_before_the_first_frame_only_the_plain_limit_is_known() -> None:
         {"frame_budget_s": -0.1},
         {"frame_budget_j": math.nan},
         {"threshold_shift": 11.0},
+        {"probe_share": 0.95},
     ],
 )
 def test_settings_out_of_range_are_refused_by_name(values: dict[str, float]) -> None:

@@ -35,7 +35,7 @@ from polymorph_ros.runtime.thresholds import Thresholds
 
 HELD_OUT = 0.3  # share of the sequences that is measured
 _TUNING = 0.25  # share of the training sequences that thresholds are chosen on
-_TUNING_FRAMES = 2500
+_TUNING_FRAMES = 2000
 # Some contexts more than labels need, so that common labels can stand in several.
 _ROOM = 1.5
 _COVERED = 0.972  # of label-frames, wanted on the tuning sequences
@@ -45,7 +45,7 @@ _HYSTERESIS = 1.0  # log-odds between on and off, as in training
 # The errors of simulated context scores are independent of those of label scores, and an
 # adapter's correlate by half with the scout's.
 _CONTEXT_WEIGHT, _SCOUT_WEIGHT = 1.0, 0.6
-_CURVE = (0.25, 0.5, 2.0, 4.0)
+_CURVE = (0.5, 2.0)
 
 Row = dict[str, object]
 Make = Callable[[Knowledge], Contender]
