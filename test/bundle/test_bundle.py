@@ -6,6 +6,8 @@ Open: shapes that depend on the backbone are pinned in test/model.
 from __future__ import annotations
 
 import json
+import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -134,6 +136,38 @@ def test_a_failed_write_leaves_the_old_bundle_and_no_rubbish(copy: Path) -> None
         write_bundle(copy, write_half, lambda files: pytest.fail("not reached"), replace=True)
 
     assert read_bundle(copy).checksum == before
+    assert sorted(path.name for path in copy.parent.iterdir()) == neighbours
+
+
+def test_while_a_bundle_is_replaced_there_is_one_at_every_moment(copy: Path) -> None:
+    old, neighbours = read_bundle(copy), sorted(path.name for path in copy.parent.iterdir())
+    renamed = old.manifest.model_copy(update={"name": "another"})
+    done, missing = threading.Event(), 0
+
+    def watch() -> None:
+        nonlocal missing
+        while not done.is_set():
+            missing += not (copy / "manifest.json").is_file()
+
+    def write_parts(folder: Path) -> None:
+        for entry in old.manifest.files:
+            (folder / entry.path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(copy / entry.path, folder / entry.path)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    for _ in range(20):
+        new = write_bundle(
+            copy,
+            write_parts,
+            lambda files: renamed.model_copy(update={"files": files}),
+            replace=True,
+        )
+    done.set()
+    watcher.join()
+
+    assert missing == 0
+    assert new.manifest.name == "another"
     assert sorted(path.name for path in copy.parent.iterdir()) == neighbours
 
 
