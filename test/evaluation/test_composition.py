@@ -48,6 +48,9 @@ def test_all_ways_give_the_same_answers(tail_blocks: int) -> None:
                 answers = ways.run(method, 3)
                 torch.testing.assert_close(answers, expected, rtol=0, atol=1e-4)
 
+    pooled = Ways(SMALL, tail_blocks, count=3, separate=0, device=CPU, tail_tokens="pooled")
+    with torch.inference_mode():
+        assert (pooled.run("composed", 3) - expected).abs().max() > 1e-3
     assert torch.cdist(expected, expected).fill_diagonal_(1).min() > 1e-3
 
 

@@ -35,6 +35,9 @@ def compose(
     ] = None,
     threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0: as PyTorch takes.")] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "cpu",
+    pooled: Annotated[
+        bool, typer.Option(help="Composed tails on patches pooled 2 x 2 (other answers).")
+    ] = False,
     cpu_time: Annotated[
         bool, typer.Option(help="CPU time of all threads instead of the clock on the wall.")
     ] = False,
@@ -67,6 +70,7 @@ def compose(
         seconds=seconds if seconds is not None else (3.0 if quick else 20.0),
         rounds=2 if quick else 3,
         device=choose_device(device),
+        tail_tokens="pooled" if pooled else "all",
         clock=time.process_time if cpu_time else time.perf_counter,
     )
     rows = read_rows(json) if json else []

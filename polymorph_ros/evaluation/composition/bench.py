@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from polymorph_ros.bundle.manifest import TailTokens
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.evaluation.composition.count import multiply_adds, peak_activation_bytes
 from polymorph_ros.evaluation.composition.made import Size, make_backbone
@@ -58,6 +59,7 @@ class Plan:
         device: where.
         clock: gives seconds: the wall clock, or the process's CPU time (all threads together) on a
             machine that others use too.
+        tail_tokens: what the composed tails see.
     """
 
     sizes: dict[str, Size]
@@ -67,6 +69,7 @@ class Plan:
     rounds: int
     device: torch.device
     clock: Callable[[], float] = time.perf_counter
+    tail_tokens: TailTokens = "all"
 
     def cells(self) -> list[tuple[str, int, int]]:
         """(backbone, K, active) of each cell, in the order in which they are measured."""
@@ -115,7 +118,7 @@ def measure(plan: Plan, known: Sequence[Row], note: Callable[[str], None]) -> It
             if not wanted:
                 continue
             separate = min(max(wanted), _room(size))
-            ways = Ways(size, blocks, max(wanted), separate, plan.device)
+            ways = Ways(size, blocks, max(wanted), separate, plan.device, plan.tail_tokens)
             for active in wanted:
                 methods = [m for m in METHODS if m != "separate_models" or active <= separate]
                 if len(methods) < len(METHODS):

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from polymorph_ros.bundle.manifest import TailTokens
 from polymorph_ros.evaluation.composition.made import (
     Size,
     adapter_name,
@@ -41,13 +42,21 @@ class Ways:
         count: how many adapters there are.
         separate: how many separate fine-tuned models there are room for.
         device: where everything runs.
+        tail_tokens: what the composed tails see; all other methods see all tokens.
     """
 
     def __init__(
-        self, size: Size, tail_blocks: int, count: int, separate: int, device: torch.device
+        self,
+        size: Size,
+        tail_blocks: int,
+        count: int,
+        separate: int,
+        device: torch.device,
+        tail_tokens: TailTokens = "all",
     ) -> None:
         self._backbone = make_backbone(size, device)
         self._tail_blocks = tail_blocks
+        self._tail_tokens = tail_tokens
         below = make_backbone(size, device)  # PEFT changes the model that it is given
         self._peft: Any = add_adapters(below, tail_blocks, count)
         adapters = [weights_of(self._peft, below, tail_blocks, i) for i in range(count)]
@@ -86,7 +95,8 @@ class Ways:
     def _composed(self, active: int) -> Tensor:
         tokens = self._backbone.trunk(self.pixels, self._tail_blocks)
         chosen = self._bank.select(range(active))
-        return torch.stack(chosen.logits(self._tails(tokens, chosen)))
+        inputs = self._backbone.tail_input(tokens, self._tail_tokens)
+        return torch.stack(chosen.logits(self._tails(inputs, chosen)))
 
     def _bare(self, active: int) -> Tensor:
         return _feature(self._backbone.model(self.pixels))
