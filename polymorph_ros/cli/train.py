@@ -57,7 +57,8 @@ def train(
     polymorph train --add DATA --to BUNDLE
     """
     warnings.filterwarnings("ignore", category=FutureWarning)  # of libraries, about each other
-    if add is not None and to is not None and config is None and out is None:
+    plain = config is None and out is None and not dry_run and not compare
+    if add is not None and to is not None and plain:
         _add(add, to, labels, topic, work, ray)
     elif config is not None and add is None and to is None and (out is not None or dry_run):
         _train(config, out, work, ray, dry_run=dry_run, compare=compare)
