@@ -16,9 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polymorph_ros.contexts.cost import expected_adapters
-from polymorph_ros.contexts.label_sets import LabelSets, label_sets
+from polymorph_ros.contexts.label_sets import LabelSets
 from polymorph_ros.contexts.pair_cover import PairCover
-from polymorph_ros.contexts.pair_evidence import estimates, mixture_weights, seen_pairs
+from polymorph_ros.contexts.pair_evidence import (
+    estimates,
+    mixture_weights,
+    population_sets,
+    seen_pairs,
+)
 from polymorph_ros.contexts.set_search import SetSearch
 from polymorph_ros.data.track import Track
 from polymorph_ros.errors import PolymorphError
@@ -105,7 +110,7 @@ class Evidence:
     @classmethod
     def of(cls, tracks: Sequence[Track], weights: Floats) -> Evidence:
         """Evidence of some sequences with learned weights of the pair estimates."""
-        return cls.mixed(label_sets(tracks), estimates(tracks), weights)
+        return cls.mixed(population_sets(tracks), estimates(tracks), weights)
 
     @classmethod
     def mixed(cls, sets: LabelSets, tables: Floats, weights: Floats) -> Evidence:
@@ -141,8 +146,8 @@ def _choose(tracks: list[Track], limits: ContextLimits, seed: int) -> tuple[Floa
     used = [tracks[index] for index in np.sort(order[first:])] or left_out  # a single frame
     tables = estimates(used)
     weights = mixture_weights(tables, seen_pairs(left_out))
-    evidence = Evidence.mixed(label_sets(used), tables, weights)
-    return weights, choose_trust(evidence, label_sets(left_out), limits, seed)
+    evidence = Evidence.mixed(population_sets(used), tables, weights)
+    return weights, choose_trust(evidence, population_sets(left_out), limits, seed)
 
 
 def choose_trust(evidence: Evidence, judge: LabelSets, limits: ContextLimits, seed: int) -> float:

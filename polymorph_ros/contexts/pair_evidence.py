@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from polymorph_ros.contexts.label_sets import LabelSets, label_sets
 from polymorph_ros.data.track import Track
 
 Floats = NDArray[np.float64]
@@ -26,6 +27,7 @@ _SEEN_IN = (1, 2, 3, 6)  # lower bounds of the groups of pairs by number of sequ
 # Of a pair known in a tenth of the frames each counts ten times; no more, for few prove little.
 _MOST = 10.0
 _ROUNDS = 100
+_SETS_AT_ONCE = 1 << 12
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,29 @@ def seen_pairs(tracks: Sequence[Track]) -> Floats:
     """Pairs seen in one frame, as a distribution."""
     tables = estimates(tracks)[: len(_SEEN_IN)]
     return _distribution(np.asarray(tables.sum(axis=0)))
+
+
+def population_sets(tracks: Sequence[Track]) -> LabelSets:
+    """Label sets as they would be counted if all labels were known in all frames, as far as told.
+
+    A set counts as many times as there are frames for each frame in which its pairs are known: what
+    is seldom annotated, and seen when it is, is seen as often where nobody looked.
+    """
+    sets, scale = label_sets(tracks), _scale(tracks)
+    if (scale == 1).all():
+        return sets
+    own = scale.diagonal()
+    between = scale - np.diag(own)
+    sizes = sets.sizes().astype(np.float64)
+    factors = np.asarray(sets.rows @ own)  # right for sets of one label
+    for first in range(0, len(sizes), _SETS_AT_ONCE):
+        rows = sets.rows[first : first + _SETS_AT_ONCE]
+        some = sizes[first : first + _SETS_AT_ONCE]
+        pairs = np.asarray(rows.multiply(rows @ between).sum(axis=1)).ravel()
+        means = pairs / np.maximum(1.0, some * (some - 1))
+        of_one = factors[first : first + _SETS_AT_ONCE]
+        factors[first : first + _SETS_AT_ONCE] = np.where(some > 1, means, of_one)
+    return LabelSets(sets.rows, sets.weights * factors)
 
 
 def mixture_weights(of_some: Floats, seen: Floats) -> Floats:

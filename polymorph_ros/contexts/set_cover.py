@@ -119,11 +119,10 @@ class SetCover:
     def _recount(self, label: int, context: int, joins: bool) -> None:
         """Put a label into a context or take it out; cover anew the sets that this can touch."""
         sets, bits = self._sets_of[label], self._bits_of[label]
-        homes = int(self.members[:, label].sum())
         self.members[context, label] = joins
         self._held[sets, context] ^= bits
-        if homes > (0 if joins else 1):  # else it was, or is now, an adapter by itself
-            sets = sets[(self._held[sets, context] & ~bits) != 0]
+        # Where the context has nothing else of a set, the label takes an adapter of its own anyway.
+        sets = sets[(self._held[sets, context] & ~bits) != 0]
         sizes = self._covers(self._compact(sets)[0], self._full[sets])
         self.cost += float(self._share[sets] @ (sizes - self._sizes[sets]))
         self._sizes[sets] = sizes
