@@ -163,11 +163,11 @@ class AdaptersConfig(_Strict):
         "all", description="pooled: the tails see patches averaged 2 x 2, for a fourth of the work"
     )
     others: float = Field(
-        0.2, ge=0, description="frames of other contexts, per frame of the adapter's own"
+        0.0, ge=0, description="frames of other contexts, per frame of the adapter's own"
     )
     epochs: int = Field(ge=1)
     batch_size: int = Field(64, ge=1)
-    learning_rate: float = Field(1e-3, gt=0)
+    learning_rate: float = Field(3e-3, gt=0)
 
 
 RECIPE_FILE = "training.json"  # of a bundle: how it was trained, for contexts that are added
