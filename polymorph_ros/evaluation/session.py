@@ -17,7 +17,6 @@ from polymorph_ros import __version__
 from polymorph_ros.bundle.reader import Bundle, read_bundle
 from polymorph_ros.data.dataset import Dataset
 from polymorph_ros.energy.meter import open_meter
-from polymorph_ros.errors import PolymorphError
 from polymorph_ros.evaluation.figures import Costs, Figures, all_figures
 from polymorph_ros.evaluation.frame_log import FrameLog, read_frame_log, write_frame_log
 from polymorph_ros.evaluation.gpu_clock import GpuClock
@@ -33,6 +32,7 @@ from polymorph_ros.evaluation.methods.registry import (
     words_of,
 )
 from polymorph_ros.evaluation.offline import Bench, replay, warm
+from polymorph_ros.evaluation.overlap import require_pictures
 from polymorph_ros.evaluation.peak_memory import WORDS, peak_bytes
 from polymorph_ros.evaluation.run_folder import RunFolder, write_json
 from polymorph_ros.model.polymorph import choose_device
@@ -153,6 +153,7 @@ def _opened(request: Request, dataset: Dataset, say: Say, more: dict[str, Any]) 
     labels = [label.name for label in bundle.manifest.labels]
     data = join(dataset, labels, request.where)
     _tell(data, say)
+    require_pictures(data, request.where)
     device = choose_device(request.device)
     torch.set_num_threads(request.threads)
     folder = RunFolder(request.out)
@@ -202,8 +203,6 @@ def _sum_up(
     bundle, data, manifest = run.bundle, run.data, run.bundle.manifest
     meter = run.bench.meter
     frames = sum(len(log) for log in logs[POLYMORPH])
-    if not frames:
-        raise PolymorphError("a picture that can be read", "none", where=run.request.where)
     figures = all_figures(logs, Costs(meter.source, meter.scope, run.peak), POLYMORPH)
     summary = {
         "polymorph_ros": __version__,

@@ -64,12 +64,19 @@ def test_a_row_for_each_method_and_a_report(root: Path, tmp_path: Path) -> None:
     [
         (("--compare", "magic"), ("expected all, or some of polymorph, all_adapters", "magic")),
         (("--topic", "/back"), ("/back", "/camera/image_raw")),
+        (
+            ("--labels", "late.csv"),
+            ("pictures' time (1.000 to 4.800 s)", "from 900.000 to 901.000"),
+        ),
     ],
 )
 def test_a_mistake_is_one_line(
     root: Path, tmp_path: Path, words: tuple[str, ...], told: tuple[str, ...]
 ) -> None:
     bag = root / "bags" / "walk0"
+    late = tmp_path / "late.csv"
+    late.write_text("stamp,labels\n900.0,person\n901.0,person|car\n")
+    words = tuple(str(late) if word == late.name else word for word in words)
 
     done = polymorph("--bundle", root / "tiny", "--data", bag, "--out", tmp_path / "out", *words)
 
