@@ -52,6 +52,8 @@ def test_the_bundle_is_sound_and_says_what_was_measured(
     assert 2 <= len(model.contexts) <= 6
     assert trained.manifest.metrics["mean_ap_floor"] == quick_config.mean_ap_floor
     assert 0 < trained.manifest.metrics["mean_ap"] < 1
+    assert trained.manifest.scene is not None, "it knows what its scenes look like"
+    assert trained.manifest.scene.threshold > 0
 
 
 def test_peft_opens_the_adapters_and_computes_what_the_composed_tails_compute(
