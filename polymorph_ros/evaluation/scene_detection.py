@@ -87,7 +87,7 @@ def detection(
         len(together),
         auroc,
         float((together > threshold).mean()),
-        alarms / minutes if minutes > 0 else float("nan"),
+        float(alarms / minutes) if minutes > 0 else float("nan"),
         float(np.median(together) / threshold),
     )
 
