@@ -66,6 +66,18 @@ class ContextEntry(_Strict):
     prior: float = Field(gt=0, lt=1, description="share of training time in which it is present")
     appear_hz: float = Field(gt=0, description="rate of appearing while absent, 1/s")
     vanish_hz: float = Field(gt=0, description="rate of vanishing while present, 1/s")
+    reliability: tuple[float, ...] | None = Field(
+        None, description="of the adapter's score of each label, 0 to 1; none: all count alike"
+    )
+
+    @model_validator(mode="after")
+    def _one_for_each_label(self) -> ContextEntry:
+        if self.reliability is not None and len(self.reliability) != len(self.labels):
+            raise ValueError(
+                f"context {self.name}: {len(self.reliability)} reliabilities "
+                f"of {len(self.labels)} labels"
+            )
+        return self
 
 
 class UnchangedEntry(_Strict):

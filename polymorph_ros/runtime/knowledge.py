@@ -76,7 +76,12 @@ class Knowledge:
             context_names=tuple(context.name for context in manifest.contexts),
             contexts=contexts,
             members=membership(contexts, len(labels)),
-            pairs=make_pairs(contexts, label_dynamics.prior, context_dynamics.prior),
+            pairs=make_pairs(
+                contexts,
+                label_dynamics.prior,
+                context_dynamics.prior,
+                reliability=_reliability(manifest.contexts),
+            ),
             label_dynamics=label_dynamics,
             context_dynamics=context_dynamics,
             costs=np.ones(len(contexts)),
@@ -91,3 +96,10 @@ def _dynamics(entries: Sequence[LabelEntry | ContextEntry]) -> Dynamics:
         appear_hz=np.array([entry.appear_hz for entry in entries]),
         vanish_hz=np.array([entry.vanish_hz for entry in entries]),
     )
+
+
+def _reliability(contexts: Sequence[ContextEntry]) -> Floats:
+    """That of each pair; contexts that do not tell theirs count in full."""
+    each = [context.reliability or (1.0,) * len(context.labels) for context in contexts]
+    # A score that told nothing in validation still orders by its context's likelihood.
+    return np.maximum(np.concatenate(each), 0.05)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ from polymorph_ros.contexts.statistics import Dynamics
 from polymorph_ros.training.config import RECIPE_FILE, Recipe
 from polymorph_ros.training.grouping import Contexts
 from polymorph_ros.training.novelty import load_scene_entry
-from polymorph_ros.training.stages import SUMS_FILE, Kept
+from polymorph_ros.training.stages import RELIABILITY_FILE, SUMS_FILE, Kept
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,8 @@ def assemble(
         shutil.copytree(parts.backbone, folder / "backbone")
         for name, adapter in zip(parts.contexts.names, parts.adapters, strict=True):
             target = folder / "adapters" / name
-            shutil.copytree(adapter, target, ignore=shutil.ignore_patterns(SUMS_FILE))
+            private = shutil.ignore_patterns(SUMS_FILE, RELIABILITY_FILE)
+            shutil.copytree(adapter, target, ignore=private)
         shutil.copy(parts.scout / SCOUT_FILE, folder / SCOUT_FILE)
         shutil.copy(parts.scene.folder / SCENE_FILE, folder / SCENE_FILE)
         recipe = parts.recipe.model_dump_json(indent=1)
@@ -94,7 +96,7 @@ def assemble(
             tail_blocks=parts.tail_blocks,
             tail_tokens=parts.recipe.adapters.tail_tokens,
             labels=label_entries(parts.contexts.vocabulary, parts.labels, thresholds),
-            contexts=context_entries(parts.contexts, parts.presence),
+            contexts=context_entries(parts.contexts, parts.presence, parts.adapters),
             correlation_s=parts.correlation_s,
             unchanged=parts.unchanged,
             scene=load_scene_entry(parts.scene),
@@ -123,7 +125,9 @@ def label_entries(
     )
 
 
-def context_entries(contexts: Contexts, learned: Dynamics) -> tuple[ContextEntry, ...]:
+def context_entries(
+    contexts: Contexts, learned: Dynamics, adapters: tuple[Path, ...]
+) -> tuple[ContextEntry, ...]:
     """What the manifest says of contexts."""
     return tuple(
         ContextEntry(
@@ -133,6 +137,13 @@ def context_entries(contexts: Contexts, learned: Dynamics) -> tuple[ContextEntry
             prior=float(learned.prior[index]),
             appear_hz=float(learned.appear_hz[index]),
             vanish_hz=float(learned.vanish_hz[index]),
+            reliability=_reliability(adapters[index]),
         )
         for index, name in enumerate(contexts.names)
     )
+
+
+def _reliability(adapter: Path) -> tuple[float, ...] | None:
+    """What the adapter's stage found; none of one that was trained before that was told."""
+    file = adapter / RELIABILITY_FILE
+    return tuple(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else None

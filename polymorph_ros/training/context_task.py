@@ -6,18 +6,20 @@ returns a path.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from polymorph_ros.runtime.belief import sigmoid
 from polymorph_ros.training.adapters import frames_for, train_adapter
 from polymorph_ros.training.backbones import weights_folder
-from polymorph_ros.training.calibration import fold_into_head, platt
+from polymorph_ros.training.calibration import fold_into_head, platt, skill
 from polymorph_ros.training.config import AdaptersConfig
 from polymorph_ros.training.grouping import load_contexts
 from polymorph_ros.training.loop import set_up_torch
-from polymorph_ros.training.stages import Kept, make
+from polymorph_ros.training.stages import RELIABILITY_FILE, Kept, make
 from polymorph_ros.training.token_set import TokenFiles
 
 
@@ -63,7 +65,11 @@ class ContextTask:
         )
         here = validation.presence[:, self.index] == 1
         truth = validation.truth[:, list(labels)]
-        fold_into_head(folder, *platt(logits[here], truth[here]))
+        scale, shift = platt(logits[here], truth[here])
+        fold_into_head(folder, scale, shift)
+        scores = sigmoid((logits[here] * scale + shift).astype(np.float64))
+        told = [round(value, 4) for value in skill(scores, truth[here]).tolist()]
+        (folder / RELIABILITY_FILE).write_text(json.dumps(told) + "\n", encoding="utf-8")
 
 
 def train_context(task: ContextTask) -> Path:

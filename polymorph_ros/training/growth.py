@@ -64,6 +64,7 @@ from polymorph_ros.training.rehearsal import rehearse
 from polymorph_ros.training.scout import load_scout, scout_logits
 from polymorph_ros.training.sources import frame_stages
 from polymorph_ros.training.stages import (
+    RELIABILITY_FILE,
     SUMS_FILE,
     Kept,
     make,
@@ -337,7 +338,8 @@ def _write(
             shutil.copy(old.path / entry.path, folder / entry.path)
         for name, adapter in zip(contexts.names, addition.adapters, strict=True):
             target = folder / "adapters" / name
-            shutil.copytree(adapter, target, ignore=shutil.ignore_patterns(SUMS_FILE))
+            private = shutil.ignore_patterns(SUMS_FILE, RELIABILITY_FILE)
+            shutil.copytree(adapter, target, ignore=private)
         shutil.copy(addition.scout / SCOUT_FILE, folder / SCOUT_FILE)
 
     def make_manifest(files: tuple[FileEntry, ...]) -> Manifest:
@@ -346,7 +348,7 @@ def _write(
                 "labels": (*manifest.labels, *labels),
                 "contexts": (
                     *manifest.contexts,
-                    *context_entries(contexts, addition.context_dynamics),
+                    *context_entries(contexts, addition.context_dynamics, addition.adapters),
                 ),
                 "scene": addition.scene,
                 "metrics": manifest.metrics | metrics,

@@ -29,6 +29,7 @@ from polymorph_ros.bundle.reader import file_sha256
 from polymorph_ros.errors import PolymorphError
 
 SUMS_FILE = "stage.json"
+RELIABILITY_FILE = "reliability.json"  # of an adapter: how much its score of each label tells
 CHECKPOINT_FILE = "checkpoint.safetensors"  # of a stage that is not done yet
 _LOCK_FILE = ".lock"
 
