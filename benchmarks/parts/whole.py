@@ -30,7 +30,7 @@ def compare(
     Returns:
         the file with the figures.
     """
-    bundle, out, work = folder / "bundle", folder / "evaluation", folder / "train"
+    bundle, out, work = folder / "bundle", folder / "evaluation", folder / "work"
     if not (bundle / "manifest.json").is_file():
         _polymorph("train", config, "--out", bundle, "--work", work)
     rivals = ["--train-rivals", config, "--work", work]
