@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from parts.figures import Figures, rounded, write_json
 from parts.machine import machine_facts, machine_name
 from parts.made_backbone import made_backbone
+from parts.scout_thresholds import learn_correlation, watch
 from parts.traced_tokens import TAIL_BLOCKS, Part, traced_parts
 
 from polymorph_ros.contexts.cost import membership
@@ -47,7 +48,6 @@ from polymorph_ros.training.calibration import platt
 from polymorph_ros.training.config import AdaptersConfig, ScoutConfig
 from polymorph_ros.training.frames import LabelledFrames
 from polymorph_ros.training.scout import calibrate_scout, scout_logits, train_scout
-from polymorph_ros.training.thresholds import learn_correlation, watch
 from polymorph_ros.training.token_set import TokenSet
 
 _HERE = Path(__file__).resolve().parent

@@ -70,13 +70,23 @@ class ContextEntry(_Strict):
         None, description="of the adapter's score of each label, 0 to 1; none: all count alike"
     )
 
+    shares: tuple[float, ...] | None = Field(
+        None, description="of each label's frames, those in which this context stands for it"
+    )
+    label_priors: tuple[float, ...] | None = Field(
+        None, description="of this context's frames, the share that has each label"
+    )
+
     @model_validator(mode="after")
     def _one_for_each_label(self) -> ContextEntry:
-        if self.reliability is not None and len(self.reliability) != len(self.labels):
-            raise ValueError(
-                f"context {self.name}: {len(self.reliability)} reliabilities "
-                f"of {len(self.labels)} labels"
-            )
+        for field in ("reliability", "shares", "label_priors"):
+            values = getattr(self, field)
+            if values is not None and len(values) != len(self.labels):
+                raise ValueError(
+                    f"context {self.name}: {len(values)} {field} of {len(self.labels)} labels"
+                )
+            if any(not 0 <= value <= 1 for value in values or ()):
+                raise ValueError(f"context {self.name}: {field} outside 0 to 1")
         return self
 
 

@@ -80,6 +80,8 @@ class Knowledge:
                 contexts,
                 label_dynamics.prior,
                 context_dynamics.prior,
+                shares=_of_pairs(manifest.contexts, "shares"),
+                priors=_of_pairs(manifest.contexts, "label_priors"),
                 reliability=_reliability(manifest.contexts),
             ),
             label_dynamics=label_dynamics,
@@ -96,6 +98,12 @@ def _dynamics(entries: Sequence[LabelEntry | ContextEntry]) -> Dynamics:
         appear_hz=np.array([entry.appear_hz for entry in entries]),
         vanish_hz=np.array([entry.vanish_hz for entry in entries]),
     )
+
+
+def _of_pairs(contexts: Sequence[ContextEntry], field: str) -> Floats | None:
+    """What contexts tell of each of their labels; None where one does not tell it."""
+    told = [getattr(context, field) for context in contexts]
+    return None if any(values is None for values in told) else np.concatenate(told)
 
 
 def _reliability(contexts: Sequence[ContextEntry]) -> Floats:

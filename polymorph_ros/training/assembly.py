@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from polymorph_ros.bundle.manifest import (
     SCENE_FILE,
@@ -24,7 +23,9 @@ from polymorph_ros.bundle.manifest import (
 )
 from polymorph_ros.bundle.reader import Bundle
 from polymorph_ros.bundle.writer import write_bundle
+from polymorph_ros.contexts.company import Company
 from polymorph_ros.contexts.statistics import Dynamics
+from polymorph_ros.runtime.thresholds import Thresholds
 from polymorph_ros.training.config import RECIPE_FILE, Recipe
 from polymorph_ros.training.grouping import Contexts
 from polymorph_ros.training.novelty import load_scene_entry
@@ -40,6 +41,7 @@ class Parts:
         adapters: a folder for each context.
         scout: folder with the scout's file.
         labels, presence: how labels and contexts come and go.
+        company: which context a label comes with.
         scene: what `SceneStage` made.
         recipe: how it was trained.
         correlation_s: how long the errors of scores stay alike, seconds.
@@ -56,19 +58,11 @@ class Parts:
     scout: Path
     labels: Dynamics
     presence: Dynamics
+    company: Company
     scene: Kept
     recipe: Recipe
     correlation_s: float
     unchanged: UnchangedEntry | None = None
-
-
-@dataclass(frozen=True)
-class Thresholds:
-    """Of each label, (labels,): active from ``on``, until below ``off``; covered from ``watch``."""
-
-    on: NDArray[np.float64]
-    off: NDArray[np.float64]
-    watch: NDArray[np.float64]
 
 
 def assemble(
@@ -96,7 +90,7 @@ def assemble(
             tail_blocks=parts.tail_blocks,
             tail_tokens=parts.recipe.adapters.tail_tokens,
             labels=label_entries(parts.contexts.vocabulary, parts.labels, thresholds),
-            contexts=context_entries(parts.contexts, parts.presence, parts.adapters),
+            contexts=context_entries(parts.contexts, parts.presence, parts.company, parts.adapters),
             correlation_s=parts.correlation_s,
             unchanged=parts.unchanged,
             scene=load_scene_entry(parts.scene),
@@ -126,9 +120,11 @@ def label_entries(
 
 
 def context_entries(
-    contexts: Contexts, learned: Dynamics, adapters: tuple[Path, ...]
+    contexts: Contexts, learned: Dynamics, counted: Company, adapters: tuple[Path, ...]
 ) -> tuple[ContextEntry, ...]:
     """What the manifest says of contexts."""
+    ends = np.cumsum([len(labels) for labels in contexts.labels])[:-1]
+    shares, priors = np.split(counted.shares, ends), np.split(counted.priors, ends)
     return tuple(
         ContextEntry(
             name=name,
@@ -138,6 +134,8 @@ def context_entries(
             appear_hz=float(learned.appear_hz[index]),
             vanish_hz=float(learned.vanish_hz[index]),
             reliability=_reliability(adapters[index]),
+            shares=tuple(shares[index].tolist()),
+            label_priors=tuple(priors[index].tolist()),
         )
         for index, name in enumerate(contexts.names)
     )

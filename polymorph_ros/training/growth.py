@@ -26,14 +26,17 @@ from polymorph_ros.bundle.manifest import (
 )
 from polymorph_ros.bundle.reader import Bundle, file_sha256, read_bundle
 from polymorph_ros.bundle.writer import write_bundle
+from polymorph_ros.contexts.company import Company
 from polymorph_ros.contexts.formation import ContextLimits, form_contexts
 from polymorph_ros.contexts.statistics import Dynamics, dynamics
 from polymorph_ros.data.track import Track
 from polymorph_ros.errors import PolymorphError
+from polymorph_ros.model.polymorph import PolymorphModel
 from polymorph_ros.model.scene import SceneStatistics
 from polymorph_ros.model.tensor_file import read_tensors
-from polymorph_ros.runtime.belief import sigmoid
-from polymorph_ros.training.assembly import Thresholds, context_entries, label_entries
+from polymorph_ros.runtime.knowledge import Knowledge
+from polymorph_ros.runtime.thresholds import Thresholds
+from polymorph_ros.training.assembly import context_entries, label_entries
 from polymorph_ros.training.backbones import backbone_stage
 from polymorph_ros.training.config import (
     RECIPE_FILE,
@@ -51,17 +54,16 @@ from polymorph_ros.training.grown_scout import GrownScoutStage
 from polymorph_ros.training.loop import set_up_torch
 from polymorph_ros.training.novelty import FALSE_ALARMS, known_frames, scene_distances
 from polymorph_ros.training.pipeline import (
-    WATCH_RECALL,
     Features,
     Measure,
     Say,
     Trained,
     adapter_tasks,
+    context_company,
     context_dynamics,
     engine_of,
 )
-from polymorph_ros.training.rehearsal import rehearse
-from polymorph_ros.training.scout import load_scout, scout_logits
+from polymorph_ros.training.recorded import record
 from polymorph_ros.training.sources import frame_stages
 from polymorph_ros.training.stages import (
     RELIABILITY_FILE,
@@ -71,8 +73,8 @@ from polymorph_ros.training.stages import (
     sole_use,
     told_when_the_disk_is_full,
 )
-from polymorph_ros.training.thresholds import on_off, watch
 from polymorph_ros.training.token_set import TokenFiles
+from polymorph_ros.training.tuning import choose_thresholds, first_thresholds
 from polymorph_ros.training.workers import HERE, Workers
 
 
@@ -118,6 +120,7 @@ class _Addition:
     scout: Path
     label_dynamics: Dynamics
     context_dynamics: Dynamics
+    company: Company
     scene: SceneEntry | None
 
 
@@ -218,9 +221,10 @@ def _grow(
         scout.folder,
         dynamics([_columns(track, labels) for track in tracks]),
         context_dynamics(tracks, contexts),
+        context_company(tracks, contexts),
         _scene(old, features),
     )
-    thresholds = _thresholds(old, addition, features, scout, work)
+    thresholds = _thresholds(old, addition, features, work)
     kept = [train, validation]
     metrics: dict[str, float] = {}
     if stages.test is not None:
@@ -293,22 +297,16 @@ def _scene(old: Bundle, features: Features) -> SceneEntry | None:
     return entry.model_copy(update={"threshold": threshold})
 
 
-def _thresholds(
-    old: Bundle, addition: _Addition, features: Features, scout: Kept, work: Path
-) -> Thresholds:
-    """Thresholds of the new labels on the new validation frames, with the engine as it will run."""
-    frames = load_frames(features.validation.frames.folder)
-    logits, _ = scout_logits(load_scout(scout), features.validation.load(features.contexts))
-    count = len(old.manifest.labels)
-    scouted = sigmoid(logits[:, count:].astype(np.float64))
-    truth = np.ascontiguousarray(frames.truth[:, list(addition.labels)])
-    own = replace(frames, truth=truth)
-    correlation_s = old.manifest.correlation_s
-    watched = watch(scouted, own, addition.label_dynamics, WATCH_RECALL, correlation_s)
-    half = np.full(len(watched), 0.5)
-    draft = _write(old, addition, Thresholds(half, half * 0.5, watched), {}, work / "draft")
-    beliefs = np.stack([result.scores for result in rehearse(engine_of(draft), frames)])
-    return Thresholds(*on_off(beliefs[:, count:], truth), watched)
+def _thresholds(old: Bundle, addition: _Addition, features: Features, work: Path) -> Thresholds:
+    """Thresholds of the new labels on the new validation frames; old labels keep theirs."""
+    draft = _write(old, addition, first_thresholds(len(addition.labels)), {}, work / "draft")
+    frames = _in_vocabulary(
+        load_frames(features.validation.frames.folder), addition.contexts.vocabulary, draft.manifest
+    )
+    recorded = record(PolymorphModel.from_bundle(draft, "cpu"), frames)
+    new = np.arange(len(old.manifest.labels), len(draft.manifest.labels))
+    chosen = choose_thresholds(recorded, Knowledge.of(draft.manifest), new)
+    return Thresholds(chosen.on[new], chosen.off[new], chosen.watch[new])
 
 
 def _in_vocabulary(
@@ -348,7 +346,9 @@ def _write(
                 "labels": (*manifest.labels, *labels),
                 "contexts": (
                     *manifest.contexts,
-                    *context_entries(contexts, addition.context_dynamics, addition.adapters),
+                    *context_entries(
+                        contexts, addition.context_dynamics, addition.company, addition.adapters
+                    ),
                 ),
                 "scene": addition.scene,
                 "metrics": manifest.metrics | metrics,

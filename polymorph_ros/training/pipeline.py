@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from polymorph_ros.bundle.manifest import Preprocessing, UnchangedEntry
 from polymorph_ros.bundle.reader import Bundle
+from polymorph_ros.contexts.company import Company, company
 from polymorph_ros.contexts.presence import true_presence
 from polymorph_ros.contexts.statistics import Dynamics, dynamics
 from polymorph_ros.data.dataset import Fault
@@ -23,9 +23,10 @@ from polymorph_ros.data.track import Track
 from polymorph_ros.energy.ledger import EnergyLedger
 from polymorph_ros.energy.meter import open_meter
 from polymorph_ros.model.polymorph import PolymorphModel
-from polymorph_ros.runtime.belief import sigmoid
 from polymorph_ros.runtime.engine import Engine
-from polymorph_ros.training.assembly import Parts, Thresholds, assemble
+from polymorph_ros.runtime.knowledge import EvidenceWeights, Knowledge
+from polymorph_ros.runtime.thresholds import Thresholds
+from polymorph_ros.training.assembly import Parts, assemble
 from polymorph_ros.training.backbones import backbone_stage, preprocessing_of, weights_folder
 from polymorph_ros.training.config import TrainConfig
 from polymorph_ros.training.context_task import ContextTask
@@ -34,17 +35,16 @@ from polymorph_ros.training.frames import LabelledFrames, load_about, load_frame
 from polymorph_ros.training.grouping import Contexts, ContextsStage, load_contexts
 from polymorph_ros.training.loop import set_up_torch
 from polymorph_ros.training.novelty import FALSE_ALARMS, SceneStage
+from polymorph_ros.training.recorded import record
 from polymorph_ros.training.rehearsal import rehearse
 from polymorph_ros.training.rivals import rivals
-from polymorph_ros.training.scout import ScoutStage, load_scout, scout_logits
+from polymorph_ros.training.scout import ScoutStage
 from polymorph_ros.training.sources import frame_stages
 from polymorph_ros.training.stages import Kept, make, sole_use, told_when_the_disk_is_full
-from polymorph_ros.training.thresholds import learn_correlation, on_off, watch
 from polymorph_ros.training.token_set import TokenFiles
+from polymorph_ros.training.tuning import choose_correlation, choose_thresholds, first_thresholds
 from polymorph_ros.training.unchanged import learn_unchanged
 from polymorph_ros.training.workers import HERE, Say, Workers
-
-WATCH_RECALL = 0.97
 
 Measure = Callable[[Engine, LabelledFrames], Mapping[str, float]]
 
@@ -130,8 +130,6 @@ def _train(
     adapters = tuple(kept.folder for kept in workers.run(tasks, work, say))
 
     tracks = load_frames(features.train.frames.folder).tracks()
-    learned = dynamics(tracks)
-    scouted = scouted_validation(features, scout)
     parts = Parts(
         config.name,
         config.description,
@@ -141,14 +139,15 @@ def _train(
         weights_folder(features.backbone),
         adapters,
         scout.folder,
-        learned,
+        dynamics(tracks),
         context_dynamics(tracks, contexts),
+        context_company(tracks, contexts),
         make(scene_stage(config, features), work, say),
         config.recipe,
-        learn_correlation(scouted, load_frames(features.validation.frames.folder), learned),
+        EvidenceWeights().correlation_s,
     )
     kept = [features.train.frames, features.validation.frames]
-    thresholds = choose_thresholds(parts, features, scouted, work)
+    parts, thresholds = tuned(parts, features, work)
     parts = replace(parts, unchanged=choose_unchanged(parts, thresholds, features, work))
     metrics = {"mean_ap_floor": config.mean_ap_floor}
     if stages.test is not None:
@@ -229,22 +228,22 @@ def context_dynamics(tracks: list[Track], contexts: Contexts) -> Dynamics:
     return dynamics([Track(true_presence(track, members), track.stamps_s) for track in tracks])
 
 
-def scouted_validation(features: Features, scout: Kept) -> NDArray[np.float64]:
-    """The scout's probabilities of labels in the validation frames, (frames, labels)."""
-    logits, _ = scout_logits(load_scout(scout), features.validation.load(features.contexts))
-    return sigmoid(logits.astype(np.float64))
+def context_company(tracks: list[Track], contexts: Contexts) -> Company:
+    """Which context a label comes with."""
+    return company(tracks, contexts.labels, contexts.members)
 
 
-def choose_thresholds(
-    parts: Parts, features: Features, scouted: NDArray[np.float64], work: Path
-) -> Thresholds:
-    """Thresholds on the validation frames, with the engine as it will run."""
+def tuned(parts: Parts, features: Features, work: Path) -> tuple[Parts, Thresholds]:
+    """What the policy needs to know, chosen by replaying it on the validation frames."""
     frames = load_frames(features.validation.frames.folder)
-    watched = watch(scouted, frames, parts.labels, WATCH_RECALL, parts.correlation_s)
-    half = np.full(len(watched), 0.5)
-    draft = assemble(parts, Thresholds(half, half * 0.5, watched), {}, work / "draft")
-    beliefs = np.stack([result.scores for result in rehearse(engine_of(draft), frames)])
-    return Thresholds(*on_off(beliefs, np.asarray(frames.truth)), watched)
+    count = len(parts.contexts.vocabulary)
+    draft = assemble(parts, first_thresholds(count), {}, work / "draft")
+    recorded = record(PolymorphModel.from_bundle(draft, "cpu"), frames)
+    knowledge = Knowledge.of(draft.manifest)
+    correlation_s = choose_correlation(recorded, knowledge)
+    weights = replace(knowledge.weights, correlation_s=correlation_s)
+    thresholds = choose_thresholds(recorded, replace(knowledge, weights=weights), np.arange(count))
+    return replace(parts, correlation_s=correlation_s), thresholds
 
 
 def choose_unchanged(

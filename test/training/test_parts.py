@@ -11,16 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from polymorph_ros.contexts.statistics import dynamics
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.training.adapters import frames_for
 from polymorph_ros.training.calibration import fold_into, platt, skill
 from polymorph_ros.training.config import read_config
-from polymorph_ros.training.frames import LabelledFrames
 from polymorph_ros.training.losses import known_bce
 from polymorph_ros.training.pretrain import patch_shares
-from polymorph_ros.training.thresholds import learn_correlation, on_off
 from polymorph_ros.training.token_set import TokenSet
+from polymorph_ros.training.tuning import on_off
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -164,23 +162,3 @@ def test_a_wrong_configuration_is_told_in_one_line(
         read_config(file)
 
     assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize("correlation_s", [0.3, 3.0])
-def test_how_long_errors_stay_alike_is_found_from_scores(correlation_s: float) -> None:
-    rng = np.random.default_rng(0)
-    rows, labels, separation = 3000, 4, 2.0
-    truth = (np.repeat(rng.random((rows // 20, labels)) < 0.3, 20, axis=0)).astype(np.int8)
-    alike, noise = np.exp(-0.2 / correlation_s), rng.normal(0, 1, truth.shape)
-    for row in range(1, rows):
-        noise[row] = alike * noise[row - 1] + np.sqrt(1 - alike**2) * noise[row]
-    evidence = separation**2 * (truth - 0.5) + separation * noise
-    scores = 1 / (1 + np.exp(-(evidence + np.log(0.3 / 0.7))))
-    frames = LabelledFrames(
-        np.zeros((rows, 1, 1, 3), np.uint8), truth, np.zeros(rows, np.int32), np.arange(rows) / 5
-    )
-    learned = dynamics(frames.tracks())
-
-    found = learn_correlation(scores, frames, learned)
-
-    assert correlation_s / 3.5 <= found <= correlation_s * 3.5

@@ -50,7 +50,7 @@ from polymorph_ros.training.pipeline import Features, adapter_tasks, make_featur
 from polymorph_ros.training.rivals import rivals
 from polymorph_ros.training.sources import frame_stages
 from polymorph_ros.training.stages import SUMS_FILE, Stage, make, sole_use
-from polymorph_ros.training.thresholds import on_off
+from polymorph_ros.training.tuning import on_off
 
 TRAINED = ("lora", "lora_same_size", "linear_probe", "full_finetune", "larger_backbone")
 

@@ -1,4 +1,4 @@
-"""Choose each label's thresholds on validation sequences, with the engine as it will run."""
+"""Thresholds from the scout alone: the same for all methods of an ablation."""
 
 from __future__ import annotations
 
@@ -6,39 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polymorph_ros.contexts.statistics import Dynamics
-from polymorph_ros.runtime.belief import TwoStateFilter, logit, sigmoid
+from polymorph_ros.runtime.belief import TwoStateFilter
 from polymorph_ros.training.frames import LabelledFrames
 
-_GRID = np.linspace(0.1, 0.9, 33)
-_HYSTERESIS = 1.0  # log-odds between on and off
 _WATCH_RANGE = (0.03, 0.4)
 _CORRELATIONS_S = (0.1, 0.3, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0)
-
-
-def on_off(
-    beliefs: NDArray[np.float32], truth: NDArray[np.int8]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """On-thresholds with the best F1 per label, and off-thresholds below them.
-
-    Args:
-        beliefs: (frames, labels), the engine's scores.
-        truth: (frames, labels), -1 unknown.
-
-    Returns:
-        on and off, each (labels,); on is 0.5 for a label without examples.
-    """
-    on = np.full(truth.shape[1], 0.5)
-    for label in range(truth.shape[1]):
-        known = truth[:, label] >= 0
-        present = truth[known, label] == 1
-        if not present.any():
-            continue
-        called = beliefs[known, label][:, None] >= _GRID
-        hits = (called & present[:, None]).sum(axis=0)
-        f1 = 2.0 * hits / (called.sum(axis=0) + present.sum())
-        # The middle of the best stretch stands more firmly than its edge.
-        on[label] = np.median(_GRID[f1 >= f1.max() - 0.005])
-    return on, sigmoid(logit(on) - _HYSTERESIS)
 
 
 def watch(

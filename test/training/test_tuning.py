@@ -1,0 +1,121 @@
+"""Tuning: what the policy needs to know is chosen by replaying it on recorded scores.
+
+Pins that the time for which errors stay alike is found from scores that were made with one, that
+labels are covered as often as was asked for at no lower threshold than that takes, and that
+labels which were not asked for keep their thresholds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from polymorph_ros.contexts.company import company
+from polymorph_ros.contexts.cost import membership
+from polymorph_ros.contexts.presence import true_presence
+from polymorph_ros.contexts.statistics import dynamics
+from polymorph_ros.data.track import Track
+from polymorph_ros.runtime.knowledge import Knowledge
+from polymorph_ros.runtime.pairs import make_pairs
+from polymorph_ros.training.frames import LabelledFrames
+from polymorph_ros.training.recorded import Recorded, replay
+from polymorph_ros.training.tuning import (
+    COVERED,
+    choose_correlation,
+    choose_thresholds,
+    first_thresholds,
+)
+
+_CONTEXTS = ((0, 1), (2, 3))
+_LABELS = 4
+_HZ = 5.0
+
+
+def _recorded(correlation_s: float, rows: int = 600) -> tuple[Recorded, Knowledge]:
+    """Two contexts that take turns, and scores with errors that stay alike for some time."""
+    rng = np.random.default_rng(0)
+    here = np.repeat(rng.integers(0, 2, rows // 50), 50)
+    chance = np.where(np.repeat(np.eye(2), 2, axis=1)[here] > 0, 0.6, 0.0)
+    truth = (np.repeat(rng.random((rows // 10, _LABELS)), 10, axis=0) < chance).astype(np.int8)
+    frames = LabelledFrames(
+        np.zeros((rows, 1, 1, 3), np.uint8), truth, np.zeros(rows, np.int32), np.arange(rows) / _HZ
+    )
+    tracks = frames.tracks()
+    members = membership(_CONTEXTS, _LABELS)
+    present = true_presence(tracks[0], members)
+    labels, contexts = dynamics(tracks), dynamics([Track(present, tracks[0].stamps_s)])
+    counted = company(tracks, _CONTEXTS, members)
+    knowledge = Knowledge(
+        labels=tuple("abcd"),
+        context_names=("one", "two"),
+        contexts=_CONTEXTS,
+        members=members,
+        pairs=make_pairs(_CONTEXTS, labels.prior, contexts.prior, counted.shares, counted.priors),
+        label_dynamics=labels,
+        context_dynamics=contexts,
+        costs=np.ones(2),
+        thresholds=first_thresholds(_LABELS),
+    )
+    scored = _scores(truth, labels.prior, 1.5, correlation_s, rng)
+    scouted = _scores(present, contexts.prior, 1.5, correlation_s, rng)
+    answers = tuple(
+        _scores(truth[:, list(group)], counted.priors[2 * number : 2 * number + 2], 2.0,
+                correlation_s, rng)
+        for number, group in enumerate(_CONTEXTS)
+    )  # fmt: skip
+    return Recorded(frames, scored, scouted, answers), knowledge
+
+
+def _scores(
+    truth: np.ndarray, prior: np.ndarray, separation: float, correlation_s: float, rng
+) -> np.ndarray:
+    """Calibrated scores of two normals, with errors of first-order autocorrelation."""
+    alike, noise = np.exp(-1.0 / _HZ / correlation_s), rng.normal(0, 1, truth.shape)
+    for row in range(1, len(noise)):
+        noise[row] = alike * noise[row - 1] + np.sqrt(1 - alike**2) * noise[row]
+    evidence = separation**2 * (truth - 0.5) + separation * noise
+    return (1 / (1 + np.exp(-evidence - np.log(prior / (1 - prior))))).astype(np.float32)
+
+
+@pytest.mark.parametrize("correlation_s", [0.1, 3.0])
+def test_how_long_errors_stay_alike_is_found_from_scores(correlation_s: float) -> None:
+    recorded, knowledge = _recorded(correlation_s)
+
+    found = choose_correlation(recorded, knowledge)
+
+    assert correlation_s / 3.5 <= found <= correlation_s * 3.5
+
+
+def test_labels_are_covered_as_often_as_asked_for_and_hardly_more() -> None:
+    recorded, knowledge = _recorded(0.3)
+    present = recorded.frames.truth == 1
+
+    chosen = choose_thresholds(recorded, knowledge, np.arange(_LABELS))
+
+    covered = replay(recorded, replace(knowledge, thresholds=chosen)).covered[present].mean()
+    # Much higher than the next step of the grid, which is a fifth away.
+    higher = replace(chosen, watch=chosen.watch * 3.0)
+    less = replay(recorded, replace(knowledge, thresholds=higher)).covered[present].mean()
+    assert covered >= COVERED > less
+
+
+def test_labels_that_are_not_asked_for_keep_their_thresholds() -> None:
+    recorded, knowledge = _recorded(0.3)
+
+    chosen = choose_thresholds(recorded, knowledge, np.array([2, 3]))
+
+    for name in ("on", "off", "watch"):
+        kept = getattr(knowledge.thresholds, name)
+        np.testing.assert_array_equal(getattr(chosen, name)[:2], kept[:2])
+    assert (chosen.watch[2:] != knowledge.thresholds.watch[2:]).all()
+
+
+def test_a_replay_is_the_same_every_time() -> None:
+    recorded, knowledge = _recorded(0.3, rows=200)
+
+    first, second = (replay(recorded, knowledge) for _ in range(2))
+
+    np.testing.assert_array_equal(first.beliefs, second.beliefs)
+    np.testing.assert_array_equal(first.covered, second.covered)
