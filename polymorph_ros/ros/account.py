@@ -6,6 +6,8 @@ import time
 from collections import Counter, deque
 from dataclasses import dataclass, field
 
+from polymorph_ros.runtime.result import FrameResult
+
 _RECENT = 100  # latencies kept for the median and the worst
 
 
@@ -19,6 +21,7 @@ class FrameAccount:
     Attributes:
         carried: of those answered, carried over because the picture was as before.
         unknown_scenes: of those answered, from scenes unlike those of training.
+        rejected_scores: scores in those answered that were not finite, and so left out.
         dropped: replaced by a fresher frame before the worker came to it.
         rejected: malformed, by reason.
         failed: raised an error in the engine; answered by NO_DATA.
@@ -32,6 +35,7 @@ class FrameAccount:
     answered: int = 0
     carried: int = 0
     unknown_scenes: int = 0
+    rejected_scores: int = 0
     dropped: int = 0
     failed: int = 0
     lost: int = 0
@@ -48,10 +52,11 @@ class FrameAccount:
         self.largest_bytes = max(self.largest_bytes, size_bytes)
         self.last_arrival_s = time.monotonic()
 
-    def answer(self, latency_s: float | None, *, carried: bool, unknown_scene: bool) -> None:
+    def answer(self, result: FrameResult, latency_s: float | None) -> None:
         self.answered += 1
-        self.carried += carried
-        self.unknown_scenes += unknown_scene
+        self.carried += result.carried
+        self.unknown_scenes += result.scene.unknown
+        self.rejected_scores += result.rejected_scores
         self.last_answer_s = time.monotonic()
         if latency_s is not None:
             self.latencies_s.append(latency_s)

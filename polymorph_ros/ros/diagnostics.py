@@ -35,13 +35,14 @@ class _Snapshot:
     dropped: int = 0
     unusable: int = 0
     lost: int = 0
+    rejected_scores: int = 0
 
     @classmethod
     def of(cls, account: FrameAccount) -> _Snapshot:
         unusable = account.failed + sum(account.rejected.values())
         return cls(
             time.monotonic(), account.received, account.answered, account.dropped, unusable,
-            account.lost,
+            account.lost, account.rejected_scores,
         )  # fmt: skip
 
 
@@ -66,6 +67,7 @@ class CameraReporter:
             "answered": account.answered,
             "carried": account.carried,
             "unknown_scene": account.unknown_scenes,
+            "rejected_scores": account.rejected_scores,
             "dropped": account.dropped,
             "rejected": sum(account.rejected.values()),
             "failed": account.failed,
@@ -84,6 +86,8 @@ class CameraReporter:
             return ERROR, camera.account.last_fault
         if now.received == before.received:
             return self._judge_silence(now)
+        if now.rejected_scores > before.rejected_scores:
+            return WARN, _not_finite(now.rejected_scores - before.rejected_scores)
         if now.lost > before.lost:
             return WARN, self._loss(now.lost - before.lost, now.received - before.received)
         return OK, "images are answered"
@@ -99,6 +103,13 @@ class CameraReporter:
         words = f"{lost} of {lost + received} images got lost on their way to this node"
         large = self._camera.account.largest_bytes > _LARGE_IMAGE_BYTES
         return f"{words}; {_LARGE_IMAGE_ADVICE}" if large else words
+
+
+def _not_finite(scores: int) -> str:
+    return (
+        f"{scores} score(s) of the model were not finite and were left out; if this goes on, "
+        "load the bundle again or choose engine.backend float32"
+    )
 
 
 def _latencies(account: FrameAccount) -> dict[str, str]:

@@ -62,11 +62,7 @@ class Pipeline:
         result = self.engine.step(frame)
         self._publishers.publish(result, header, self.publish)
         now_ns = self._node.get_clock().now().nanoseconds
-        camera.account.answer(
-            latency_s(now_ns, header.stamp),
-            carried=result.carried,
-            unknown_scene=result.scene.unknown,
-        )
+        camera.account.answer(result, latency_s(now_ns, header.stamp))
 
     def _fail(self, camera: Camera, message: ImageMessage, words: str) -> None:
         self.engine.ledger.cancel_frame()

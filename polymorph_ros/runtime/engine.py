@@ -176,6 +176,7 @@ class Engine:
             stage_seconds=stage_seconds,
             energy=energy,
             scene=scene,
+            rejected_scores=verdict.rejected,
         )
 
 

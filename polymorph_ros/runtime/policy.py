@@ -48,6 +48,7 @@ class Verdict:
         ages_s: float32 of shape (labels,), seconds since the frame that the score comes from.
         active_labels: vocabulary indices, ascending.
         changes: labels that appeared or vanished in this frame.
+        rejected: scores of this frame that were not finite, so that they count for nothing.
     """
 
     scores: NDArray[np.float32]
@@ -55,6 +56,7 @@ class Verdict:
     ages_s: NDArray[np.float32]
     active_labels: tuple[int, ...]
     changes: tuple[LabelChange, ...]
+    rejected: int = 0
 
 
 class Policy:
@@ -78,6 +80,7 @@ class Policy:
         self._stamp_ns = 0
         self._restarted = ""
         self._trust = 1.0
+        self._rejected_before = 0  # what the belief had rejected before this frame
         self._adapters: tuple[int, ...] = ()
         self._active: Mask = np.zeros(labels, dtype=np.bool_)
         self._since_change_s = np.full(labels, np.inf)
@@ -99,11 +102,6 @@ class Policy:
     def active(self) -> Mask:
         """The active labels, shape (labels,)."""
         return self._active
-
-    @property
-    def rejected(self) -> int:
-        """Scores that were not finite since the last reset."""
-        return self._belief.rejected
 
     def use(self, thresholds: Thresholds, probe_share: float = 0.0) -> None:
         """Other settings from the next step on; they hold at once, however young a label is.
@@ -138,6 +136,7 @@ class Policy:
         """
         self._go_to(stamp_ns)
         self._trust = trust
+        self._rejected_before = self._belief.rejected
         scouted = np.asarray(label_scores, dtype=np.float64)
         self._belief.see(scouted, np.asarray(context_scores, dtype=np.float64), trust)
         self._ages_s[np.isfinite(scouted)] = 0.0
@@ -233,7 +232,8 @@ class Policy:
         self._probe.note(adapters)
         self._ages_s[answered] = 0.0
         changes = self._update_active()
-        return self._verdict(answered, changes)
+        rejected = self._belief.rejected - self._rejected_before
+        return replace(self._verdict(answered, changes), rejected=rejected)
 
     def carry(self, stamp_ns: int, pace: float = 1.0) -> Verdict:
         """Go on to a frame whose picture is as the last one, without any evidence.

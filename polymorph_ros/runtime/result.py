@@ -89,6 +89,7 @@ class FrameResult:
         scene: whether training knew such scenes, and what the scores' evidence counts there.
         carried: whether the frame was not computed, because its picture is as an earlier one;
             the state says so too unless there is something graver to say.
+        rejected_scores: scores of scout and adapters that were not finite; they count for nothing.
     """
 
     stamp_ns: int
@@ -105,3 +106,4 @@ class FrameResult:
     energy: FrameEnergy
     scene: Scene = NOT_JUDGED
     carried: bool = False
+    rejected_scores: int = 0

@@ -120,6 +120,7 @@ def carried_over(
         reason=words if fresh else f"{computed.reason}; {words}",
         scores=verdict.scores,
         sources=verdict.sources,
+        rejected_scores=verdict.rejected,
         ages_s=verdict.ages_s,
         active_labels=verdict.active_labels,
         changes=(),

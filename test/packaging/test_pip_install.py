@@ -1,7 +1,8 @@
 """The way in by `pip install .`: library and command line for machines without ROS.
 
-Pins: what the wheel holds and what it leaves out; that no room but ros/ needs ROS; and that the
-library of the wheel and messages of another prefix are one package.
+Pins: what the wheel holds and what it leaves out; that no room but ros/ needs ROS; that the wheel's
+library writes our messages from the definitions beside it; and that the library of the wheel and
+messages of another prefix are one package.
 """
 
 from __future__ import annotations
@@ -15,6 +16,12 @@ import pytest
 pytestmark = pytest.mark.slow
 
 MAX_WHEEL_BYTES = 12 * 2**20  # the default bundle has at most 8 MB
+
+WRITE_OUR_MESSAGES = """
+from polymorph_ros.evaluation import messages
+
+print(*sorted(name for name in messages.message_types().types if name.startswith(messages.PACKAGE)))
+"""
 
 IMPORT_ALL_BUT_ROS = """
 import importlib, pkgutil, sys
@@ -59,12 +66,14 @@ def test_wheel_is_complete_and_small(wheel: Path, source: Path) -> None:
     library = {str(path.relative_to(source)) for path in (source / "polymorph_ros").rglob("*.py")}
     shared = {
         f"polymorph_ros-0.1.0.data/data/share/polymorph_ros/{path.relative_to(source)}"
-        for folder in ("bundles", "config")
+        # the definitions of our messages: a recording made without ROS holds them
+        for folder in ("bundles", "config", "msg")
         for path in (source / folder).rglob("*")
         if path.is_file()
     }
     metadata = {name for name in held if ".dist-info/" in name}
-    assert held - metadata == library | shared | {"polymorph_ros/py.typed"}
+    data = {"polymorph_ros/py.typed", "polymorph_ros/evaluation/report/page.html"}
+    assert held - metadata == library | shared | data
     assert wheel.stat().st_size <= MAX_WHEEL_BYTES
 
 
@@ -88,6 +97,19 @@ def test_no_room_but_ros_needs_ros(run, installed: Path, tmp_path: Path) -> None
     )
 
     assert {"cli", "runtime", "model", "training"} <= set(printed.split())
+
+
+def test_the_wheel_brings_the_definitions_of_our_messages(
+    run, installed: Path, source: Path, tmp_path: Path
+) -> None:
+    printed = run(
+        [sys.executable, "-c", WRITE_OUR_MESSAGES],
+        cwd=tmp_path,
+        env={**on_path(installed), "AMENT_PREFIX_PATH": str(installed)},
+    )
+
+    defined = {f"polymorph_ros/msg/{path.stem}" for path in (source / "msg").glob("*.msg")}
+    assert set(printed.split()) == defined
 
 
 def test_library_and_messages_of_two_prefixes_are_one_package(

@@ -1,5 +1,6 @@
 """Pins what diagnostics say in plain words: a topic that nobody publishes, a type or QoS that
-cannot match, images lost on the way, the model and the energy account."""
+cannot match, images lost on the way, scores that are not finite, the model and the energy
+account."""
 
 from __future__ import annotations
 
@@ -7,8 +8,10 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import rclpy
+import torch
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -107,6 +110,24 @@ def test_figures_of_a_camera_add_up(peer: Peer, active_node) -> None:
     assert status.hardware_id == "camera"
 
 
+def test_scores_that_are_not_finite_are_counted_and_told(peer: Peer, active_node) -> None:
+    node = active_node()
+    heard = peer.listen(LabelArray, "polymorph/labels")
+    reports = peer.listen(DiagnosticArray, "/diagnostics")
+    images = peer.images("image")
+    weight = node._session.loaded.model._scout.hidden.weight
+    weight.data = torch.full_like(weight, torch.nan)  # as after damage in memory
+
+    images.publish(image_message(picture()))
+    status = wait_for_words(peer, reports, ": camera camera", "not finite")
+
+    assert status.level == DiagnosticStatus.WARN
+    assert status.message.startswith("8 score(s)"), "the scout's 6 labels and 2 contexts"
+    assert value_of(status, "rejected_scores") == "8"
+    assert value_of(status, "answered") == "1"
+    assert all(np.isfinite([label.score for label in heard[0].labels]))
+
+
 LARGE_IMAGES = """
 import rclpy
 from rclpy.qos import qos_profile_sensor_data
@@ -154,8 +175,6 @@ def test_the_model_and_its_device_are_named(peer: Peer, make_node) -> None:
 
 
 def test_a_missing_gpu_is_told_where_one_was_asked_for(peer: Peer, make_node) -> None:
-    import torch
-
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
     node = make_node(device="cuda")

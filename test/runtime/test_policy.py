@@ -105,8 +105,20 @@ def test_scores_that_are_not_finite_are_counted_and_say_nothing(stream) -> None:
         policy.see(stamp_ns, label_scores, context_scores)
         verdict = policy.hear((), ())
         bad = ~np.isfinite(label_scores)
-        assert policy.rejected == bad.sum() + (~np.isfinite(context_scores)).sum()
+        assert verdict.rejected == bad.sum() + (~np.isfinite(context_scores)).sum()
         assert (verdict.sources[~bad] == ScoreSource.SCOUT).all()
+
+
+def test_rejected_scores_are_those_of_one_frame_the_adapters_included() -> None:
+    policy = Policy(knowledge())
+
+    cover, bad = step(policy, 0, [0.9] * LABELS, [np.nan, *[0.9] * 3], [np.nan] * LABELS)
+    _, good = step(policy, SECOND_NS, [0.9] * LABELS, [0.9] * 4, [0.9] * LABELS)
+
+    asked = sum(len(CONTEXTS[adapter]) for adapter in cover.adapters)
+    assert asked > 0
+    assert (bad.rejected, good.rejected) == (1 + asked, 0)
+    assert policy.carry(2 * SECOND_NS).rejected == 0
 
 
 def test_a_label_without_a_finite_score_is_carried_and_ages() -> None:

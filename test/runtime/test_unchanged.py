@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -310,3 +311,19 @@ def test_a_result_of_low_trust_is_carried_over_as_such(tmp_path: Path) -> None:
     assert carried.state == first.state == ResultState.UNKNOWN_SCENE
     assert carried.reason.startswith(first.reason)
     assert carried.scene == first.scene
+
+
+def test_scores_that_are_not_finite_count_for_the_computed_frame_alone(bundle: Bundle) -> None:
+    model = PolymorphModel.from_bundle(bundle, "cpu")
+    weight = model._scout.hidden.weight
+    weight.data = torch.full_like(weight, torch.nan)  # as after damage in memory
+    engine = Engine(
+        model, bundle.manifest, EnergyLedger(open_meter("none")), EngineSettings(carry_over_s=1.0)
+    )
+
+    computed = engine.step(frame(picture(), 0.0))
+    carried = engine.step(frame(picture(), 0.1))
+
+    assert (computed.carried, computed.rejected_scores) == (False, 8)
+    assert (carried.carried, carried.rejected_scores) == (True, 0)
+    assert np.isfinite(carried.scores).all()
