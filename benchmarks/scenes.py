@@ -4,9 +4,10 @@
 
 Takes the most frequent labels of a trace, draws pictures for stretches of its sequences (each
 label has a look of its own that moves smoothly, each sequence a background, and things that are
-no labels move too), trains a bundle and its rivals, and evaluates all on sequences of their own.
-Run it with 20, 60, 150 and 300 labels for the gain against the size of the vocabulary. A run that
-was stopped goes on. Needs ../shared/data/traces.
+no labels move too), trains a bundle and its rivals on a backbone that has seen made things but
+none of the labels, and evaluates all on sequences of their own. Run it with 20, 60, 150 and 300
+labels for the gain against the size of the vocabulary. A run that was stopped goes on. Needs
+../shared/data/traces.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import cv2
 import numpy as np
 import typer
 import yaml
+from parts.foundation import LARGER_WIDTH, SIDE, WIDTH, foundation
 from parts.whole import compare
 
 from polymorph_ros.data.trace_parts import most_frequent, split, windows
@@ -28,13 +30,19 @@ from polymorph_ros.progress import progress_bar
 
 ROOT = Path(__file__).resolve().parent.parent
 TRACES = ROOT.parent / "shared/data/traces"
-SIZE = (96, 96)
-STRETCH = 30  # frames of a stretch
+LABELS_PER_CONTEXT = 10
+TRAIN_STRETCH, STRETCH = 10, 30  # frames of a stretch: short ones to learn from show more things
+CURVE = (
+    "all_adapters,oracle_cover,all_label_lora,all_label_lora_same_size,all_label_lora_belief,"
+    "polymorph_all_label_weights,larger_backbone"
+)
 ABOUT = {
     "real": "which labels are there, when, for how long and in whose company (the trace)",
-    "made": "every pixel, and what each label looks like",
+    "made": "every pixel, what each label looks like, and the pictures that the backbones learned "
+    "from, which show none of the labels",
 }
 _SHARES = (0.7, 0.1, 0.2)  # of sequences, for training, validation and test
+_OWN_LABELS = 7.5  # labels for each context, on average; some stand in several
 
 
 def main(
@@ -42,28 +50,32 @@ def main(
     trace: Annotated[str, typer.Option(help="A trace of ../shared/data.")] = (
         "epic55_active_nouns_1hz"
     ),
-    train: Annotated[int, typer.Option(min=2, help="Training stretches of 30 frames.")] = 800,
-    test: Annotated[int, typer.Option(min=2, help="Test stretches of 30 frames.")] = 60,
-    contexts: Annotated[int, typer.Option(min=1, help="Contexts at most.")] = 8,
+    train: Annotated[int, typer.Option(min=2, help="Training stretches of 10 frames.")] = 2400,
+    test: Annotated[int, typer.Option(min=2, help="Test stretches of 30 frames.")] = 100,
     epochs: Annotated[int, typer.Option(min=1, help="Epochs of every adapter.")] = 6,
+    curve: Annotated[bool, typer.Option(help="Only the methods of the plot.")] = False,
     folder: Annotated[Path | None, typer.Option(help="For what is made on the way.")] = None,
 ) -> None:
     """Draw, train, evaluate, and write benchmarks/results/scenes-LABELS-MACHINE.json."""
     place = folder or ROOT / f"build/bench_scenes/{trace}-{labels}"
     whole = most_frequent(read_trace(TRACES / f"{trace}.jsonl.gz"), labels)
-    counts = (train, max(2, train // 8), test)
-    names = ("train", "validation", "test")
-    for name, part, count in zip(names, split(whole, _SHARES), counts, strict=True):
-        _draw(windows(part, STRETCH, count), place / name)
+    counts = (train, max(2, train // 30), test)
+    names, lengths = ("train", "validation", "test"), (TRAIN_STRETCH, STRETCH, STRETCH)
+    parts = split(whole, _SHARES)
+    for name, part, length, count in zip(names, parts, lengths, counts, strict=True):
+        _draw(windows(part, length, count), place / name)
+    backbone, larger = (foundation(width, place.parent) for width in (WIDTH, LARGER_WIDTH))
     config = place / "config.yaml"
-    config.write_text(yaml.safe_dump(_config(labels, contexts, epochs), sort_keys=False))
+    config.write_text(yaml.safe_dump(_config(labels, backbone, epochs), sort_keys=False))
     about = {
         **ABOUT,
         "trace": trace,
         "labels": labels,
         "stretches": dict(zip(names, counts, strict=True)),
     }
-    typer.echo(compare(f"scenes-{labels}", config, [place / "test"], place, about))
+    methods = CURVE if curve else "all"
+    data = [place / "test"]
+    typer.echo(compare(f"scenes-{labels}", config, data, place, about, str(larger), methods))
 
 
 def _draw(part: Trace, folder: Path) -> None:
@@ -71,7 +83,7 @@ def _draw(part: Trace, folder: Path) -> None:
     table = folder / "labels.csv"
     if table.is_file():
         return
-    dataset = traced_scenes(part, size=SIZE)
+    dataset = traced_scenes(part, size=(SIDE, SIDE))
     rows = []
     with progress_bar() as bars:
         task = bars.add_task(f"draw {folder.name}", total=len(dataset.sequences), note="")
@@ -92,21 +104,21 @@ def _draw(part: Trace, folder: Path) -> None:
         writer.writerows(rows)
 
 
-def _config(labels: int, contexts: int, epochs: int) -> dict[str, object]:
+def _config(labels: int, backbone: Path, epochs: int) -> dict[str, object]:
+    contexts = max(2, round(labels / _OWN_LABELS))
     return {
         "name": f"scenes_{labels}",
         "description": f"{labels} labels of a real trace, made pictures; for evaluation only.",
         "seed": 11,
+        "threads": 1,
         "data": {
             "sources": [{"path": name, "part": name} for name in ("train", "validation", "test")]
         },
-        "backbone": {
-            "hidden_size": 128, "layers": 6, "heads": 4, "patch_size": 12, "image_size": SIZE[0],
-            "epochs": 10,
-        },
-        "contexts": {"count": contexts, "labels_per_context": max(8, 2 * labels // contexts)},
+        "backbone": {"folder": str(backbone)},
+        "tokens": {"augmentations": 1},
+        "contexts": {"count": contexts, "labels_per_context": LABELS_PER_CONTEXT},
         "scout": {"epochs": 6},
-        "adapters": {"tail_blocks": 2, "rank": 8, "alpha": 16, "others": 0.3, "epochs": epochs},
+        "adapters": {"tail_blocks": 2, "rank": 8, "alpha": 16, "epochs": epochs},
     }  # fmt: skip
 
 

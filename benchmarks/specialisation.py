@@ -27,9 +27,10 @@ import typer
 from numpy.typing import NDArray
 from parts.figures import Figures, rounded, write_json
 from parts.machine import machine_facts, machine_name
-from parts.made_backbone import made_backbone
+from parts.made_backbone import made_backbone, resized
 from parts.scout_thresholds import learn_correlation, watch
-from parts.traced_tokens import TAIL_BLOCKS, Part, traced_parts
+from parts.traced_tokens import PREPROCESSING, TAIL_BLOCKS, Part, traced_parts
+from transformers import ViTModel
 
 from polymorph_ros.contexts.cost import membership
 from polymorph_ros.contexts.formation import ContextLimits, form_contexts
@@ -124,8 +125,7 @@ def main(
     """Train and score every method; write the figures after each."""
     torch.set_num_threads(1)
     work.mkdir(parents=True, exist_ok=True)
-    default = _HERE.parent / "bundles/default/backbone"
-    made = backbone or made_backbone(default, 6000, 4, work / "backbone")
+    made = backbone or made_backbone(_start(), PREPROCESSING, 6000, 4, work / "backbone")
     names, parts = traced_parts(trace, labels, stretches, made, work)
     limits = ContextLimits(contexts, labels_per_context)
     setting = _setting(names, parts, limits, made, work, steps)
@@ -147,6 +147,13 @@ def main(
         figures["methods"][name] = _figures(setting, name, METHODS[name])
         typer.echo(f"{name}: {figures['methods'][name]}")
         write_json(path, figures)
+
+
+def _start() -> ViTModel:
+    """The default bundle's backbone, which knows rooms and streets, for smaller pictures."""
+    folder = _HERE.parent / "bundles/default/backbone"
+    model = ViTModel.from_pretrained(folder, add_pooling_layer=False, dtype=torch.float32)
+    return resized(model, PREPROCESSING.size)
 
 
 def _setting(

@@ -1,7 +1,7 @@
 """A small ViT that has learned to see made things, but none of the labels it is used for.
 
-It starts from the default bundle's backbone (rooms and streets) and learns to name outline,
-pattern and colours of things whose looks belong to no label, in the picture and in each patch.
+It learns to name outline, pattern and colours of things whose looks belong to no label, in the
+picture and in each patch: what pretraining is to real pictures.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import ViTConfig, ViTModel
 
-from parts.traced_tokens import PREPROCESSING
+from polymorph_ros.bundle.manifest import Preprocessing
 from polymorph_ros.data.traced import TracedPictures
 from polymorph_ros.data.traced.look import look_of
 from polymorph_ros.data.track import Track
@@ -25,25 +25,35 @@ _WORLD = "pretraining"
 _NAMES, _FRAMES = 4, 4  # things and frames of a sequence
 _GROUPS = (10, 6, 8, 8, 2, 2)  # outlines, patterns, two hues, brightness, waves
 _PAIRS = 128 + 60  # hues with brightness, outline with pattern
-_SIDE = 4  # patches
 
 
-def made_backbone(start: Path, sequences: int, epochs: int, folder: Path) -> Path:
-    """Train it and save it to a folder, unless it is there."""
+def made_backbone(
+    start: ViTModel, preprocessing: Preprocessing, sequences: int, epochs: int, folder: Path
+) -> Path:
+    """Train a ViT and save it to a folder, unless it is there.
+
+    Args:
+        start: where training starts; it is changed.
+        preprocessing: how pictures become its input.
+        sequences: how many of four pictures each it learns from.
+        epochs: how often it sees them.
+        folder: where it goes; beside it, the checkpoint of an interrupted run.
+    """
     if folder.is_dir():
         return folder
-    images, cells, looks = _pictures(sequences)
+    images, cells, looks = _pictures(sequences, preprocessing.size)
     torch.manual_seed(1)
-    model = _resized(ViTModel.from_pretrained(start, add_pooling_layer=False, dtype=torch.float32))
+    model = start.train()
     width = model.config.hidden_size
+    patches = model.config.image_size // model.config.patch_size
     whole, patch = nn.Linear(width, _PAIRS), nn.Linear(width, sum(_GROUPS) + 1)
-    preprocessor = Preprocessor(PREPROCESSING, "cpu")
+    preprocessor = Preprocessor(preprocessing, "cpu")
 
     def loss_of(batch: np.ndarray, rng: np.random.Generator) -> Tensor:
         gain = torch.from_numpy(rng.uniform(0.85, 1.15, (len(batch), 3, 1, 1)).astype(np.float32))
         tokens = model(pixel_values=preprocessor.batch(images[batch]) * gain).last_hidden_state
         shares = functional.one_hot(torch.from_numpy(cells[batch]).long(), _NAMES + 1)
-        shares = functional.adaptive_avg_pool2d(shares.permute(0, 3, 1, 2).float(), _SIDE)
+        shares = functional.adaptive_avg_pool2d(shares.permute(0, 3, 1, 2).float(), patches)
         shares = shares.flatten(2).transpose(1, 2)
         traits = torch.from_numpy(looks[batch])
         seen = (shares[:, :, 1:].amax(dim=1) > 0).float()[:, :, None]
@@ -68,7 +78,7 @@ def made_backbone(start: Path, sequences: int, epochs: int, folder: Path) -> Pat
     return folder
 
 
-def _pictures(sequences: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _pictures(sequences: int, side: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Pictures, which thing each cell shows, and the traits of each picture's things."""
     rng = np.random.default_rng(5)
     images, cells, looks = [], [], []
@@ -78,8 +88,7 @@ def _pictures(sequences: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         for row in truth:
             row[rng.choice(_NAMES, rng.integers(1, 4), replace=False)] = 1
         track = Track(truth, np.arange(_FRAMES) * 30.0, f"p{index}")
-        size = (PREPROCESSING.size, PREPROCESSING.size)
-        made = TracedPictures(track, names, size=size, world=_WORLD, distractors=0)
+        made = TracedPictures(track, names, size=(side, side), world=_WORLD, distractors=0)
         images += list(made.read())
         cells += list(made.cells(16))
         looks += [[_traits(name) for name in names]] * _FRAMES
@@ -114,17 +123,18 @@ def _patch_loss(logits: Tensor, shares: Tensor, traits: Tensor) -> Tensor:
     return loss
 
 
-def _resized(model: ViTModel) -> ViTModel:
-    """The same model for smaller pictures: its positions are interpolated."""
-    config = ViTConfig(**(model.config.to_dict() | {"image_size": PREPROCESSING.size}))
-    resized = ViTModel(config, add_pooling_layer=False).train()
+def resized(model: ViTModel, side: int) -> ViTModel:
+    """The same model for pictures of another side, pixels: its positions are interpolated."""
+    patches = side // model.config.patch_size
+    config = ViTConfig(**(model.config.to_dict() | {"image_size": side}))
+    other = ViTModel(config, add_pooling_layer=False)
     state = model.state_dict()
     positions = state["embeddings.position_embeddings"]
-    side = round((positions.shape[1] - 1) ** 0.5)
-    grid = positions[:, 1:].transpose(1, 2).unflatten(2, (side, side))
-    grid = functional.interpolate(grid, size=(_SIDE, _SIDE), mode="bicubic").flatten(2)
+    had = round((positions.shape[1] - 1) ** 0.5)
+    grid = positions[:, 1:].transpose(1, 2).unflatten(2, (had, had))
+    grid = functional.interpolate(grid, size=(patches, patches), mode="bicubic").flatten(2)
     state["embeddings.position_embeddings"] = torch.cat(
         [positions[:, :1], grid.transpose(1, 2)], dim=1
     )
-    resized.load_state_dict(state)
-    return resized
+    other.load_state_dict(state)
+    return other

@@ -15,7 +15,13 @@ RESULTS = Path(__file__).resolve().parent.parent / "results"
 
 
 def compare(
-    name: str, config: Path, data: Sequence[Path], folder: Path, about: Figures, larger: str = ""
+    name: str,
+    config: Path,
+    data: Sequence[Path],
+    folder: Path,
+    about: Figures,
+    larger: str = "",
+    methods: str = "all",
 ) -> Path:
     """Train, evaluate, and keep the summary; each step goes on where an earlier run stopped.
 
@@ -25,7 +31,9 @@ def compare(
         data: what is evaluated.
         folder: for everything on the way, and the report.
         about: what is real and what is made.
-        larger: the next larger backbone's Hub name, where it is not trained from scratch.
+        larger: the next larger backbone's folder or Hub name, where it is not trained from
+            scratch.
+        methods: names by commas, or all.
 
     Returns:
         the file with the figures.
@@ -35,9 +43,9 @@ def compare(
         _polymorph("train", config, "--out", bundle, "--work", work)
     rivals = ["--train-rivals", config, "--work", work]
     rivals += ["--larger-backbone", larger] if larger else []
-    _polymorph("evaluate", "--bundle", bundle, *rivals)
+    _polymorph("evaluate", "--bundle", bundle, "--compare", methods, *rivals)
     _polymorph(
-        "evaluate", "--bundle", bundle, "--out", out, "--compare", "all",
+        "evaluate", "--bundle", bundle, "--out", out, "--compare", methods,
         *(word for path in data for word in ("--data", path)),
     )  # fmt: skip
     summary = json.loads((out / "summary.json").read_text())
