@@ -25,22 +25,14 @@ Mask = NDArray[np.bool_]
 # Beliefs stay between these: a rare label may be very unlikely, but nothing is so sure that a
 # few frames could not change it. A single score's evidence is bounded likewise.
 LEAST, MOST = 1e-6, 1.0 - 1e-4
-_LEAST_ODDS, _MOST_ODDS = math.log(LEAST / (1.0 - LEAST)), math.log(MOST / (1.0 - MOST))
 _STRONGEST = 9.0  # log-odds
 
 
 def logit(probability: Floats) -> Floats:
     """Log-odds of probabilities, clipped so that they stay finite."""
     clipped = np.minimum(np.maximum(probability, LEAST), 1.0 - LEAST)
-    odds: Floats = np.log(clipped / (1.0 - clipped))
-    return odds
-
-
-def evidence_of(scores: Floats, prior_odds: Floats) -> Floats:
-    """What calibrated scores say beyond the log-odds of the training prior, bounded."""
-    beyond = logit(scores) - prior_odds
-    evidence: Floats = np.minimum(np.maximum(beyond, -_STRONGEST), _STRONGEST)
-    return evidence
+    log_odds: Floats = np.log(clipped / (1.0 - clipped))
+    return log_odds
 
 
 def sigmoid(log_odds: Floats) -> Floats:
@@ -49,8 +41,49 @@ def sigmoid(log_odds: Floats) -> Floats:
     return probability
 
 
+def odds_of(probability: Floats) -> Floats:
+    """Odds of probabilities inside (0, 1)."""
+    odds: Floats = probability / (1.0 - probability)
+    return odds
+
+
+def probability_of(odds: Floats) -> Floats:
+    """Probability of odds."""
+    probability: Floats = odds / (1.0 + odds)
+    return probability
+
+
+class Evidence:
+    """What calibrated scores say beyond the training prior, as bounded log-odds.
+
+    Args:
+        prior: the training prior of each score, shape (n,).
+    """
+
+    def __init__(self, prior: Floats) -> None:
+        self._prior_log_odds = logit(prior)
+        # Evidence is bounded where the score is: that is one pair of bounds instead of two.
+        self._lowest = np.maximum(sigmoid(self._prior_log_odds - _STRONGEST), LEAST)
+        self._highest = np.minimum(sigmoid(self._prior_log_odds + _STRONGEST), 1.0 - LEAST)
+
+    def of(self, scores: Floats) -> Floats:
+        """Log-odds, shape (n,); NaN where the score is."""
+        bounded = np.minimum(np.maximum(scores, self._lowest), self._highest)
+        evidence: Floats = np.log(odds_of(bounded)) - self._prior_log_odds
+        return evidence
+
+    def take(self, rows: NDArray[np.int64]) -> Evidence:
+        """The same for some of the scores."""
+        some = Evidence.__new__(Evidence)
+        for name, values in vars(self).items():
+            setattr(some, name, values[rows])
+        return some
+
+
 class TwoStateFilter:
     """Beliefs of many independent two-state processes.
+
+    Beliefs and odds are changed in place: what those properties return holds until the next call.
 
     Args:
         prior: share of time in which each is present, shape (n,), in (0, 1).
@@ -62,17 +95,21 @@ class TwoStateFilter:
     def __init__(
         self, prior: Floats, appear_hz: Floats, vanish_hz: Floats, correlation_s: float
     ) -> None:
-        self._prior_odds = logit(prior)
+        self._of_scores = Evidence(prior)
         self._rate = appear_hz + vanish_hz
-        self._stationary = appear_hz / self._rate
+        self._stationary = np.clip(appear_hz / self._rate, LEAST, 1.0 - LEAST)
         self._correlation_s = correlation_s
-        self._predicted = self._prior_odds.copy()
+        self._belief: Floats = np.clip(prior.astype(np.float64), LEAST, 1.0 - LEAST)
+        self._predicted = odds_of(self._belief)
         self._odds: Floats = self._predicted.copy()
-        self._evidence: Floats = np.zeros_like(self._predicted)
-        self._explained: Floats = np.zeros_like(self._predicted)
-        self._belief: Floats = prior.astype(np.float64)
-        self._alike = np.zeros_like(self._predicted)
-        self._observed = np.zeros(len(prior), dtype=np.bool_)
+        self._evidence: Floats = np.zeros_like(self._odds)
+        self._explained: Floats = np.zeros_like(self._odds)
+        self._news: Floats = np.zeros_like(self._odds)
+        self._alike = np.zeros_like(self._odds)
+        self._observed = np.zeros_like(self._odds)  # 1 where a score has been taken
+        # As arrays: NumPy compares two arrays twice as fast as an array and a number.
+        self._least_odds = np.full_like(self._odds, LEAST / (1.0 - LEAST))
+        self._most_odds = np.full_like(self._odds, MOST / (1.0 - MOST))
         self.rejected = 0
 
     @property
@@ -82,58 +119,70 @@ class TwoStateFilter:
 
     @property
     def odds(self) -> Floats:
-        """The same as log-odds, shape (n,)."""
+        """The same as odds, shape (n,)."""
         return self._odds
 
     @property
     def news(self) -> Floats:
         """Log-odds that the last scores added to what was predicted, shape (n,)."""
-        news: Floats = (self._evidence - self._explained) / (1.0 + self._alike)
-        return news
+        return self._news
 
     def predict(self, elapsed_s: float, pace: float = 1.0) -> None:
         """Go on in time by the elapsed seconds (not negative) without looking.
 
         `pace` is how fast things change meanwhile, as a share of the usual rates.
         """
-        keep = np.exp(-self._rate * elapsed_s * pace)
-        self._belief = self._stationary + (self._belief - self._stationary) * keep
-        self._predicted = logit(self._belief)
-        self._odds = self._predicted.copy()
+        self._belief -= self._stationary
+        self._belief *= np.exp(self._rate * (-elapsed_s * pace))
+        self._belief += self._stationary
+        self._predicted = odds_of(self._belief)
+        self._odds[:] = self._predicted
         # The first score has none before it that its errors could be like.
         self._alike = self._observed * math.exp(-elapsed_s / self._correlation_s)
         self._explained = self._evidence * self._alike
-        self._evidence = self._explained.copy()
+        self._evidence = self._explained
+        self._news = np.zeros_like(self._news)
 
-    def observe(self, scores: Floats, where: Mask | None = None, *, trust: float = 1.0) -> None:
+    def observe(
+        self, scores: Floats, where: Mask | None = None, *, trust: float | Floats = 1.0
+    ) -> Mask:
         """Take calibrated scores of this frame, shape (n,), for all or where the mask says.
 
         `trust` is the share of their evidence that counts: 0 leaves the belief as predicted.
 
         A later call in the same frame replaces an earlier one: the scores of one picture are
         not independent. Scores that are not finite are left out and counted in ``rejected``.
+
+        Returns:
+            Which scores were taken, shape (n,).
         """
-        take = np.isfinite(scores)
-        if where is not None or not take.all():
+        take: Mask = np.isfinite(scores)
+        evidence = self._of_scores.of(scores)
+        evidence *= trust
+        if where is None and np.count_nonzero(take) == len(take):
+            self._evidence, self._observed = evidence, np.ones_like(evidence)
+        else:
             wanted = np.ones_like(take) if where is None else where
             self.rejected += int(np.count_nonzero(wanted & ~take))
             take = wanted & take
-            scores = np.where(take, scores, 0.5)
-        evidence = trust * evidence_of(scores, self._prior_odds)
-        self._evidence = np.where(take, evidence, self._evidence)
-        self._observed = self._observed | take
-        self._put(np.where(take, self._predicted + self.news, self._odds))
+            self._evidence = np.where(take, evidence, self._evidence)
+            self._observed = np.where(take, 1.0, self._observed)
+        self._news = (self._evidence - self._explained) / (1.0 + self._alike)
+        self._put(slice(None), self._predicted * np.exp(self._news))
+        return take
 
-    def shift(self, log_odds: Floats) -> None:
-        """Take what is known from elsewhere, as log-odds for each, shape (n,)."""
-        self._predicted = self._predicted + log_odds
-        self._put(self._odds + log_odds)
+    def multiply(self, part: slice, factor: Floats) -> None:
+        """Multiply the odds of a part by what is known from elsewhere."""
+        self._predicted[part] *= factor
+        self._put(part, self._odds[part] * factor)
 
     def replace(self, indices: NDArray[np.int64], belief: Floats) -> None:
         """Believe otherwise of some of them."""
-        self._belief[indices] = np.clip(belief, LEAST, MOST)
-        self._odds[indices] = logit(self._belief[indices])
+        bounded = np.minimum(np.maximum(belief, LEAST), MOST)
+        self._belief[indices] = bounded
+        self._odds[indices] = odds_of(bounded)
 
-    def _put(self, odds: Floats) -> None:
-        self._odds = np.minimum(np.maximum(odds, _LEAST_ODDS), _MOST_ODDS)
-        self._belief = sigmoid(self._odds)
+    def _put(self, part: slice, odds: Floats) -> None:
+        bounded = np.minimum(np.maximum(odds, self._least_odds[part]), self._most_odds[part])
+        self._odds[part] = bounded
+        self._belief[part] = probability_of(bounded)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,7 +16,12 @@ Floats = NDArray[np.float64]
 _STEPS = 300
 
 
-def cheapest_cover(members: Mask, wanted: Mask, prices: Floats) -> tuple[int, ...]:
+def homes_of(members: Mask) -> tuple[tuple[int, ...], ...]:
+    """The contexts that contain each label, ascending; from a mask of (contexts, labels)."""
+    return tuple(tuple(np.flatnonzero(column).tolist()) for column in members.T)
+
+
+def cheapest_cover(homes: Sequence[Sequence[int]], wanted: Mask, prices: Floats) -> tuple[int, ...]:
     """The cheapest adapters that cover the wanted labels.
 
     Labels that only one context has decide for it. What is left is solved by branch and bound,
@@ -24,29 +29,25 @@ def cheapest_cover(members: Mask, wanted: Mask, prices: Floats) -> tuple[int, ..
     1979) and ends with the cheapest, unless it takes too many steps.
 
     Args:
-        members: which context contains which label, shape (contexts, labels).
+        homes: the contexts that contain each label, as ``homes_of`` says.
         wanted: labels to cover, shape (labels,); those that no context has are passed over.
         prices: price of each adapter, above 0, shape (contexts,).
 
     Returns:
         Indices of adapters, ascending, none of them superfluous.
     """
-    asked = np.take(members, np.flatnonzero(wanted), axis=1)
-    needed = asked
-    chosen: list[int] = []
-    while needed.shape[1]:
-        choices = needed.sum(axis=0)
-        sole = needed[:, choices == 1]
-        if sole.shape[1]:
-            forced = np.flatnonzero(sole.any(axis=1)).tolist()
-            chosen += forced
-            needed = needed[:, ~needed[forced].any(axis=0)]
-            continue
-        needed = needed[:, choices > 0]
-        if needed.shape[1]:
-            chosen += _search(needed, prices)
-        break
-    return _without_superfluous(asked, chosen, prices)
+    asked = [homes[label] for label in wanted.nonzero()[0].tolist()]
+    # What each context has of the wanted labels, as the bits of a number.
+    sets: dict[int, int] = {}
+    for place, contexts in enumerate(asked):
+        for context in contexts:
+            sets[context] = sets.get(context, 0) | 1 << place
+    chosen = {contexts[0] for contexts in asked if len(contexts) == 1}
+    left = _union(sets.values()) & ~_union(sets[context] for context in chosen)
+    if not left:
+        return tuple(sorted(chosen))
+    chosen.update(_search(sets, prices, left))
+    return _without_superfluous(sets, sorted(chosen), prices)
 
 
 def cover_within(members: Mask, worth: Floats, prices: Floats, limit: int) -> tuple[int, ...]:
@@ -72,16 +73,21 @@ def cover_within(members: Mask, worth: Floats, prices: Floats, limit: int) -> tu
     return tuple(sorted(chosen))
 
 
-def _search(needed: Mask, prices: Floats) -> list[int]:
-    """The cheapest cover of all columns, each of which has at least two choices."""
-    rows = np.flatnonzero(needed.any(axis=1))
-    packed = np.packbits(needed[rows], axis=1, bitorder="little")
-    sets = [int.from_bytes(row.tobytes(), "little") for row in packed]
-    costs = prices[rows].tolist()
-    kept = _undominated(sets, costs)
-    problem = _Problem([sets[row] for row in kept], [costs[row] for row in kept])
-    problem.search((1 << needed.shape[1]) - 1)
-    return [int(rows[kept[place]]) for place in problem.best]
+def _union(sets: Iterable[int]) -> int:
+    union = 0
+    for members in sets:
+        union |= members
+    return union
+
+
+def _search(sets: Mapping[int, int], prices: Floats, left: int) -> list[int]:
+    """The cheapest cover of what is left, by the contexts that have something of it."""
+    rows = sorted(row for row, members in sets.items() if members & left)
+    useful, costs = [sets[row] & left for row in rows], prices[rows].tolist()
+    kept = _undominated(useful, costs)
+    problem = _Problem([useful[place] for place in kept], [costs[place] for place in kept])
+    problem.search(left)
+    return [rows[kept[place]] for place in problem.best]
 
 
 def _undominated(sets: Sequence[int], costs: Sequence[float]) -> list[int]:
@@ -157,13 +163,13 @@ class _Problem:
         return sorted(fewest, key=lambda row: self.costs[row] / (self.sets[row] & left).bit_count())
 
 
-def _without_superfluous(needed: Mask, chosen: list[int], prices: Floats) -> tuple[int, ...]:
-    times = needed[chosen].sum(axis=0)
-    kept = []
+def _without_superfluous(
+    sets: Mapping[int, int], chosen: Sequence[int], prices: Floats
+) -> tuple[int, ...]:
+    """The chosen adapters without those that the others make superfluous, dearest first."""
+    kept = set(chosen)
     for adapter in sorted(chosen, key=lambda row: -prices[row]):
-        mine = needed[adapter]
-        if mine.any() and (times[mine] > 1).all():
-            times = times - mine
-        else:
-            kept.append(adapter)
+        others = _union(sets[other] for other in kept if other != adapter)
+        if sets[adapter] & ~others == 0:
+            kept.remove(adapter)
     return tuple(sorted(kept))

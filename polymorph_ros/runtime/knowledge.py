@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from polymorph_ros.bundle.manifest import ContextEntry, LabelEntry, Manifest
 from polymorph_ros.contexts.cost import membership
 from polymorph_ros.contexts.statistics import Dynamics
 from polymorph_ros.runtime.belief import Floats, Mask
+from polymorph_ros.runtime.cover import homes_of
 from polymorph_ros.runtime.pairs import Pairs, make_pairs
 from polymorph_ros.runtime.thresholds import Thresholds
 
@@ -61,6 +63,11 @@ class Knowledge:
     costs: Floats
     thresholds: Thresholds
     weights: EvidenceWeights = EvidenceWeights()
+
+    @cached_property
+    def homes(self) -> tuple[tuple[int, ...], ...]:
+        """The contexts that contain each label, ascending."""
+        return homes_of(self.members)
 
     @classmethod
     def of(cls, manifest: Manifest) -> Knowledge:

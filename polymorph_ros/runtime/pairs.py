@@ -48,8 +48,9 @@ class Pairs:
 
         Never quite 0 or 1, so that it has finite log-odds.
         """
-        none: Floats = np.multiply.reduceat(1.0 - probability, self.start)
-        return np.minimum(np.maximum(1.0 - none, _SMALL), 1.0 - _SMALL)
+        none = np.multiply.reduceat(1.0 - probability, self.start)
+        some: Floats = np.minimum(np.maximum(1.0 - none, _SMALL), 1.0 - _SMALL)
+        return some
 
     def by_context(self, of_label: Floats) -> Floats:
         """Sum of a label's value over each context's labels, shape (contexts,)."""

@@ -14,7 +14,7 @@ The engine drives it on a robot, ``polymorph bench policy`` on label traces.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -82,6 +82,7 @@ class Policy:
         self._trust = 1.0
         self._rejected_before = 0  # what the belief had rejected before this frame
         self._adapters: tuple[int, ...] = ()
+        self._ran: list[int] = []  # the same, to index arrays with
         self._active: Mask = np.zeros(labels, dtype=np.bool_)
         self._since_change_s = np.full(labels, np.inf)
         self._first_stamp_ns = np.zeros(labels, dtype=np.int64)
@@ -137,9 +138,8 @@ class Policy:
         self._go_to(stamp_ns)
         self._trust = trust
         self._rejected_before = self._belief.rejected
-        scouted = np.asarray(label_scores, dtype=np.float64)
-        self._belief.see(scouted, np.asarray(context_scores, dtype=np.float64), trust)
-        self._ages_s[np.isfinite(scouted)] = 0.0
+        seen = self._belief.see(label_scores, context_scores, trust)
+        np.putmask(self._ages_s, seen, 0.0)
 
     def _go_to(self, stamp_ns: int, pace: float = 1.0) -> None:
         elapsed_s = (stamp_ns - self._stamp_ns) * 1e-9
@@ -168,21 +168,22 @@ class Policy:
         """
         known = self._knowledge
         in_play = self._in_play()
-        prices = known.costs * (1.0 + _UNLIKELY * (1.0 - self._belief.contexts) + _CHANGE)
-        prices[list(self._adapters)] -= _CHANGE * known.costs[list(self._adapters)]
+        prices = known.costs * ((1.0 + _CHANGE + _UNLIKELY) - _UNLIKELY * self._belief.contexts)
+        prices[self._ran] -= _CHANGE * known.costs[self._ran]
         worth = self._belief.labels / self._price
-        chosen = cheapest_cover(known.members, in_play, prices)
+        chosen = cheapest_cover(known.homes, in_play, prices)
         if limit and len(chosen) > limit:
             chosen = cover_within(known.members, np.where(in_play, worth, 0.0), prices, limit)
         chosen, covered = self._worth_it(chosen, worth, limit)
-        if not limit or len(chosen) < limit:
+        if self._probe_share and (not limit or len(chosen) < limit):
             further = self._probe.choose(self._belief.labels, chosen, covered, self._probe_share)
             chosen = tuple(sorted((*chosen, further))) if further >= 0 else chosen
-        return self._told(chosen, in_play & ~covered, in_play & ~self._active, limit)
+        return self._told(chosen, in_play, covered, limit)
 
     def _in_play(self) -> Mask:
         belief = self._belief.labels
-        return (belief >= self._watch) | (self._active & self._stays(belief))
+        stays = (belief >= self._thresholds.off) | (self._since_change_s < DWELL_S)
+        return (belief >= self._watch) | (self._active & stays)
 
     def _worth_it(
         self, chosen: tuple[int, ...], worth: Floats, limit: int
@@ -190,9 +191,9 @@ class Policy:
         """The chosen adapters and those that pay beside them; the labels that they cover."""
         known = self._knowledge
         adapters = list(chosen)
-        covered = np.asarray(known.members[adapters].any(axis=0), dtype=np.bool_)
+        covered: Mask = np.logical_or.reduce(known.members[adapters], axis=0)
         while not limit or len(adapters) < limit:
-            gain = known.pairs.by_context(np.where(covered, 0.0, worth)) / known.costs
+            gain = known.pairs.by_context(worth * ~covered) / known.costs
             best = int(gain.argmax())
             if gain[best] < 1.0:
                 break
@@ -200,22 +201,21 @@ class Policy:
             covered |= known.members[best]
         return tuple(sorted(adapters)), covered
 
-    def _told(
-        self, chosen: tuple[int, ...], uncovered: Mask, newly_in_play: Mask, limit: int
-    ) -> Cover:
-        reason = self._restarted or self._reason(chosen, newly_in_play)
-        if uncovered.any():
+    def _told(self, chosen: tuple[int, ...], in_play: Mask, covered: Mask, limit: int) -> Cover:
+        reason = self._restarted or self._reason(chosen, in_play)
+        uncovered = (in_play & ~covered).nonzero()[0].tolist()
+        if uncovered:
             reason += f"; at most {limit} adapter(s) allowed"
         changed = bool(self._restarted) or chosen != self._adapters
-        return Cover(chosen, changed, reason, tuple(np.flatnonzero(uncovered).tolist()))
+        return Cover(chosen, changed, reason, tuple(uncovered))
 
-    def _reason(self, chosen: tuple[int, ...], newly_in_play: Mask) -> str:
+    def _reason(self, chosen: tuple[int, ...], in_play: Mask) -> str:
         if chosen == self._adapters:
             return "unchanged"
         names = self._knowledge.context_names
         parts = [f"+{names[adapter]}" for adapter in chosen if adapter not in self._adapters]
         parts += [f"-{names[adapter]}" for adapter in self._adapters if adapter not in chosen]
-        labels = np.flatnonzero(newly_in_play).tolist()
+        labels = (in_play & ~self._active).nonzero()[0].tolist()
         cause = ", ".join(self._knowledge.labels[label] for label in labels[:5])
         return " ".join(parts) + (f" (in play: {cause})" if cause else " (labels left)")
 
@@ -228,12 +228,14 @@ class Policy:
                 context's labels.
         """
         answered = self._belief.hear(adapters, answers, self._trust)
-        self._adapters = adapters
-        self._probe.note(adapters)
+        self._adapters, self._ran = adapters, list(adapters)
+        self._probe.note(self._ran)
         self._ages_s[answered] = 0.0
         changes = self._update_active()
-        rejected = self._belief.rejected - self._rejected_before
-        return replace(self._verdict(answered, changes), rejected=rejected)
+        sources = np.full(len(self._active), ScoreSource.SCOUT, dtype=np.uint8)
+        sources[answered] = ScoreSource.ADAPTER
+        np.putmask(sources, self._ages_s > 0.0, ScoreSource.CARRIED)
+        return self._verdict(sources, changes, self._belief.rejected - self._rejected_before)
 
     def carry(self, stamp_ns: int, pace: float = 1.0) -> Verdict:
         """Go on to a frame whose picture is as the last one, without any evidence.
@@ -245,38 +247,38 @@ class Policy:
             pace: how fast labels change while a picture stays, as a share of their usual rates.
         """
         self._go_to(stamp_ns, pace)
-        verdict = self._verdict(np.zeros_like(self._active), ())
-        return replace(verdict, sources=np.full_like(verdict.sources, ScoreSource.CARRIED))
+        sources = np.full(len(self._active), ScoreSource.CARRIED, dtype=np.uint8)
+        return self._verdict(sources, (), rejected=0)
 
-    def _verdict(self, answered: Mask, changes: tuple[LabelChange, ...]) -> Verdict:
-        sources = np.where(answered, ScoreSource.ADAPTER, ScoreSource.SCOUT).astype(np.uint8)
-        sources[self._ages_s > 0.0] = ScoreSource.CARRIED
+    def _verdict(
+        self, sources: NDArray[np.uint8], changes: tuple[LabelChange, ...], rejected: int
+    ) -> Verdict:
         return Verdict(
             scores=self._belief.labels.astype(np.float32),
             sources=sources,
             ages_s=self._ages_s.astype(np.float32),
-            active_labels=tuple(np.flatnonzero(self._active).tolist()),
+            active_labels=tuple(self._active.nonzero()[0].tolist()),
             changes=changes,
+            rejected=rejected,
         )
-
-    def _stays(self, belief: Floats) -> Mask:
-        """Whether a label that is active stays so."""
-        return (belief >= self._thresholds.off) | (self._since_change_s < DWELL_S)
 
     def _update_active(self) -> tuple[LabelChange, ...]:
         """Apply the thresholds with hysteresis and dwell; tell which labels came and went."""
         belief = self._belief.labels
         free = self._since_change_s >= DWELL_S
-        comes = ~self._active & (belief >= self._thresholds.on) & free
-        goes = self._active & ~self._stays(belief)
-        self._active = (self._active | comes) & ~goes
-        self._since_change_s[comes | goes] = 0.0
-        self._first_stamp_ns[comes] = self._stamp_ns
-        return self._changes(ChangeKind.APPEARED, comes) + self._changes(ChangeKind.VANISHED, goes)
+        comes = free & ~self._active & (belief >= self._thresholds.on)
+        goes = free & self._active & (belief < self._thresholds.off)
+        appeared, vanished = comes.nonzero()[0], goes.nonzero()[0]
+        self._active = self._active ^ (comes | goes)
+        self._since_change_s[appeared] = 0.0
+        self._since_change_s[vanished] = 0.0
+        self._first_stamp_ns[appeared] = self._stamp_ns
+        came = self._changes(ChangeKind.APPEARED, appeared)
+        return came + self._changes(ChangeKind.VANISHED, vanished)
 
-    def _changes(self, kind: ChangeKind, mask: Mask) -> tuple[LabelChange, ...]:
+    def _changes(self, kind: ChangeKind, labels: NDArray[np.int64]) -> tuple[LabelChange, ...]:
         belief = self._belief.labels
         return tuple(
             LabelChange(kind, label, float(belief[label]), int(self._first_stamp_ns[label]))
-            for label in np.flatnonzero(mask).tolist()
+            for label in labels.tolist()
         )

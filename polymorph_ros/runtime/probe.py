@@ -30,9 +30,9 @@ class Probe:
         """Let time pass."""
         self._since_s += elapsed_s
 
-    def note(self, adapters: tuple[int, ...]) -> None:
+    def note(self, adapters: list[int]) -> None:
         """Take notice of the adapters that ran."""
-        self._since_s[list(adapters)] = 0.0
+        self._since_s[adapters] = 0.0
 
     def choose(self, belief: Floats, cover: tuple[int, ...], covered: Mask, share: float) -> int:
         """One further adapter for this frame, or -1.

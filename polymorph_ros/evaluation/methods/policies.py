@@ -36,13 +36,12 @@ class OracleCover(Policy):
         self, knowledge: Knowledge, thresholds: Thresholds, truth: NDArray[np.int8]
     ) -> None:
         super().__init__(knowledge, thresholds)
-        self._members = knowledge.members
         self._truth = truth
         self._last: tuple[int, ...] = ()
 
     def choose(self, limit: int = 0) -> Cover:
-        prices = np.ones(len(self._members))
+        prices = np.ones(len(self._knowledge.contexts))
         prices[list(self._last)] = _KEPT
-        chosen = cheapest_cover(self._members, self._truth == 1, prices)
+        chosen = cheapest_cover(self._knowledge.homes, self._truth == 1, prices)
         changed, self._last = chosen != self._last, chosen
         return Cover(chosen, changed, "the true labels")

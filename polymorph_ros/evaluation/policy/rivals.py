@@ -62,7 +62,7 @@ class OracleCover(Polymorph):
     def choose(self, limit: int = 0) -> Cover:
         present, there = next(self._frames)
         # The likelier contexts are cheaper by less than one adapter in any cover of ten.
-        return _cover(cheapest_cover(self._knowledge.members, present, 1.1 - 0.1 * there))
+        return _cover(cheapest_cover(self._knowledge.homes, present, 1.1 - 0.1 * there))
 
 
 class PeriodicScan(Polymorph):
@@ -79,7 +79,7 @@ class PeriodicScan(Polymorph):
         if self._frame % self.every == 0:
             return _cover(range(len(self._knowledge.contexts)))
         prices = 1.1 - 0.1 * self.context_belief
-        return _cover(cheapest_cover(self._knowledge.members, self.active, prices))
+        return _cover(cheapest_cover(self._knowledge.homes, self.active, prices))
 
 
 class FixedContext(Polymorph):
@@ -137,7 +137,7 @@ class LastFrame:
 
     def choose(self) -> Cover:
         prices = 1.1 - 0.1 * self._presence
-        return _cover(cheapest_cover(self._knowledge.members, self._active, prices))
+        return _cover(cheapest_cover(self._knowledge.homes, self._active, prices))
 
     def hear(self, adapters: tuple[int, ...], answers: Sequence[ArrayLike]) -> None:
         for adapter, answer in zip(adapters, answers, strict=True):
