@@ -117,7 +117,7 @@ def _config(labels: int, backbone: Path, epochs: int) -> dict[str, object]:
         "backbone": {"folder": str(backbone)},
         "tokens": {"augmentations": 1},
         "contexts": {"count": contexts, "labels_per_context": LABELS_PER_CONTEXT},
-        "scout": {"epochs": 6},
+        "scout": {"epochs": 6, "rank": 8},
         "adapters": {"tail_blocks": 2, "rank": 8, "alpha": 16, "epochs": epochs},
     }  # fmt: skip
 

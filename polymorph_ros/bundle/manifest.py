@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import PurePosixPath
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 MANIFEST_FILE = "manifest.json"
 SCOUT_FILE = "scout.safetensors"
+SCOUT_ADAPTER_FOLDER: Final = "scout"
 SCENE_FILE = "scene.safetensors"
 ADAPTER_CONFIG_FILE = "adapter_config.json"
 ADAPTER_WEIGHTS_FILE = "adapter_model.safetensors"
@@ -90,6 +91,24 @@ class ContextEntry(_Strict):
         return self
 
 
+class EvidenceEntry(_Strict):
+    """How much of the evidence counts that is not independent of other evidence."""
+
+    context: float = Field(default=0.3, ge=0, le=1, description="of the scout's context scores")
+    scout: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="of its score of a label that an adapter has scored too",
+    )
+    company: float = Field(
+        default=1.0,
+        ge=0,
+        le=1,
+        description="of what a frame's labels say of each other by their contexts",
+    )
+
+
 class UnchangedEntry(_Strict):
     """When a picture counts as unchanged, so that the last result may be carried over."""
 
@@ -138,6 +157,10 @@ class Manifest(_Strict):
     contexts: tuple[ContextEntry, ...] = Field(min_length=1)
     correlation_s: float = Field(
         default=0.3, gt=0, description="how long the errors of scores stay alike, seconds"
+    )
+    evidence: EvidenceEntry = EvidenceEntry()
+    scout_adapter: Literal["scout"] | None = Field(
+        default=None, description="folder of the scout's own adapter; none: it reads the trunk only"
     )
     unchanged: UnchangedEntry | None = Field(default=None, description="none: nothing is carried")
     scene: SceneEntry | None = Field(default=None, description="none: no scene is judged")

@@ -47,6 +47,12 @@ class Bundle:
         return self.path / SCOUT_FILE
 
     @property
+    def scout_adapter_folder(self) -> Path | None:
+        """The folder with the scout's own adapter; None for a scout without one."""
+        folder = self.manifest.scout_adapter
+        return None if folder is None else self.path / folder
+
+    @property
     def scene_file(self) -> Path:
         return self.path / SCENE_FILE
 
@@ -145,10 +151,13 @@ def _check_parts(bundle: Bundle) -> None:
     parts = [SCOUT_FILE]
     if bundle.manifest.scene is not None:
         parts.append(SCENE_FILE)
-    for context in bundle.manifest.contexts:
+    heads = {context.folder: len(context.labels) for context in bundle.manifest.contexts}
+    if bundle.manifest.scout_adapter is not None:
+        rows = len(bundle.manifest.labels) + len(bundle.manifest.contexts)
+        heads[bundle.manifest.scout_adapter] = rows
+    for folder in heads:
         parts += [
-            f"{context.folder}/{name}"
-            for name in (ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE, HEAD_FILE)
+            f"{folder}/{name}" for name in (ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE, HEAD_FILE)
         ]
     if bundle.manifest.backbone.source == "bundle":
         parts.append(f"{bundle.manifest.backbone.name}/config.json")
@@ -159,8 +168,8 @@ def _check_parts(bundle: Bundle) -> None:
                 "nothing of that name",
                 where=str(bundle.path / MANIFEST_FILE),
             )
-    for index, context in enumerate(bundle.manifest.contexts):
-        _check_head(bundle.adapter_folder(index) / HEAD_FILE, len(context.labels))
+    for folder, rows in heads.items():
+        _check_head(bundle.path / folder / HEAD_FILE, rows)
     for entry in bundle.manifest.files:
         if entry.path.endswith((".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")):
             raise PolymorphError("weights as safetensors only", entry.path, where=str(bundle.path))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from polymorph_ros.model.gpu import RecordedRun, RecordedTails
 from polymorph_ros.model.preprocess import Preprocessor
 from polymorph_ros.model.scene import SceneStatistics
 from polymorph_ros.model.scout import Scout
+from polymorph_ros.model.scout_tail import ScoutTail
 from polymorph_ros.model.tails import ComposedTails
 from polymorph_ros.model.tensor_file import read_tensors
 from polymorph_ros.model.thumbnail import thumbnails
@@ -48,6 +50,7 @@ class PolymorphModel:
         scout: Scout,
         adapters: Sequence[AdapterWeights],
         scene: SceneStatistics | None = None,
+        scout_adapter: AdapterWeights | None = None,
     ) -> None:
         vocabulary = Vocabulary(tuple(label.name for label in manifest.labels))
         self.labels = vocabulary.names
@@ -63,6 +66,11 @@ class PolymorphModel:
         self._preprocessor = Preprocessor(manifest.preprocessing, self.device)
         self._bank = AdapterBank(adapters, manifest.tail_blocks, self.device, backbone.dtype)
         self._tails = ComposedTails(backbone, manifest.tail_blocks)
+        self._scout_tail: Callable[[Tensor], Tensor] | None = None
+        if scout_adapter is not None:
+            self._scout_tail = ScoutTail(
+                scout_adapter, self._tails, manifest.tail_blocks, self.device, backbone.dtype
+            )
         self._recorded_trunk: RecordedRun | None = None
         self._recorded_tails: RecordedTails | None = None
 
@@ -97,8 +105,9 @@ class PolymorphModel:
             for context in range(len(manifest.contexts))
         ]
         scene = _read_scene(bundle, backbone) if manifest.scene else None
+        scout_adapter = _read_scout_adapter(bundle, backbone)
         use_backend(backbone.to(chosen), manifest.tail_blocks, backend)
-        return cls(manifest, backbone, scout, adapters, scene)
+        return cls(manifest, backbone, scout, adapters, scene, scout_adapter)
 
     @torch.inference_mode()
     def preprocess(self, image: NDArray[np.uint8]) -> Tensor:
@@ -121,7 +130,11 @@ class PolymorphModel:
     def scout(self, tokens: Tensor) -> tuple[Scores, Scores]:
         """Tokens (1, N, D) to P(label), shape (V,), and P(context), shape (C,)."""
         label_logits, context_logits = self._scout(tokens.float())
-        scores = torch.cat([label_logits[0], context_logits[0]]).sigmoid().cpu().numpy()
+        logits = torch.cat([label_logits[0], context_logits[0]])
+        if self._scout_tail is not None:
+            inputs = self._backbone.tail_input(tokens, self._tail_tokens)
+            logits = logits + self._scout_tail(inputs).float()
+        scores = logits.sigmoid().cpu().numpy()
         return scores[: len(self.labels)], scores[len(self.labels) :]
 
     @torch.inference_mode()
@@ -173,7 +186,10 @@ class PolymorphModel:
         try:
             trunk = RecordedRun(lambda x: self._backbone.trunk(x, self._tail_blocks), pixels)
             tails = RecordedTails(self._tails, self._bank, self._tail_blocks)
-            tails(self._backbone.tail_input(trunk(pixels), self._tail_tokens), (0,))
+            inputs = self._backbone.tail_input(trunk(pixels), self._tail_tokens)
+            tails(inputs, (0,))
+            if self._scout_tail is not None:
+                self._scout_tail = RecordedRun(self._scout_tail, inputs)
         except RuntimeError as error:
             _log.warning("no CUDA graphs: %s", str(error).splitlines()[0])
             return
@@ -219,11 +235,23 @@ def _read_scene(bundle: Bundle, backbone: Backbone) -> SceneStatistics:
 
 
 def _read_fitting_adapter(bundle: Bundle, context: int, backbone: Backbone) -> AdapterWeights:
-    folder = bundle.adapter_folder(context)
-    adapter = read_adapter(folder, backbone, bundle.manifest.tail_blocks)
     labels = len(bundle.manifest.contexts[context].labels)
-    if len(adapter.head_bias) != labels:
-        raise PolymorphError(
-            f"a head for {labels} labels", f"one for {len(adapter.head_bias)}", where=str(folder)
-        )
+    return _read_with_rows(bundle, bundle.adapter_folder(context), backbone, labels, "labels")
+
+
+def _read_scout_adapter(bundle: Bundle, backbone: Backbone) -> AdapterWeights | None:
+    folder = bundle.scout_adapter_folder
+    if folder is None:
+        return None
+    rows = len(bundle.manifest.labels) + len(bundle.manifest.contexts)
+    return _read_with_rows(bundle, folder, backbone, rows, "labels and contexts")
+
+
+def _read_with_rows(
+    bundle: Bundle, folder: Path, backbone: Backbone, rows: int, what: str
+) -> AdapterWeights:
+    adapter = read_adapter(folder, backbone, bundle.manifest.tail_blocks)
+    found = len(adapter.head_bias)
+    if found != rows:
+        raise PolymorphError(f"a head for {rows} {what}", f"one for {found}", where=str(folder))
     return adapter

@@ -118,7 +118,8 @@ class JointBelief:
         bound = (anyone / self.contexts)[pairs.context]
         factor = self._share * (1.0 - through) / (bound - through)
         total = pairs.by_label(factor, len(self.labels))
-        self._both.multiply(self._label_part, total)
+        company = self._weights.company
+        self._both.multiply(self._label_part, total if company == 1.0 else total**company)
         self._share = factor / total[pairs.label]
 
     def hear(

@@ -27,12 +27,16 @@ class EvidenceWeights:
     Attributes:
         context: of the scout's context scores, beside its label scores.
         scout: of the scout's score of a label that an adapter has scored in the same frame.
+        company: of what a context says of its labels: all of it where scores of a frame's labels
+            err independently; less where each of them was learned from the whole picture, so that
+            it has taken the other labels into account already.
         correlation_s: time after which the likeness of a score's errors has fallen to 1/e,
             seconds.
     """
 
     context: float = 0.3
     scout: float = 0.0
+    company: float = 1.0
     correlation_s: float = 0.3
 
 
@@ -95,7 +99,9 @@ class Knowledge:
             context_dynamics=context_dynamics,
             costs=np.ones(len(contexts)),
             thresholds=Thresholds.of(manifest),
-            weights=EvidenceWeights(correlation_s=manifest.correlation_s),
+            weights=EvidenceWeights(
+                **manifest.evidence.model_dump(), correlation_s=manifest.correlation_s
+            ),
         )
 
 

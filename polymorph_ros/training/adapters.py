@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -39,6 +40,51 @@ def frames_for(
     return np.sort(np.concatenate([own, rng.choice(rest, count, replace=False)]))
 
 
+class TrainableAdapter(nn.Module):
+    """A LoRA on the last K blocks of a frozen backbone, and a head: tokens to logits.
+
+    Args:
+        config: rank, alpha, targets, K and what the tails see.
+        backbone_folder: the backbone's checkpoint; it is loaded for this adapter alone.
+        outputs: rows of the head.
+    """
+
+    def __init__(self, config: AdaptersConfig, backbone_folder: Path, outputs: int) -> None:
+        super().__init__()
+        self._config = config
+        self._backbone = load_backbone(backbone_folder)
+        lora = LoraConfig(
+            r=config.rank,
+            lora_alpha=config.alpha,
+            target_modules=self._backbone.lora_targets(config.tail_blocks, config.targets),
+            lora_dropout=0.0,
+            bias="none",
+        )
+        self.peft_model: nn.Module = get_peft_model(self._backbone.model, lora)
+        self.head = nn.Linear(self._backbone.hidden_size, outputs)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Trunk tokens (B, N, D) to logits (B, outputs)."""
+        inputs = self._backbone.tail_input(tokens, self._config.tail_tokens)
+        pooled = tail_feature(self._backbone, inputs, self._config.tail_blocks)
+        return cast(Tensor, self.head(pooled))
+
+    def save(self, folder: Path) -> None:
+        """Write a plain PEFT adapter and the head's file into a folder."""
+        model: Any = self.peft_model
+        # The folder of this machine has no meaning elsewhere.
+        model.peft_config["default"].base_model_name_or_path = "backbone"
+        model.save_pretrained(str(folder), save_embedding_layers=False)
+        (folder / "README.md").unlink(missing_ok=True)
+        # PEFT keeps the targets as a set, whose order differs from process to process.
+        file = folder / ADAPTER_CONFIG_FILE
+        config = json.loads(file.read_text(encoding="utf-8"))
+        config["target_modules"] = sorted(config["target_modules"])
+        file.write_text(json.dumps(config, indent=2, sort_keys=True), encoding="utf-8")
+        tensors = {key: value.detach().contiguous() for key, value in self.head.named_parameters()}
+        save_file(tensors, folder / HEAD_FILE)
+
+
 def train_adapter(
     config: AdaptersConfig,
     backbone_folder: Path,
@@ -60,24 +106,11 @@ def train_adapter(
         logits of all validation frames, (frames, labels of the context).
     """
     torch.manual_seed(seed)
-    backbone = load_backbone(backbone_folder)
-    lora = LoraConfig(
-        r=config.rank,
-        lora_alpha=config.alpha,
-        target_modules=backbone.lora_targets(config.tail_blocks, config.targets),
-        lora_dropout=0.0,
-        bias="none",
-    )
-    peft_model = get_peft_model(backbone.model, lora)
-    head = nn.Linear(backbone.hidden_size, len(labels))
+    adapter = TrainableAdapter(config, backbone_folder, len(labels))
     columns = list(labels)
 
     def logits_of(tokens: NDArray[np.float16]) -> Tensor:
-        inputs = torch.from_numpy(tokens.astype(np.float32))
-        inputs = backbone.tail_input(inputs, config.tail_tokens)
-        pooled = tail_feature(backbone, inputs, config.tail_blocks)
-        logits: Tensor = head(pooled)
-        return logits
+        return cast(Tensor, adapter(torch.from_numpy(tokens.astype(np.float32))))
 
     def loss_of(batch: Indices, rng: np.random.Generator) -> Tensor:
         truth = torch.from_numpy(data.truth[batch][:, columns])
@@ -85,7 +118,7 @@ def train_adapter(
 
     fit(
         f"adapter {name}",
-        [*peft_model.parameters(), *head.parameters()],
+        adapter.parameters(),
         loss_of,
         frames_for(data, context, config.others, np.random.default_rng(seed)),
         epochs=config.epochs,
@@ -95,7 +128,7 @@ def train_adapter(
         seed=seed,
         checkpoint=folder / CHECKPOINT_FILE,
     )
-    _save(peft_model, head, folder)
+    adapter.save(folder)
     with torch.inference_mode():
         return np.concatenate(
             [
@@ -103,19 +136,3 @@ def train_adapter(
                 for first in range(0, len(validation), _BATCH)
             ]
         )
-
-
-def _save(peft_model: nn.Module, head: nn.Linear, folder: Path) -> None:
-    # The folder of this machine has no meaning elsewhere.
-    peft_model.peft_config["default"].base_model_name_or_path = "backbone"  # type: ignore
-    peft_model.save_pretrained(str(folder), save_embedding_layers=False)  # type: ignore
-    (folder / "README.md").unlink(missing_ok=True)
-    # PEFT keeps the targets as a set, whose order differs from process to process.
-    file = folder / ADAPTER_CONFIG_FILE
-    config = json.loads(file.read_text(encoding="utf-8"))
-    config["target_modules"] = sorted(config["target_modules"])
-    file.write_text(json.dumps(config, indent=2, sort_keys=True), encoding="utf-8")
-    save_file(
-        {"weight": head.weight.detach().contiguous(), "bias": head.bias.detach().contiguous()},
-        folder / HEAD_FILE,
-    )

@@ -12,9 +12,11 @@ import numpy as np
 
 from polymorph_ros.bundle.manifest import (
     SCENE_FILE,
+    SCOUT_ADAPTER_FOLDER,
     SCOUT_FILE,
     BackboneEntry,
     ContextEntry,
+    EvidenceEntry,
     FileEntry,
     LabelEntry,
     Manifest,
@@ -25,6 +27,7 @@ from polymorph_ros.bundle.reader import Bundle
 from polymorph_ros.bundle.writer import write_bundle
 from polymorph_ros.contexts.company import Company
 from polymorph_ros.contexts.statistics import Dynamics
+from polymorph_ros.runtime.knowledge import EvidenceWeights
 from polymorph_ros.runtime.thresholds import Thresholds
 from polymorph_ros.training.config import RECIPE_FILE, Recipe
 from polymorph_ros.training.grouping import Contexts
@@ -39,12 +42,12 @@ class Parts:
     Attributes:
         backbone: folder of the transformers checkpoint.
         adapters: a folder for each context.
-        scout: folder with the scout's file.
+        scout: folder with the scout's file, and its adapter where it has one.
         labels, presence: how labels and contexts come and go.
         company: which context a label comes with.
         scene: what `SceneStage` made.
         recipe: how it was trained.
-        correlation_s: how long the errors of scores stay alike, seconds.
+        weights: how much of which evidence counts.
         unchanged: when a picture counts as unchanged; none: never.
     """
 
@@ -61,7 +64,7 @@ class Parts:
     company: Company
     scene: Kept
     recipe: Recipe
-    correlation_s: float
+    weights: EvidenceWeights
     unchanged: UnchangedEntry | None = None
 
 
@@ -69,6 +72,7 @@ def assemble(
     parts: Parts, thresholds: Thresholds, metrics: Mapping[str, float], out: Path
 ) -> Bundle:
     """Write a bundle; one that is there is replaced."""
+    scout_adapter = (parts.scout / SCOUT_ADAPTER_FOLDER).is_dir()
 
     def write_parts(folder: Path) -> None:
         shutil.copytree(parts.backbone, folder / "backbone")
@@ -77,6 +81,8 @@ def assemble(
             private = shutil.ignore_patterns(SUMS_FILE, RELIABILITY_FILE)
             shutil.copytree(adapter, target, ignore=private)
         shutil.copy(parts.scout / SCOUT_FILE, folder / SCOUT_FILE)
+        if scout_adapter:
+            shutil.copytree(parts.scout / SCOUT_ADAPTER_FOLDER, folder / SCOUT_ADAPTER_FOLDER)
         shutil.copy(parts.scene.folder / SCENE_FILE, folder / SCENE_FILE)
         recipe = parts.recipe.model_dump_json(indent=1)
         (folder / RECIPE_FILE).write_text(recipe + "\n", encoding="utf-8")
@@ -91,7 +97,9 @@ def assemble(
             tail_tokens=parts.recipe.adapters.tail_tokens,
             labels=label_entries(parts.contexts.vocabulary, parts.labels, thresholds),
             contexts=context_entries(parts.contexts, parts.presence, parts.company, parts.adapters),
-            correlation_s=parts.correlation_s,
+            correlation_s=parts.weights.correlation_s,
+            evidence=_evidence(parts.weights),
+            scout_adapter=SCOUT_ADAPTER_FOLDER if scout_adapter else None,
             unchanged=parts.unchanged,
             scene=load_scene_entry(parts.scene),
             metrics=dict(metrics),
@@ -99,6 +107,10 @@ def assemble(
         )
 
     return write_bundle(out, write_parts, make_manifest, replace=True)
+
+
+def _evidence(weights: EvidenceWeights) -> EvidenceEntry:
+    return EvidenceEntry(context=weights.context, scout=weights.scout, company=weights.company)
 
 
 def label_entries(

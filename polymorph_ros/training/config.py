@@ -147,9 +147,17 @@ class ScoutConfig(_Strict):
 
     hidden: int = Field(128, ge=8)
     queries: int = Field(4, ge=1)
+    rank: int = Field(
+        0,
+        ge=0,
+        description="of a LoRA of its own on the last K blocks, which sees more and costs one more "
+        "tail per frame; 0: none, it reads the trunk's tokens only",
+    )
     epochs: int = Field(ge=1)
     batch_size: int = Field(128, ge=1)
-    learning_rate: float = Field(1e-3, gt=0)
+    learning_rate: float = Field(
+        1e-3, gt=0, description="without a LoRA; with one it is that of the adapters"
+    )
 
 
 class AdaptersConfig(_Strict):

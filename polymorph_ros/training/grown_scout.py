@@ -7,26 +7,25 @@ picture of the old labels is needed, and their scores do not change.
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from polymorph_ros.bundle.manifest import SCOUT_FILE
+from polymorph_ros.bundle.manifest import HEAD_FILE, SCOUT_ADAPTER_FOLDER, SCOUT_FILE
 from polymorph_ros.model.scout import Scout
 from polymorph_ros.training.calibration import fold_into, platt
 from polymorph_ros.training.config import ScoutConfig
 from polymorph_ros.training.grouping import load_contexts
 from polymorph_ros.training.loop import Indices, fit, set_up_torch
 from polymorph_ros.training.losses import known_bce
-from polymorph_ros.training.scout import load_scout, scout_logits
+from polymorph_ros.training.scout import DROPOUT, load_scout, scout_logits
 from polymorph_ros.training.stages import CHECKPOINT_FILE, Kept
 from polymorph_ros.training.token_set import TokenFiles
-
-_DROPOUT = 0.1
 
 
 class _Addition(nn.Module):
@@ -83,7 +82,7 @@ class GrownScoutStage:
 
         def loss_of(batch: Indices, rng: np.random.Generator) -> Tensor:
             inputs = torch.from_numpy(data.varied(batch, rng)).float()
-            labels, presence = addition(nn.functional.dropout(inputs, _DROPOUT))
+            labels, presence = addition(nn.functional.dropout(inputs, DROPOUT))
             return known_bce(labels, torch.from_numpy(data.truth[batch][:, columns])) + known_bce(
                 presence, torch.from_numpy(data.presence[batch])
             )
@@ -107,6 +106,26 @@ class GrownScoutStage:
         fold_into(addition.label_head, *platt(labels[:, old.num_labels :], truth))
         fold_into(addition.context_head, *platt(presence[:, old.num_contexts :], held_out.presence))
         save_file(_joined(old, addition).tensors(), folder / SCOUT_FILE)
+        if (self.old.folder / SCOUT_ADAPTER_FOLDER).is_dir():
+            new = (len(columns), contexts)
+            _grow_adapter(self.old.folder, folder, (old.num_labels, old.num_contexts), new)
+
+
+def _grow_adapter(source: Path, target: Path, old: tuple[int, int], new: tuple[int, int]) -> None:
+    """The scout's own adapter with more rows of its head, for labels and for contexts.
+
+    It says nothing of the new ones, which the scout's own network alone has learned.
+    """
+    shutil.copytree(
+        source / SCOUT_ADAPTER_FOLDER, target / SCOUT_ADAPTER_FOLDER, dirs_exist_ok=True
+    )
+    file = target / SCOUT_ADAPTER_FOLDER / HEAD_FILE
+    tensors = {}
+    for name, rows in load_file(file).items():
+        labels, contexts = rows[: old[0]], rows[old[0] :]
+        silent = [rows.new_zeros((count, *rows.shape[1:])) for count in new]
+        tensors[name] = torch.cat([labels, silent[0], contexts, silent[1]])
+    save_file(tensors, file)
 
 
 def _joined(old: Scout, addition: _Addition) -> Scout:

@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from polymorph_ros.bundle.manifest import (
+    HEAD_FILE,
     SCENE_FILE,
+    SCOUT_ADAPTER_FOLDER,
     SCOUT_FILE,
     FileEntry,
     LabelEntry,
@@ -339,6 +341,9 @@ def _write(
             private = shutil.ignore_patterns(SUMS_FILE, RELIABILITY_FILE)
             shutil.copytree(adapter, target, ignore=private)
         shutil.copy(addition.scout / SCOUT_FILE, folder / SCOUT_FILE)
+        if manifest.scout_adapter is not None:
+            head = Path(SCOUT_ADAPTER_FOLDER, HEAD_FILE)
+            shutil.copy(addition.scout / head, folder / head)
 
     def make_manifest(files: tuple[FileEntry, ...]) -> Manifest:
         return manifest.model_copy(

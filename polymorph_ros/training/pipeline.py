@@ -7,7 +7,7 @@ keeps what it made (``stages.py``), so a run continues where it has to.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -29,7 +29,8 @@ from polymorph_ros.runtime.thresholds import Thresholds
 from polymorph_ros.training.assembly import Parts, assemble
 from polymorph_ros.training.backbones import backbone_stage, preprocessing_of, weights_folder
 from polymorph_ros.training.config import TrainConfig
-from polymorph_ros.training.context_task import ContextTask
+from polymorph_ros.training.context_task import ContextTask, gradient_steps
+from polymorph_ros.training.deep_scout import DeepScoutStage
 from polymorph_ros.training.features import TokensStage, make_tokens
 from polymorph_ros.training.frames import LabelledFrames, load_about, load_frames
 from polymorph_ros.training.grouping import Contexts, ContextsStage, load_contexts
@@ -42,7 +43,7 @@ from polymorph_ros.training.scout import ScoutStage
 from polymorph_ros.training.sources import frame_stages
 from polymorph_ros.training.stages import Kept, make, sole_use, told_when_the_disk_is_full
 from polymorph_ros.training.token_set import TokenFiles
-from polymorph_ros.training.tuning import choose_correlation, choose_thresholds, first_thresholds
+from polymorph_ros.training.tuning import choose_thresholds, choose_weights, first_thresholds
 from polymorph_ros.training.unchanged import learn_unchanged
 from polymorph_ros.training.workers import HERE, Say, Workers
 
@@ -105,7 +106,8 @@ def train_bundle(
             return trained
         tasks = adapter_tasks(config, features, work)
         figures = {}
-        for rival in rivals(config, tasks, len(trained.bundle.manifest.labels)):
+        steps = lora_steps(config, features, tasks)
+        for rival in rivals(config, tasks, steps, len(trained.bundle.manifest.labels)):
             say(f"for comparison: {rival.name}")
             other, _ = _train(rival.config, work / "rival", work, measure, say, workers)
             figures[rival.name] = other.bundle.manifest.metrics
@@ -144,7 +146,7 @@ def _train(
         context_company(tracks, contexts),
         make(scene_stage(config, features), work, say),
         config.recipe,
-        EvidenceWeights().correlation_s,
+        EvidenceWeights(),
     )
     kept = [features.train.frames, features.validation.frames]
     parts, thresholds = tuned(parts, features, work)
@@ -186,8 +188,19 @@ def make_features(
     )
 
 
-def scout_stage(config: TrainConfig, features: Features) -> ScoutStage:
+def scout_stage(config: TrainConfig, features: Features) -> ScoutStage | DeepScoutStage:
     """The stage that trains the scout."""
+    if config.scout.rank:
+        return DeepScoutStage(
+            config.scout,
+            config.adapters,
+            features.backbone,
+            features.train,
+            features.validation,
+            features.contexts,
+            config.seed,
+            config.threads,
+        )
     return ScoutStage(
         config.scout,
         features.train,
@@ -222,6 +235,13 @@ def adapter_tasks(config: TrainConfig, features: Features, work: Path) -> tuple[
     )
 
 
+def lora_steps(config: TrainConfig, features: Features, tasks: Sequence[ContextTask]) -> int:
+    """Gradient steps of all LoRAs of a bundle together: its adapters', and the scout's own."""
+    scout = scout_stage(config, features)
+    own = scout.steps() if isinstance(scout, DeepScoutStage) else 0
+    return own + sum(gradient_steps(task) for task in tasks)
+
+
 def context_dynamics(tracks: list[Track], contexts: Contexts) -> Dynamics:
     """How contexts come and go."""
     members = contexts.members
@@ -240,10 +260,9 @@ def tuned(parts: Parts, features: Features, work: Path) -> tuple[Parts, Threshol
     draft = assemble(parts, first_thresholds(count), {}, work / "draft")
     recorded = record(PolymorphModel.from_bundle(draft, "cpu"), frames)
     knowledge = Knowledge.of(draft.manifest)
-    correlation_s = choose_correlation(recorded, knowledge)
-    weights = replace(knowledge.weights, correlation_s=correlation_s)
+    weights = choose_weights(recorded, knowledge)
     thresholds = choose_thresholds(recorded, replace(knowledge, weights=weights), np.arange(count))
-    return replace(parts, correlation_s=correlation_s), thresholds
+    return replace(parts, weights=weights), thresholds
 
 
 def choose_unchanged(

@@ -220,14 +220,15 @@ class _Planner:
         return self._add("contexts", stage, size=1000)
 
     def _scout(self, features: Features | None, count: int, rates: Rates) -> None:
-        scout = self._config.scout
+        scout, adapters = self._config.scout, self._config.adapters
+        deep = scout.rank > 0
         self._add(
             "scout",
             scout_stage(self._config, features) if features else None,
             frames=count,
-            steps=_steps(count, scout.epochs, scout.batch_size),
-            size=rates.backbone_bytes // 4,
-            step_s=rates.scout_step_s,
+            steps=_steps(count, scout.epochs, adapters.batch_size if deep else scout.batch_size),
+            size=rates.backbone_bytes // 4 + deep * rates.adapter_bytes,
+            step_s=rates.scout_step_s + deep * rates.adapter_step_s,
         )
 
     def _adapters(self, features: Features | None, count: int, rates: Rates) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from polymorph_ros.training.config import TrainConfig
-from polymorph_ros.training.context_task import ContextTask, gradient_steps
+from polymorph_ros.training.context_task import ContextTask
 from polymorph_ros.training.frames import load_frames
 
 
@@ -27,15 +27,17 @@ class Rival:
     config: TrainConfig
 
 
-def rivals(config: TrainConfig, tasks: Sequence[ContextTask], labels: int) -> tuple[Rival, ...]:
+def rivals(
+    config: TrainConfig, tasks: Sequence[ContextTask], steps: int, labels: int
+) -> tuple[Rival, ...]:
     """One adapter of the same rank, and one as large as all adapters together.
 
     Args:
         tasks: the bundle's own adapters.
+        steps: gradient steps of all LoRAs of the bundle together.
         labels: size of the vocabulary.
     """
     own = config.adapters
-    steps = sum(gradient_steps(task) for task in tasks)
     frames = len(load_frames(tasks[0].train.frames.folder))
     per_epoch = max(1, frames // own.batch_size)
     found = []
@@ -48,7 +50,9 @@ def rivals(config: TrainConfig, tasks: Sequence[ContextTask], labels: int) -> tu
                 "epochs": max(1, round(steps / per_epoch)),
             }
         )
+        scout = config.scout.model_copy(update={"rank": 0})
         contexts = config.contexts.model_copy(update={"count": 1, "labels_per_context": labels})
-        part = config.model_copy(update={"adapters": adapters, "contexts": contexts})
+        update = {"adapters": adapters, "contexts": contexts, "scout": scout}
+        part = config.model_copy(update=update)
         found.append(Rival(f"one adapter, {name} ({adapters.rank})", part))
     return tuple(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from polymorph_ros.training.stages import CHECKPOINT_FILE, Kept
 from polymorph_ros.training.token_set import TokenFiles, TokenSet
 
 _BATCH = 256
-_DROPOUT = 0.1
+DROPOUT = 0.1  # of what the scout reads of the trunk's tokens
 
 
 @dataclass(frozen=True)
@@ -52,24 +53,25 @@ def load_scout(scout: Kept) -> Scout:
     return Scout.from_tensors(load_file(scout.folder / SCOUT_FILE))
 
 
-def train_scout(config: ScoutConfig, data: TokenSet, *, seed: int, checkpoint: Path) -> Scout:
-    """Train a scout for the labels and contexts of a token set."""
-    torch.manual_seed(seed)
-    scout = Scout(
+def new_scout(config: ScoutConfig, data: TokenSet) -> Scout:
+    """A scout with random weights for the labels and contexts of a token set."""
+    return Scout(
         data.tokens.shape[2],
         data.truth.shape[1],
         data.presence.shape[1],
         config.hidden,
         config.queries,
-    ).train()
+    )
+
+
+def train_scout(config: ScoutConfig, data: TokenSet, *, seed: int, checkpoint: Path) -> Scout:
+    """Train a scout for the labels and contexts of a token set."""
+    torch.manual_seed(seed)
+    scout = new_scout(config, data).train()
 
     def loss_of(batch: Indices, rng: np.random.Generator) -> Tensor:
         inputs = torch.from_numpy(data.varied(batch, rng)).float()
-        inputs = torch.nn.functional.dropout(inputs, _DROPOUT)
-        labels, contexts = scout(inputs)
-        return known_bce(labels, torch.from_numpy(data.truth[batch])) + known_bce(
-            contexts, torch.from_numpy(data.presence[batch])
-        )
+        return scout_loss(scout(torch.nn.functional.dropout(inputs, DROPOUT)), data, batch)
 
     fit(
         "scout",
@@ -86,6 +88,14 @@ def train_scout(config: ScoutConfig, data: TokenSet, *, seed: int, checkpoint: P
     return scout.eval()
 
 
+def scout_loss(logits: tuple[Tensor, Tensor], data: TokenSet, batch: Indices) -> Tensor:
+    """The loss of label and context logits, (B, V) and (B, C)."""
+    labels, contexts = logits
+    return known_bce(labels, torch.from_numpy(data.truth[batch])) + known_bce(
+        contexts, torch.from_numpy(data.presence[batch])
+    )
+
+
 def calibrate_scout(scout: Scout, validation: TokenSet) -> None:
     """Change the scout's heads so that its scores are probabilities on the validation frames."""
     label_logits, context_logits = scout_logits(scout, validation)
@@ -93,7 +103,9 @@ def calibrate_scout(scout: Scout, validation: TokenSet) -> None:
     fold_into(scout.context_head, *platt(context_logits, validation.presence))
 
 
-def scout_logits(scout: Scout, data: TokenSet) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def scout_logits(
+    scout: Callable[[Tensor], tuple[Tensor, Tensor]], data: TokenSet
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Label logits (frames, V) and context logits (frames, C) of all frames."""
     labels, contexts = [], []
     with torch.inference_mode():

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from polymorph_ros.runtime.belief import logit, sigmoid
-from polymorph_ros.runtime.knowledge import Knowledge
+from polymorph_ros.runtime.knowledge import EvidenceWeights, Knowledge
 from polymorph_ros.runtime.thresholds import Thresholds
 from polymorph_ros.training.recorded import Recorded, replay
 
 COVERED = 0.97  # of the frames in which labels are present, the share in which they are covered
 
-_CORRELATIONS_S = (0.1, 0.3, 1.0, 3.0, 10.0)
+# What is tried of each weight, in this order, again and again until nothing is better.
+_TRIED: dict[str, tuple[float, ...]] = {
+    "correlation_s": (0.1, 0.3, 1.0, 2.0, 3.0, 5.0, 10.0),
+    "company": (0.0, 0.25, 0.5, 1.0),
+    "scout": (0.0, 0.3, 0.6, 1.0),
+    "context": (0.0, 0.3, 0.6, 1.0),
+}
+_ROUNDS = 3
 _WATCHES = np.geomspace(0.01, 0.5, 24)
 _FIRST_WATCH = 0.1  # before another is chosen
 _ONS = np.linspace(0.1, 0.9, 33)
@@ -28,24 +36,33 @@ def first_thresholds(labels: int) -> Thresholds:
     return Thresholds(half, sigmoid(logit(half) - _HYSTERESIS), np.full(labels, _FIRST_WATCH))
 
 
-def choose_correlation(recorded: Recorded, knowledge: Knowledge) -> float:
-    """How long the errors of scores stay alike: what makes beliefs tell the truth best.
+def choose_weights(recorded: Recorded, knowledge: Knowledge) -> EvidenceWeights:
+    """How much of which evidence counts: what makes beliefs tell the truth best.
 
-    One that is too short counts the same error again and again, and makes beliefs too sure; one
-    that is too long makes them slow. So the least log loss of the beliefs decides.
+    Evidence that counts again and again, because its errors stay alike or because other evidence
+    holds it already, makes beliefs too sure; evidence that is left out makes them slow. The least
+    log loss of the beliefs decides, one weight after the other.
 
     Returns:
-        seconds, one of a coarse grid.
+        weights of a coarse grid.
     """
     truth = recorded.frames.truth
+    known = truth >= 0
 
-    def loss(correlation_s: float) -> float:
-        weights = replace(knowledge.weights, correlation_s=correlation_s)
+    @cache
+    def loss(weights: EvidenceWeights) -> float:
         beliefs = replay(recorded, replace(knowledge, weights=weights)).beliefs
-        said = np.where(truth == 1, beliefs, 1.0 - beliefs)[truth >= 0].astype(np.float64)
+        said = np.where(truth == 1, beliefs, 1.0 - beliefs)[known].astype(np.float64)
         return float(-np.log(np.maximum(said, 1e-6)).sum())
 
-    return min(_CORRELATIONS_S, key=loss)
+    best = knowledge.weights
+    for _ in range(_ROUNDS):
+        before = best
+        for name, values in _TRIED.items():
+            best = min((replace(best, **{name: value}) for value in values), key=loss)
+        if best == before:
+            break
+    return best
 
 
 def choose_thresholds(

@@ -47,6 +47,7 @@ def write_tiny_bundle(
     seed: int = 0,
     unchanged: UnchangedEntry | None = None,
     scene: SceneEntry | None = None,
+    scout_adapter: bool = False,
 ) -> Bundle:
     """Writes a bundle of a ViT backbone for 32 px pictures, a PEFT adapter per context, a scout.
 
@@ -57,6 +58,7 @@ def write_tiny_bundle(
         seed: of the random weights.
         unchanged: when a picture counts as unchanged; none: never.
         scene: when a scene counts as unknown, with mean 0 and covariance 1; none: never.
+        scout_adapter: whether the scout has an adapter of its own.
     """
     vocabulary = list(dict.fromkeys(label for labels in contexts.values() for label in labels))
 
@@ -68,6 +70,9 @@ def write_tiny_bundle(
         torch.manual_seed(seed)
         scout = Scout(HIDDEN_SIZE, len(vocabulary), len(contexts), hidden=16, detectors=8)
         save_file(scout.tensors(), folder / "scout.safetensors")
+        if scout_adapter:
+            spec = AdapterSpec(labels=len(vocabulary) + len(contexts), seed=seed + 50)
+            write_tiny_adapter(folder / "scout", backbone, TAIL_BLOCKS, spec)
         if scene is not None:
             features = 2 * HIDDEN_SIZE
             statistics = SceneStatistics(torch.zeros(features), torch.eye(features))
@@ -96,6 +101,7 @@ def write_tiny_bundle(
                 )
                 for context, labels in contexts.items()
             ),
+            scout_adapter="scout" if scout_adapter else None,
             unchanged=unchanged,
             scene=scene,
             files=files,

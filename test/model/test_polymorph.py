@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from peft import PeftModel
 from safetensors.torch import load_file, save_file
 
-from helpers.tiny import IMAGE_SIZE
+from helpers.tiny import IMAGE_SIZE, write_tiny_head
 from helpers.tiny_bundle import CONTEXTS, TAIL_BLOCKS, write_tiny_bundle
 from polymorph_ros.bundle.manifest import Manifest
 from polymorph_ros.bundle.reader import Bundle
@@ -85,6 +85,35 @@ def test_the_scout_gives_probabilities_of_labels_and_contexts(
     assert labels.dtype == contexts.dtype == np.float32
     np.testing.assert_allclose(labels, expected[0][0].sigmoid(), atol=1e-6)
     np.testing.assert_allclose(contexts, expected[1][0].sigmoid(), atol=1e-6)
+
+
+def test_an_adapter_of_the_scout_adds_to_its_logits_what_peft_says(
+    tmp_path: Path, image: NDArray[np.uint8]
+) -> None:
+    bundle = write_tiny_bundle(tmp_path / "bundle", scout_adapter=True)
+    model = PolymorphModel.from_bundle(bundle, "cpu")
+    pixels = model.preprocess(image)
+    tokens = model.trunk(pixels)
+
+    labels, contexts = model.scout(tokens)
+
+    folder = bundle.scout_adapter_folder
+    assert folder is not None
+    peft = PeftModel.from_pretrained(load_backbone(bundle.backbone_location).model, folder).eval()
+    head = load_file(folder / "head.safetensors")
+    with torch.inference_mode():
+        feature = peft(pixels).last_hidden_state[0, 0]
+        alone = torch.cat(Scout.from_tensors(load_file(bundle.scout_file))(tokens), dim=1)[0]
+        expected = (alone + head["weight"] @ feature + head["bias"]).sigmoid()
+    np.testing.assert_allclose(np.concatenate([labels, contexts]), expected, rtol=0, atol=1e-4)
+
+
+def test_an_adapter_of_the_scout_has_a_row_for_each_label_and_context(tmp_path: Path) -> None:
+    bundle = write_tiny_bundle(tmp_path / "bundle", scout_adapter=True)
+    write_tiny_head(bundle.path / "scout", 6)
+
+    with pytest.raises(PolymorphError, match="a head for 8 labels and contexts, found one for 6"):
+        PolymorphModel.from_bundle(bundle, "cpu")
 
 
 def test_no_adapters_give_no_answers(bundle: Bundle, image: NDArray[np.uint8]) -> None:

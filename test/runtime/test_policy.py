@@ -5,6 +5,8 @@ Open: how good it is; ``polymorph bench policy`` measures that on label traces.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 
 from polymorph_ros.contexts.cost import membership
 from polymorph_ros.contexts.statistics import Dynamics
-from polymorph_ros.runtime.knowledge import Knowledge
+from polymorph_ros.runtime.knowledge import EvidenceWeights, Knowledge
 from polymorph_ros.runtime.pairs import make_pairs
 from polymorph_ros.runtime.policy import DWELL_S, Policy, Verdict
 from polymorph_ros.runtime.result import Cover, ScoreSource
@@ -230,6 +232,29 @@ def test_a_seen_label_makes_the_others_of_its_context_likelier() -> None:
         each.see(SECOND_NS, [np.nan] * LABELS, [np.nan] * 4)
 
     assert policy.label_belief[0] > blind.label_belief[0]
+
+
+@given(st.lists(st.tuples(*[st.floats(0.001, 0.999)] * 4), min_size=2, max_size=4))
+def test_without_company_labels_are_believed_by_their_own_scores(contexts) -> None:
+    """The less company counts, the less of what is said of contexts reaches their labels."""
+    labels = [0.3, 0.6, 0.1, 0.5, 0.2, 0.7]
+
+    def believed(company: float) -> list[np.ndarray]:
+        each = replace(knowledge(), weights=EvidenceWeights(company=company))
+        found = []
+        for scores_of_contexts in contexts:
+            policy = Policy(each)
+            policy.see(0, labels, scores_of_contexts)
+            found.append(policy.label_belief.copy())
+        return found
+
+    apart, none, half = (
+        max(float(np.abs(one - found[0]).max()) for one in found)
+        for found in (believed(1.0), believed(0.0), believed(0.5))
+    )
+
+    assert none == 0.0
+    assert half <= apart + 1e-12
 
 
 def test_the_probe_takes_its_share_and_goes_round() -> None:

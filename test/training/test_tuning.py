@@ -1,8 +1,9 @@
 """Tuning: what the policy needs to know is chosen by replaying it on recorded scores.
 
 Pins that the time for which errors stay alike is found from scores that were made with one, that
-labels are covered as often as was asked for at no lower threshold than that takes, and that
-labels which were not asked for keep their thresholds.
+evidence is weighed so that beliefs tell the truth best, that labels are covered as often as was
+asked for at no lower threshold than that takes, and that labels which were not asked for keep
+their thresholds.
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ from polymorph_ros.contexts.cost import membership
 from polymorph_ros.contexts.presence import true_presence
 from polymorph_ros.contexts.statistics import dynamics
 from polymorph_ros.data.track import Track
-from polymorph_ros.runtime.knowledge import Knowledge
+from polymorph_ros.runtime.knowledge import EvidenceWeights, Knowledge
 from polymorph_ros.runtime.pairs import make_pairs
 from polymorph_ros.training.frames import LabelledFrames
 from polymorph_ros.training.recorded import Recorded, replay
 from polymorph_ros.training.tuning import (
     COVERED,
-    choose_correlation,
     choose_thresholds,
+    choose_weights,
     first_thresholds,
 )
 
@@ -83,9 +84,27 @@ def _scores(
 def test_how_long_errors_stay_alike_is_found_from_scores(correlation_s: float) -> None:
     recorded, knowledge = _recorded(correlation_s)
 
-    found = choose_correlation(recorded, knowledge)
+    found = choose_weights(recorded, knowledge).correlation_s
 
     assert correlation_s / 3.5 <= found <= correlation_s * 3.5
+
+
+def test_no_other_weight_makes_the_beliefs_tell_the_truth_better() -> None:
+    recorded, knowledge = _recorded(1.0)
+
+    found = choose_weights(recorded, knowledge)
+
+    def loss(weights: EvidenceWeights) -> float:
+        beliefs = replay(recorded, replace(knowledge, weights=weights)).beliefs.astype(np.float64)
+        return -np.log(np.where(recorded.frames.truth == 1, beliefs, 1.0 - beliefs)).sum()
+
+    others = [
+        replace(found, **{name: value})
+        for name in ("company", "scout", "context")
+        for value in (0.0, 1.0)
+    ]
+    assert loss(found) < loss(knowledge.weights)
+    assert all(loss(found) <= loss(other) for other in others)
 
 
 def test_labels_are_covered_as_often_as_asked_for_and_hardly_more() -> None:

@@ -46,7 +46,7 @@ from polymorph_ros.training.config import HubBackboneConfig, PretrainConfig, Tra
 from polymorph_ros.training.context_task import gradient_steps, train_context
 from polymorph_ros.training.frames import LabelledFrames, load_about, load_frames
 from polymorph_ros.training.loop import set_up_torch
-from polymorph_ros.training.pipeline import Features, adapter_tasks, make_features
+from polymorph_ros.training.pipeline import Features, adapter_tasks, lora_steps, make_features
 from polymorph_ros.training.rivals import rivals
 from polymorph_ros.training.sources import frame_stages
 from polymorph_ros.training.stages import SUMS_FILE, Stage, make, sole_use
@@ -130,8 +130,8 @@ def _given(config: TrainConfig, bundle: Bundle, work: Path, say: Say) -> _Given:
     features = _features(config, work, say)
     _check_same(bundle, features)
     tasks = adapter_tasks(config, features, work)
-    steps = sum(gradient_steps(task) for task in tasks)
-    small, large = rivals(config, tasks, len(bundle.manifest.labels))
+    steps = lora_steps(config, features, tasks)
+    small, large = rivals(config, tasks, steps, len(bundle.manifest.labels))
     return _Given(config, bundle, features, steps, small.config, large.config, work, say)
 
 
