@@ -101,6 +101,9 @@ class EvidenceEntry(_Strict):
         le=1,
         description="of its score of a label that an adapter has scored too",
     )
+    answers: float = Field(
+        default=0.5, ge=0, le=1, description="of an adapter's answers for its context's presence"
+    )
     company: float = Field(
         default=1.0,
         ge=0,

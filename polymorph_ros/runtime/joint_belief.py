@@ -36,9 +36,6 @@ from polymorph_ros.runtime.pairs import Pairs
 
 Indices = NDArray[np.int64]
 
-# By this share the adapter's answers of a context's labels count for its presence: if the context
-# is not there they are noise, which may look like anything.
-_ANSWERS_FOR_CONTEXT = 0.5
 _SMALL = 1e-7
 
 
@@ -170,12 +167,11 @@ class JointBelief:
         answered: Indices = label[usable]
         return answered
 
-    @staticmethod
-    def _presence(here: Floats, before: Floats, after: Floats, start: Indices) -> Floats:
+    def _presence(self, here: Floats, before: Floats, after: Floats, start: Indices) -> Floats:
         """P(context) when the answers changed its labels' probabilities given that it is there."""
         none_before = np.add.reduceat(np.log1p(-before), start)
         none_after = np.add.reduceat(np.log1p(-np.minimum(after, 1.0 - _SMALL)), start)
-        ratio = (np.expm1(none_after) / np.expm1(none_before)) ** _ANSWERS_FOR_CONTEXT
+        ratio = (np.expm1(none_after) / np.expm1(none_before)) ** self._weights.answers
         presence: Floats = here * ratio / (1.0 - here + here * ratio)
         return presence
 

@@ -27,6 +27,8 @@ class EvidenceWeights:
     Attributes:
         context: of the scout's context scores, beside its label scores.
         scout: of the scout's score of a label that an adapter has scored in the same frame.
+        answers: of what an adapter's answers say of its own context's presence: where it is not
+            there they are noise, which may look like anything.
         company: of what a context says of its labels: all of it where scores of a frame's labels
             err independently; less where each of them was learned from the whole picture, so that
             it has taken the other labels into account already.
@@ -36,6 +38,7 @@ class EvidenceWeights:
 
     context: float = 0.3
     scout: float = 0.0
+    answers: float = 0.5
     company: float = 1.0
     correlation_s: float = 0.3
 

@@ -110,7 +110,8 @@ def assemble(
 
 
 def _evidence(weights: EvidenceWeights) -> EvidenceEntry:
-    return EvidenceEntry(context=weights.context, scout=weights.scout, company=weights.company)
+    shares = {name: getattr(weights, name) for name in EvidenceEntry.model_fields}
+    return EvidenceEntry(**shares)
 
 
 def label_entries(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from dataclasses import replace
 from functools import cache
 
@@ -14,7 +13,7 @@ from polymorph_ros.runtime.knowledge import EvidenceWeights, Knowledge
 from polymorph_ros.runtime.thresholds import Thresholds
 from polymorph_ros.training.recorded import Recorded, replay
 
-COVERED = 0.97  # of the frames in which labels are present, the share in which they are covered
+TOLERATED = 0.01  # of the log loss of beliefs, what fewer adapters may cost
 
 # What is tried of each weight, in this order, again and again until nothing is better.
 _TRIED: dict[str, tuple[float, ...]] = {
@@ -22,9 +21,10 @@ _TRIED: dict[str, tuple[float, ...]] = {
     "company": (0.0, 0.25, 0.5, 1.0),
     "scout": (0.0, 0.3, 0.6, 1.0),
     "context": (0.0, 0.3, 0.6, 1.0),
+    "answers": (0.0, 0.25, 0.5, 1.0),
 }
 _ROUNDS = 3
-_WATCHES = np.geomspace(0.01, 0.5, 24)
+_WATCHES = np.geomspace(0.01, 0.5, 16)
 _FIRST_WATCH = 0.1  # before another is chosen
 _ONS = np.linspace(0.1, 0.9, 33)
 _HYSTERESIS = 1.0  # log-odds between on and off
@@ -46,14 +46,11 @@ def choose_weights(recorded: Recorded, knowledge: Knowledge) -> EvidenceWeights:
     Returns:
         weights of a coarse grid.
     """
-    truth = recorded.frames.truth
-    known = truth >= 0
 
     @cache
     def loss(weights: EvidenceWeights) -> float:
         beliefs = replay(recorded, replace(knowledge, weights=weights)).beliefs
-        said = np.where(truth == 1, beliefs, 1.0 - beliefs)[known].astype(np.float64)
-        return float(-np.log(np.maximum(said, 1e-6)).sum())
+        return log_loss(beliefs, recorded.frames.truth)
 
     best = knowledge.weights
     for _ in range(_ROUNDS):
@@ -70,28 +67,33 @@ def choose_thresholds(
 ) -> Thresholds:
     """The thresholds of some labels; those of the others stay as the knowledge has them.
 
-    ``watch`` is one for all of these labels, the highest that covers them in a share of
-    ``COVERED`` of the frames in which they are present: then the last adapter that runs covers as
-    much per cost for one label as for another. ``on`` has the best F1 of each label's beliefs.
+    ``watch`` is one for all of these labels, so that the last adapter that runs covers as much per
+    cost for one as for another: the highest at which the beliefs tell the truth as well as at any
+    other, up to ``TOLERATED``. So an adapter runs where it makes a difference to what is believed.
+    ``on`` has the best F1 of each label's beliefs.
 
     Args:
         recorded: scores of the validation frames.
         knowledge: with thresholds to begin with.
         labels: indices of the labels.
     """
-    present = recorded.frames.truth[:, labels] == 1
+    truth = recorded.frames.truth[:, labels]
 
-    def covers(watch: float) -> bool:
-        played = replay(recorded, _watching(knowledge, labels, watch))
-        return bool(played.covered[:, labels][present].sum() >= COVERED * present.sum())
+    def beliefs(watch: float) -> NDArray[np.float32]:
+        return replay(recorded, _watching(knowledge, labels, watch)).beliefs[:, labels]
 
-    # Coverage falls as `watch` rises: bisection finds the last that covers enough.
-    place = bisect_left(_WATCHES.tolist(), 0, key=lambda watch: -1 if covers(watch) else 0)
-    knowledge = _watching(knowledge, labels, float(_WATCHES[max(0, place - 1)]))
-    beliefs = replay(recorded, knowledge).beliefs[:, labels]
-    on, off = knowledge.thresholds.on.copy(), knowledge.thresholds.off.copy()
-    on[labels], off[labels] = on_off(beliefs, recorded.frames.truth[:, labels])
-    return replace(knowledge.thresholds, on=on, off=off)
+    losses = np.array([log_loss(beliefs(watch), truth) for watch in _WATCHES.tolist()])
+    watch = float(_WATCHES[losses <= (1.0 + TOLERATED) * losses.min()].max())
+    chosen = _watching(knowledge, labels, watch).thresholds
+    on, off = chosen.on.copy(), chosen.off.copy()
+    on[labels], off[labels] = on_off(beliefs(watch), truth)
+    return replace(chosen, on=on, off=off)
+
+
+def log_loss(beliefs: NDArray[np.float32], truth: NDArray[np.int8]) -> float:
+    """Sum of the log losses of all known entries of the truth, nats."""
+    said = np.where(truth == 1, beliefs, 1.0 - beliefs)[truth >= 0].astype(np.float64)
+    return float(-np.log(np.maximum(said, 1e-6)).sum())
 
 
 def on_off(
