@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from polymorph_ros.model.adapter import AdapterWeights
 from polymorph_ros.model.family import TARGETS
-from polymorph_ros.model.updates import LowRankMap, Updates
+from polymorph_ros.model.updates import LowRankMap, SeparateUpdates
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Selection:
         heads: their heads.
     """
 
-    blocks: tuple[Mapping[str, Updates], ...]
+    blocks: tuple[Mapping[str, SeparateUpdates], ...]
     heads: tuple[Head, ...]
 
     @property
@@ -103,6 +103,11 @@ class AdapterBank:
         self._adapters.append(self._take(adapter))
         return len(self._adapters) - 1
 
+    def move(self, places: Sequence[BankedAdapter]) -> None:
+        """Uses the same adapters in other memory, so that the old may be freed."""
+        self._adapters = list(places)
+        self._selection = None
+
     def replace(self, index: int, adapter: AdapterWeights) -> None:
         """Puts an adapter in another's place; the others stay where they are."""
         self._adapters[index] = self._take(adapter)
@@ -117,13 +122,13 @@ class AdapterBank:
         return self._selection
 
     def _choose(self, chosen: Sequence[BankedAdapter]) -> Selection:
-        blocks: list[dict[str, Updates]] = []
+        blocks: list[dict[str, SeparateUpdates]] = []
         for block in range(self._tail_blocks):
             updates = {}
             for target in TARGETS:
                 maps = tuple(adapter.maps.get((block, target)) for adapter in chosen)
                 if any(change is not None for change in maps):
-                    updates[target] = Updates(maps)
+                    updates[target] = SeparateUpdates(maps)
             blocks.append(updates)
         return Selection(tuple(blocks), tuple(adapter.head for adapter in chosen))
 

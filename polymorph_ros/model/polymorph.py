@@ -19,8 +19,9 @@ from polymorph_ros.model.adapter import AdapterWeights, read_adapter
 from polymorph_ros.model.backbone import Backbone, load_backbone
 from polymorph_ros.model.backend import Backend, use_backend
 from polymorph_ros.model.bank import AdapterBank
-from polymorph_ros.model.gpu import RecordedRun, RecordedTails
+from polymorph_ros.model.gpu import RecordedRun
 from polymorph_ros.model.preprocess import Preprocessor
+from polymorph_ros.model.recorded import RecordedModel
 from polymorph_ros.model.scene import SceneStatistics
 from polymorph_ros.model.scout import Scout
 from polymorph_ros.model.scout_tail import ScoutTail
@@ -71,8 +72,7 @@ class PolymorphModel:
             self._scout_tail = ScoutTail(
                 scout_adapter, self._tails, manifest.tail_blocks, self.device, backbone.dtype
             )
-        self._recorded_trunk: RecordedRun | None = None
-        self._recorded_tails: RecordedTails | None = None
+        self._recorded: RecordedModel | None = None
 
     @classmethod
     def from_bundle(
@@ -122,8 +122,8 @@ class PolymorphModel:
     @torch.inference_mode()
     def trunk(self, pixels: Tensor) -> Tensor:
         """Pixels (1, 3, S, S) to tokens (1, N, D); on a GPU the next call may overwrite them."""
-        if self._recorded_trunk is not None:
-            return self._recorded_trunk(pixels)
+        if self._recorded is not None:
+            return self._recorded.trunk(pixels)
         return self._backbone.trunk(pixels, self._tail_blocks)
 
     @torch.inference_mode()
@@ -155,11 +155,11 @@ class PolymorphModel:
         """
         if not adapters:
             return []
-        inputs = self._backbone.tail_input(tokens, self._tail_tokens)
-        if self._recorded_tails is not None:
-            logits = self._recorded_tails(inputs, adapters)
+        if self._recorded is not None:
+            logits = self._recorded.tails(tokens, adapters)
         else:
             chosen = self._bank.select(adapters)
+            inputs = self._backbone.tail_input(tokens, self._tail_tokens)
             logits = chosen.logits(self._tails(inputs, chosen))
         scores = torch.cat(logits).float().sigmoid().cpu().numpy()
         ends = np.cumsum([len(row) for row in logits])[:-1]
@@ -171,7 +171,7 @@ class PolymorphModel:
 
     def warm(self) -> None:
         """Runs every path once, so that the first frame costs no more than the others."""
-        if self.device.type == "cuda" and self._recorded_trunk is None:
+        if self.device.type == "cuda" and self._recorded is None:
             self._record()
         tokens = self.run_trunk_once()
         self.scene_distance(tokens)
@@ -184,16 +184,20 @@ class PolymorphModel:
         """Records trunk and tails as CUDA graphs; without them where that fails, which is told."""
         pixels = self.preprocess(np.zeros((48, 64, 3), np.uint8))
         try:
-            trunk = RecordedRun(lambda x: self._backbone.trunk(x, self._tail_blocks), pixels)
-            tails = RecordedTails(self._tails, self._bank, self._tail_blocks)
-            inputs = self._backbone.tail_input(trunk(pixels), self._tail_tokens)
-            tails(inputs, (0,))
+            self._recorded = RecordedModel(
+                self._backbone,
+                self._tails,
+                self._bank,
+                self._tail_blocks,
+                self._tail_tokens,
+                pixels,
+            )
             if self._scout_tail is not None:
+                tokens = self._recorded.trunk(pixels)
+                inputs = self._backbone.tail_input(tokens, self._tail_tokens)
                 self._scout_tail = RecordedRun(self._scout_tail, inputs)
         except RuntimeError as error:
             _log.warning("no CUDA graphs: %s", str(error).splitlines()[0])
-            return
-        self._recorded_trunk, self._recorded_tails = trunk, tails
 
 
 def choose_device(device: str) -> torch.device:

@@ -16,7 +16,8 @@ Exact, up to rounding, against running each adapter on its own. What makes it ch
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -24,7 +25,6 @@ from torch.nn import functional
 
 from polymorph_ros.model.attention_pool import AttentionPool
 from polymorph_ros.model.backbone import Backbone
-from polymorph_ros.model.bank import Selection
 from polymorph_ros.model.family import BlockWeights, LinearWeights, NormWeights
 from polymorph_ros.model.updates import Updates
 
@@ -34,6 +34,16 @@ _Rotation = tuple[Tensor, Tensor]  # cosines and sines (N, d); prefix tokens are
 # How many adapters' MLPs run in one go on a CPU: with more, their hidden layers leave its cache
 # between the products, the bias and the activation (16 adapters on a ViT-S: 10 % slower).
 _CPU_GROUP = 4
+
+
+class ActiveAdapters(Protocol):
+    """Some adapters side by side: how many, and their updates of each tail block."""
+
+    @property
+    def count(self) -> int: ...
+
+    @property
+    def blocks(self) -> Sequence[_Updates]: ...
 
 
 class ComposedTails:
@@ -54,7 +64,7 @@ class ComposedTails:
         self._backbone = backbone
         self._rotations: dict[int, _Rotation | None] = {}
 
-    def __call__(self, tokens: Tensor, adapters: Selection) -> Tensor:
+    def __call__(self, tokens: Tensor, adapters: ActiveAdapters) -> Tensor:
         """Trunk tokens (1, N, D) of one picture to pooled features (A, D), a row per adapter."""
         rotation = self._rotation(tokens)
         for block, updates in zip(self._full, adapters.blocks, strict=False):

@@ -1,0 +1,100 @@
+"""Trunk and composed tails of a model, recorded as CUDA graphs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from polymorph_ros.bundle.manifest import TailTokens
+from polymorph_ros.model.backbone import Backbone
+from polymorph_ros.model.bank import AdapterBank
+from polymorph_ros.model.gpu import PinnedUpload, RecordedRun
+from polymorph_ros.model.stack import AdapterStack
+from polymorph_ros.model.tails import ComposedTails
+
+MOST_SIDE_BY_SIDE = 32  # more active adapters run in several goes, in the same memory
+
+
+class RecordedTails:
+    """Composed tails, recorded at once for each number of active adapters.
+
+    Which adapters are active is data: their indices are uploaded with each frame, and the recording
+    gathers them. The recordings share their memory, which is all that they ever take.
+
+    Args:
+        tails: what is recorded.
+        bank: its adapters; they move into a stack. When one is added or replaced, a new object of
+            this class is needed.
+        backbone: whose trunk gives the tokens.
+        tail_blocks: K.
+        tail_tokens: what of the tokens the tails see.
+        tokens: an example, (1, N, D), on the device.
+    """
+
+    def __init__(
+        self,
+        tails: ComposedTails,
+        bank: AdapterBank,
+        backbone: Backbone,
+        tail_blocks: int,
+        tail_tokens: TailTokens,
+        tokens: Tensor,
+    ) -> None:
+        stack = AdapterStack(bank.adapters, tail_blocks)
+        bank.move(stack.adapters)
+        self._labels = [len(adapter.head.bias) for adapter in stack.adapters]
+        self._upload = PinnedUpload(stack.device)
+        self._most = min(len(bank), MOST_SIDE_BY_SIDE)
+
+        def run(tokens: Tensor, index: Tensor) -> Tensor:
+            chosen = stack.gather(index)
+            return chosen.logits(tails(backbone.tail_input(tokens, tail_tokens), chosen))
+
+        pool: Any = torch.cuda.graph_pool_handle() if tokens.is_cuda else None
+        # The largest first: all others fit into its memory.
+        self._recorded = {
+            count: RecordedRun(run, tokens, torch.arange(count, device=tokens.device), pool=pool)
+            for count in range(self._most, 0, -1)
+        }
+
+    def __call__(self, tokens: Tensor, active: Sequence[int]) -> list[Tensor]:
+        """Trunk tokens (1, N, D) to each active adapter's logits (labels of its context,)."""
+        logits: list[Tensor] = []
+        for first in range(0, len(active), self._most):
+            chosen = list(active[first : first + self._most])
+            padded = self._recorded[len(chosen)](tokens, self._upload(torch.tensor(chosen)))
+            if len(active) > self._most:
+                padded = padded.clone()  # the next go overwrites it
+            rows = zip(padded, chosen, strict=True)
+            logits += [row[: self._labels[index]] for row, index in rows]
+        return logits
+
+
+class RecordedModel:
+    """A model's trunk and its tails, as recorded computations.
+
+    Args:
+        backbone: on its device, as are all others.
+        tails: its composed tails.
+        bank: the adapters.
+        tail_blocks: K.
+        tail_tokens: what of the trunk's tokens the tails see.
+        pixels: an example, (1, 3, S, S).
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        tails: ComposedTails,
+        bank: AdapterBank,
+        tail_blocks: int,
+        tail_tokens: TailTokens,
+        pixels: Tensor,
+    ) -> None:
+        self.trunk = RecordedRun(lambda x: backbone.trunk(x, tail_blocks), pixels)
+        self.tails = RecordedTails(
+            tails, bank, backbone, tail_blocks, tail_tokens, self.trunk(pixels)
+        )
