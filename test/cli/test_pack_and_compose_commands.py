@@ -6,10 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from helpers.tiny_bundle import write_tiny_bundle
 from polymorph_ros.bundle import read_bundle
 from polymorph_ros.cli.main import main
+from polymorph_ros.evaluation.machine import machine_facts
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
@@ -54,10 +56,14 @@ def test_packing_over_something_is_refused(
 def test_the_bench_keeps_what_is_measured_already(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    facts = machine_facts(torch.device("cpu"))
     row = {
         "backbone": "ViT-S", "tail_blocks": 2, "active": 1, "method": "composed",
         "median_s": 0.1, "p95_s": 0.1, "min_s": 0.1,
         "ratio_to_bare": 0.9, "limit_ratio": 0.9, "peak_bytes": 1,
+        "device": facts.cpu, "dtype": "float32", "tail_tokens": "all",
+        "threads": facts.threads, "clock": "wall",
+        "torch": facts.versions["torch"], "date": facts.date, "load": facts.load,
     }  # fmt: skip
     rows = [row, row | {"method": "bare"}]
     (tmp_path / "rows.json").write_text(json.dumps(rows))
@@ -75,3 +81,10 @@ def test_an_unknown_backbone_is_one_line(
 ) -> None:
     assert run(monkeypatch, "bench", "compose", "--backbone", "ViT-X") == 1
     assert "ViT-Ti, ViT-S, ViT-B, found ViT-X" in " ".join(capsys.readouterr().err.split())
+
+
+def test_an_unknown_number_type_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "bench", "compose", "--quick", "--dtype", "int4") == 1
+    assert "float32, bfloat16, float16, found int4" in " ".join(capsys.readouterr().err.split())

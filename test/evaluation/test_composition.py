@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from polymorph_ros.errors import PolymorphError
-from polymorph_ros.evaluation.composition.bench import Plan, Row, measure, read_rows, write_rows
+from polymorph_ros.evaluation.composition.bench import Plan, measure, read_rows, write_rows
 from polymorph_ros.evaluation.composition.count import multiply_adds, peak_activation_bytes
 from polymorph_ros.evaluation.composition.made import Size, size_of
 from polymorph_ros.evaluation.composition.ways import METHODS, Ways
@@ -31,10 +32,11 @@ KEYS = {
     "limit_ratio",
     "peak_bytes",
 }
+CONDITIONS = {"device", "dtype", "tail_tokens", "threads", "clock", "torch", "date", "load"}
 
 
-def plan(active: tuple[int, ...]) -> Plan:
-    return Plan({"small": SMALL}, (2,), active, seconds=0.0, rounds=1, device=CPU)
+def plan(active: tuple[int, ...], **conditions: Any) -> Plan:
+    return Plan({"small": SMALL}, (2,), active, seconds=0.0, rounds=1, device=CPU, **conditions)
 
 
 @pytest.mark.parametrize("tail_blocks", [1, 2, 3])
@@ -61,10 +63,54 @@ def test_rows_are_written_and_finished_cells_are_kept(tmp_path: Path) -> None:
 
     fresh = [row for cell in measure(plan((1, 2)), read_rows(path), print) for row in cell]
 
-    assert [set(row) for row in json.loads(path.read_text())] == [KEYS] * len(METHODS)
+    assert [set(row) for row in json.loads(path.read_text())] == [KEYS | CONDITIONS] * len(METHODS)
     assert read_rows(path) == first
     assert [row.method for row in first] == list(METHODS)
     assert {row.active for row in fresh} == {2}
+
+
+@pytest.mark.parametrize(
+    "changed", [{"clock": "cpu"}, {"dtype": "bfloat16"}, {"tail_tokens": "pooled"}]
+)
+def test_a_cell_under_other_conditions_is_another_cell(changed: dict[str, Any]) -> None:
+    known = [row for cell in measure(plan((1,)), [], print) for row in cell]
+
+    fresh = [row for cell in measure(plan((1,), **changed), known, print) for row in cell]
+
+    assert len(fresh) == len(METHODS)
+    for row in fresh:
+        assert {name: getattr(row, name) for name in changed} == changed
+    assert list(measure(plan((1,), **changed), [*known, *fresh], print)) == []
+
+
+def test_half_precision_gives_nearly_the_same_answers_by_all_ways() -> None:
+    exact = Ways(SMALL, 2, count=3, separate=3, device=CPU)
+    half = Ways(SMALL, 2, count=3, separate=3, device=CPU, dtype=torch.bfloat16)
+    with torch.inference_mode():
+        for method in METHODS:
+            answers = half.run(method, 3)
+
+            assert answers.dtype == torch.bfloat16
+            expected = exact.run(method, 3)
+            torch.testing.assert_close(answers.float(), expected, rtol=0, atol=5e-2)
+
+
+def test_what_is_timed_answers_as_the_method_itself() -> None:
+    """On a GPU these are CUDA graphs."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    ways = Ways(SMALL, 2, count=3, separate=3, device=device)
+    with torch.inference_mode():
+        for method in METHODS:
+            for active in (1, 3, 2):
+                answers = ways.fastest(method, active)()
+
+                expected = ways.run(method, active)
+                torch.testing.assert_close(answers, expected, rtol=0, atol=1e-3)
+
+
+def test_cpu_time_of_a_gpu_is_refused() -> None:
+    with pytest.raises(PolymorphError, match="CPU time of a computation on the CPU, found cuda"):
+        Plan({"small": SMALL}, (2,), (1,), 0.0, 1, device=torch.device("cuda"), clock="cpu")
 
 
 def test_a_row_says_what_was_measured() -> None:
@@ -117,8 +163,8 @@ def test_an_unknown_backbone_is_refused() -> None:
 
 
 def test_rows_survive_their_file(tmp_path: Path) -> None:
-    row = Row("ViT-S", 2, 4, "composed", 0.1, 0.2, 0.1, 1.2, 1.1, 10)
+    rows = next(measure(plan((1,)), [], print))
 
-    write_rows(tmp_path / "rows.json", [row])
+    write_rows(tmp_path / "rows.json", rows)
 
-    assert read_rows(tmp_path / "rows.json") == [row]
+    assert read_rows(tmp_path / "rows.json") == rows

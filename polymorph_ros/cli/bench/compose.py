@@ -33,8 +33,12 @@ def compose(
     seconds: Annotated[
         float | None, typer.Option(min=0, help="For each cell, beside its warm-up.")
     ] = None,
+    rounds: Annotated[
+        int | None, typer.Option(min=1, help="Of all methods in each cell, at least.")
+    ] = None,
     threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0: as PyTorch takes.")] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "cpu",
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
     pooled: Annotated[
         bool, typer.Option(help="Composed tails on patches pooled 2 x 2 (other answers).")
     ] = False,
@@ -45,17 +49,23 @@ def compose(
     """Time one picture with many adapters: composed, by PEFT's ways, and by separate models.
 
     Random weights, rank 8 on q, v, fc1 and fc2 of the last K blocks, 224 px, all methods
-    interleaved. A full table takes hours; with --json it continues where it was stopped.
+    interleaved. A full table takes an hour and more; with --json it continues where it was stopped.
+    On a GPU (--device cuda) composed and bare forwards are replayed as CUDA graphs.
     """
     import os
-    import time
     import warnings
 
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler that counts memory is chatty
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
     import torch
 
-    from polymorph_ros.evaluation.composition.bench import Plan, measure, read_rows, write_rows
+    from polymorph_ros.evaluation.composition.bench import (
+        Plan,
+        measure,
+        precision,
+        read_rows,
+        write_rows,
+    )
     from polymorph_ros.evaluation.composition.made import size_of
     from polymorph_ros.evaluation.machine import machine_facts
     from polymorph_ros.model.polymorph import choose_device
@@ -68,16 +78,17 @@ def compose(
         tail_blocks=tuple(tail_blocks or ([2] if quick else _TAIL_BLOCKS)),
         active=tuple(active or ([1, 4, 8, 16] if quick else _ACTIVE)),
         seconds=seconds if seconds is not None else (3.0 if quick else 20.0),
-        rounds=2 if quick else 3,
+        rounds=rounds or (2 if quick else 3),
         device=choose_device(device),
+        clock="cpu" if cpu_time else "wall",
+        dtype=precision(dtype),
         tail_tokens="pooled" if pooled else "all",
-        clock=time.process_time if cpu_time else time.perf_counter,
     )
     rows = read_rows(json) if json else []
     console = Console()
     with progress_bar() as bars:
         cells = plan.cells()
-        finished = len({(r.backbone, r.tail_blocks, r.active) for r in rows} & set(cells))
+        finished = len({row.cell for row in rows} & set(cells))
         task = bars.add_task("cells", total=len(cells), completed=finished, note="")
         for fresh in measure(plan, rows, lambda text: bars.console.print(text)):
             rows = [*rows, *fresh]
@@ -90,7 +101,7 @@ def compose(
         f"PyTorch {facts.versions['torch']}, {facts.date}, load {facts.load}",
         highlight=False,
     )
-    console.print(_table([r for r in rows if (r.backbone, r.tail_blocks, r.active) in cells]))
+    console.print(_table([row for row in rows if row.cell in cells]))
 
 
 def _table(rows: list[Row]) -> Table:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -49,7 +51,7 @@ def size_of(name: str) -> Size:
     return SIZES[name]
 
 
-def make_backbone(size: Size, device: torch.device) -> Backbone:
+def make_backbone(size: Size, device: torch.device, dtype: torch.dtype = torch.float32) -> Backbone:
     """The same random backbone each time."""
     torch.manual_seed(0)
     config = ViTConfig(
@@ -60,7 +62,18 @@ def make_backbone(size: Size, device: torch.device) -> Backbone:
         image_size=size.picture,
         patch_size=size.patch,
     )
-    return Backbone(ViTModel(config, add_pooling_layer=False), VIT, config).to(device)
+    model = ViTModel(config, add_pooling_layer=False).to(device, dtype)
+    return Backbone(model, VIT, config)
+
+
+def room_for(size: Size, device: torch.device) -> int:
+    """How many separate models of float32 fit into half of the memory that is free now."""
+    model = make_backbone(size, torch.device("cpu")).model
+    each = sum(p.numel() * p.element_size() for p in model.parameters())
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0] // 2 // each
+    found = re.search(r"^MemAvailable:\s*(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)
+    return int(found.group(1)) * 1024 // 2 // each if found else 1
 
 
 def adapter_name(index: int) -> str:
