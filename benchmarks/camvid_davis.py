@@ -8,16 +8,13 @@ stopped goes on. Needs ../shared/data; tables by examples/camvid_davis.py.
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from parts.camvid_davis import CONFIG, ROOT, TEST_TABLES, make_tables
 from parts.whole import compare
 
-ROOT = Path(__file__).resolve().parent.parent
-TABLES = ROOT / "build/camvid_davis"
 ABOUT = {
     "real": "pixels, order of frames, CamVid's labels (area above 1 %)",
     "made": "DAVIS's labels come from its sequences' names; the backbone was trained on drawn "
@@ -35,13 +32,8 @@ def main(
     larger: Annotated[str, typer.Option(help="Hub name of the next larger backbone.")] = "",
 ) -> None:
     """Train, evaluate, and write benchmarks/results/camvid_davis-MACHINE.json."""
-    if not (TABLES / "camvid_test.csv").is_file():
-        made = subprocess.run([sys.executable, str(ROOT / "examples/camvid_davis.py")], cwd=ROOT)
-        if made.returncode != 0:
-            raise typer.Exit(1)
-    data = [TABLES / "camvid_test.csv", TABLES / "davis_test.csv"]
-    config = ROOT / "config/camvid_davis.yaml"
-    typer.echo(compare("camvid_davis", config, data, folder, ABOUT, larger))
+    make_tables()
+    typer.echo(compare("camvid_davis", CONFIG, TEST_TABLES, folder, ABOUT, larger))
 
 
 if __name__ == "__main__":

@@ -1,91 +1,82 @@
-"""What patches pooled two by two before the tails cost in accuracy, at equal gradient steps.
+"""What tails on patches pooled two by two cost in accuracy, on CamVid's drives and DAVIS's clips.
 
-    build/venv/bin/python benchmarks/pooled_tails.py [--bundle PATH] [--train 400] [--epochs 6]
+    build/venv/bin/python benchmarks/pooled_tails.py [--seeds 5] [--config FILE]
 
-Trains every context's adapter of a bundle anew, on all tokens and on pooled ones, from the same
-frames and the same seed, and compares them where adapters count: in frames of other scenes in which
-the context is there. Frames are procedural scenes. The cover, the scout and the belief over time
-are not in it; `polymorph train` with `adapters.tail_tokens: pooled` measures with them.
+Trains a configuration with `adapters.tail_tokens: all` and with `pooled`, for several seeds, and
+compares what the engine says about the test part: the same frames, contexts, scout, gradient
+steps and policy. A run that was stopped goes on. The tables are made of ../shared/data.
 """
 
 from __future__ import annotations
 
-import tempfile
-import time
 from pathlib import Path
 from typing import Annotated, get_args
 
 import numpy as np
-import torch
 import typer
+from parts.camvid_davis import CONFIG, ROOT, make_tables
+from parts.figures import Figures, rounded, write_json
+from parts.machine import machine_facts, machine_name
 
 from polymorph_ros.bundle.manifest import TailTokens
-from polymorph_ros.bundle.reader import Bundle, read_bundle
-from polymorph_ros.contexts.presence import true_presence
-from polymorph_ros.data.scenes import SCENE_LABELS, make_sequence
-from polymorph_ros.data.track import Track
-from polymorph_ros.evaluation.metrics import label_average_precision
-from polymorph_ros.model.backbone import load_backbone
-from polymorph_ros.model.preprocess import Preprocessor
-from polymorph_ros.training.adapters import train_adapter
-from polymorph_ros.training.config import AdaptersConfig
-from polymorph_ros.training.token_set import TokenSet
+from polymorph_ros.evaluation.replay import measure
+from polymorph_ros.training.config import TrainConfig, read_config
+from polymorph_ros.training.pipeline import train_bundle
 
-_DEFAULT = Path(__file__).resolve().parent.parent / "bundles/default"
-_FRAMES = 10
+_FIGURES = ("mean_ap", "micro_f1", "adapters_per_frame")
+_KINDS: tuple[TailTokens, ...] = get_args(TailTokens)
 
 
 def main(
-    bundle: Annotated[Path, typer.Option(help="The bundle whose contexts are taken.")] = _DEFAULT,
-    train: Annotated[int, typer.Option(min=2, help="Training sequences of ten frames.")] = 400,
-    test: Annotated[int, typer.Option(min=2, help="Test sequences of ten frames.")] = 150,
-    epochs: Annotated[int, typer.Option(min=1)] = 6,
+    config: Annotated[Path, typer.Option(help="How the bundles are trained.")] = CONFIG,
+    seeds: Annotated[int, typer.Option(min=2, help="Trained with seeds 0, 1, 2 and so on.")] = 5,
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
+    folder: Annotated[
+        Path, typer.Option(help="For the bundles and what is made on the way.")
+    ] = ROOT / "build/bench_pooled_tails",
 ) -> None:
-    """Print the mean average precision of both, given that the context is there."""
-    read = read_bundle(bundle)
-    data, held_out = _tokens(read, "train", train), _tokens(read, "test", test)
-    columns = {label.name: index for index, label in enumerate(read.manifest.labels)}
-    for which in get_args(TailTokens):
-        start, precisions = time.process_time(), []
-        config = AdaptersConfig(
-            tail_blocks=read.manifest.tail_blocks, others=0.3, epochs=epochs, tail_tokens=which
-        )
-        for index, context in enumerate(read.manifest.contexts):
-            labels = tuple(columns[label] for label in context.labels)
-            with tempfile.TemporaryDirectory() as folder:
-                logits = train_adapter(
-                    config, Path(read.backbone_location), data, held_out, index, labels,
-                    Path(folder), name=context.name, seed=0,
-                )  # fmt: skip
-            here = held_out.presence[:, index] == 1
-            truth = held_out.truth[here][:, list(labels)]
-            precisions.append(label_average_precision(logits[here], truth))
-        mean = np.nanmean(np.concatenate(precisions))
-        seconds = time.process_time() - start
-        typer.echo(f"{which}: mean AP given the context {mean:.4f}, {seconds:.0f} CPU seconds")
+    """Train, compare, and write benchmarks/results/pooled_tails-MACHINE.json."""
+    if config == CONFIG:
+        make_tables()
+    machine = machine_facts() | {"torch_threads": threads}
+    plain = read_config(config).model_copy(update={"threads": threads})
+    runs = [
+        _run(plain.model_copy(update={"seed": seed}), which, folder)
+        for seed in range(seeds)
+        for which in _KINDS
+    ]
+    result = {
+        "benchmark": "pooled_tails",
+        "config": config.name,
+        "machine": machine,
+        "runs": runs,
+        "pooled_less_all": {name: _difference(runs, name) for name in _FIGURES},
+    }
+    write_json(ROOT / f"benchmarks/results/pooled_tails-{machine_name()}.json", result)
+    for name, figures in result["pooled_less_all"].items():
+        typer.echo(f"{name}: pooled less all {figures}")
 
 
-def _tokens(bundle: Bundle, split: str, sequences: int) -> TokenSet:
-    """The trunk's tokens of scenes, with their truth in the bundle's vocabulary."""
-    manifest = bundle.manifest
-    names = [label.name for label in manifest.labels]
-    order = [SCENE_LABELS.index(name) for name in names]
-    members = np.array(
-        [[name in context.labels for name in names] for context in manifest.contexts]
+def _run(config: TrainConfig, which: TailTokens, folder: Path) -> Figures:
+    """One bundle's figures on the test part."""
+    adapters = config.adapters.model_copy(update={"tail_tokens": which})
+    changed = config.model_copy(update={"adapters": adapters})
+    out = folder / f"{config.name}-{which}-{config.seed}"
+    trained = train_bundle(changed, out, folder / "work", measure, typer.echo)
+    metrics = trained.bundle.manifest.metrics
+    figures = {name: rounded(metrics[name]) for name in _FIGURES}
+    typer.echo(f"seed {config.seed}, {which}: {figures}")
+    return {"seed": config.seed, "tail_tokens": which, **figures}
+
+
+def _difference(runs: list[Figures], name: str) -> Figures:
+    """Of a figure, pooled less all: its mean over seeds, and the standard error of that mean."""
+    all_tokens, pooled = (
+        np.array([run[name] for run in runs if run["tail_tokens"] == which]) for which in _KINDS
     )
-    backbone = load_backbone(bundle.backbone_location)
-    preprocessor = Preprocessor(manifest.preprocessing, "cpu")
-    tokens, truth, presence = [], [], []
-    for index in range(sequences):
-        scene = make_sequence(11, index=index, split=split, frames=_FRAMES, hz=1.0, size=(160, 120))
-        drawn = list(scene.frames())
-        pixels = preprocessor.batch(np.stack([frame.image for frame in drawn]))
-        with torch.inference_mode():
-            tokens.append(backbone.trunk(pixels, manifest.tail_blocks).half().numpy())
-        truth.append(np.stack([frame.truth for frame in drawn])[:, order])
-        stamps_s = np.array([frame.stamp_s for frame in drawn])
-        presence.append(true_presence(Track(truth[-1], stamps_s), members))
-    return TokenSet(np.concatenate(tokens), np.concatenate(truth), np.concatenate(presence))
+    differences = pooled - all_tokens
+    error = differences.std(ddof=1) / np.sqrt(len(differences))
+    return {"mean": rounded(differences.mean()), "standard_error": rounded(error)}
 
 
 if __name__ == "__main__":
