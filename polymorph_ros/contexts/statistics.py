@@ -18,6 +18,13 @@ from polymorph_ros.data.track import Track
 # changed once, so that labels seen little get a finite, moderate rate.
 _PSEUDO_SECONDS = 20.0
 
+# Two probabilities of changing that together are more than this are taken for this much: a
+# process in continuous time, looked at in steps, cannot change more often than not.
+_MOST_CHANGE = 0.95
+
+
+Floats = NDArray[np.float64]
+
 
 @dataclass(frozen=True)
 class Dynamics:
@@ -35,7 +42,11 @@ class Dynamics:
 
 
 def dynamics(tracks: Sequence[Track]) -> Dynamics:
-    """Learn presence and rates of change, by elapsed seconds, from neighbouring known frames."""
+    """Learn presence and rates of change, by elapsed seconds, from neighbouring known frames.
+
+    Between two frames a label may have come and gone. So the rates are those under which changes
+    are seen as often as they were: a belief that relaxes by them from frame to frame is right.
+    """
     columns = tracks[0].truth.shape[1]
     frames, known = np.ones(columns), np.full(columns, 2.0)
     seconds = {state: np.full(columns, _PSEUDO_SECONDS) for state in (0, 1)}
@@ -48,4 +59,24 @@ def dynamics(tracks: Sequence[Track]) -> Dynamics:
         for state in (0, 1):
             seconds[state] += (elapsed * (before == state)).sum(axis=0)
             changes[state] += ((before == state) & (after == 1 - state)).sum(axis=0)
-    return Dynamics(frames / known, changes[0] / seconds[0], changes[1] / seconds[1])
+    appear_hz, vanish_hz = _continuous(
+        changes[0] / seconds[0], changes[1] / seconds[1], _step_s(tracks)
+    )
+    return Dynamics(frames / known, appear_hz, vanish_hz)
+
+
+def _step_s(tracks: Sequence[Track]) -> float:
+    """Mean seconds between neighbouring frames."""
+    steps = sum(len(track.stamps_s) - 1 for track in tracks)
+    return sum(float(track.stamps_s[-1] - track.stamps_s[0]) for track in tracks) / max(1, steps)
+
+
+def _continuous(appear_hz: Floats, vanish_hz: Floats, step_s: float) -> tuple[Floats, Floats]:
+    """Rates in continuous time from changes per second that were seen in steps of some seconds.
+
+    In a step both changes together have the probability ``1 - exp(-(appear + vanish) step)``,
+    shared out as the rates are.
+    """
+    seen = np.maximum((appear_hz + vanish_hz) * step_s, 1e-9)  # the factor is 1 for short steps
+    more = -np.log1p(-np.minimum(seen, _MOST_CHANGE)) / seen
+    return appear_hz * more, vanish_hz * more
