@@ -31,11 +31,12 @@ from polymorph_ros.runtime.thresholds import Thresholds
 # away: no planner can use a label that flickers.
 DWELL_S = 0.25
 
-# What makes an adapter dearer than it is, as shares of its cost, so that ties do not flap and
-# the likelier of two contexts is taken: that it did not run for the last frame, that its context
-# may not be there.
+# What makes an adapter dearer or cheaper than it is, as shares of its cost, so that ties do not
+# flap and the better of two covers is taken: that it did not run for the last frame, that its
+# context may not be there, that its labels that need not be covered are worth something, too.
 _CHANGE = 0.1
 _UNLIKELY = 0.3
+_FURTHER = 0.3
 
 
 @dataclass(frozen=True)
@@ -168,9 +169,8 @@ class Policy:
         """
         known = self._knowledge
         in_play = self._in_play()
-        prices = known.costs * ((1.0 + _CHANGE + _UNLIKELY) - _UNLIKELY * self._belief.contexts)
-        prices[self._ran] -= _CHANGE * known.costs[self._ran]
         worth = self._belief.labels / self._price
+        prices = self._prices(worth * ~in_play)
         chosen = cheapest_cover(known.homes, in_play, prices)
         if limit and len(chosen) > limit:
             chosen = cover_within(known.members, np.where(in_play, worth, 0.0), prices, limit)
@@ -184,6 +184,15 @@ class Policy:
         belief = self._belief.labels
         stays = (belief >= self._thresholds.off) | (self._since_change_s < DWELL_S)
         return (belief >= self._watch) | (self._active & stays)
+
+    def _prices(self, further: Floats) -> Floats:
+        """What each adapter counts for in the cover; `further`: worth of labels not in play."""
+        known = self._knowledge
+        gain = np.minimum(known.pairs.by_context(further), known.costs)
+        prices = known.costs * ((1.0 + _CHANGE + _UNLIKELY) - _UNLIKELY * self._belief.contexts)
+        prices -= _FURTHER * gain
+        prices[self._ran] -= _CHANGE * known.costs[self._ran]
+        return prices
 
     def _worth_it(
         self, chosen: tuple[int, ...], worth: Floats, limit: int

@@ -223,6 +223,19 @@ def test_labels_that_are_each_unlikely_are_covered_where_together_they_are_worth
     assert policy.choose().adapters == (0,)
 
 
+def test_of_two_contexts_that_hold_a_label_the_one_with_more_likely_company_runs() -> None:
+    known = knowledge()
+    watch = Thresholds(*(np.full(LABELS, value) for value in (0.9, 0.8, 0.5)))
+    ran = []
+
+    for company in ([0.2, 0.2, 0.02, 0.02], [0.02, 0.02, 0.2, 0.2]):  # of label 2, in two contexts
+        policy = Policy(known, watch)
+        policy.see(0, [*company[:2], 0.95, *company[2:], 0.02], [np.nan] * 4)
+        ran.append(policy.choose().adapters)
+
+    assert ran == [(0,), (1,)]
+
+
 def test_a_seen_label_makes_the_others_of_its_context_likelier() -> None:
     policy, blind = Policy(knowledge()), Policy(knowledge())
     step(policy, 0, [0.1, 0.98, 0.2, 0.2, 0.2, 0.2], [0.9, 0.1, 0.1, 0.1], [0.5] * LABELS)
