@@ -16,6 +16,7 @@ from polymorph_ros.bundle.reader import Bundle
 from polymorph_ros.data.vocabulary import Vocabulary
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.model.adapter import AdapterWeights, read_adapter
+from polymorph_ros.model.adapter_cost import relative_costs
 from polymorph_ros.model.backbone import Backbone, load_backbone
 from polymorph_ros.model.backend import Backend, use_backend
 from polymorph_ros.model.bank import AdapterBank
@@ -42,6 +43,7 @@ class PolymorphModel:
         contexts: for each adapter, the vocabulary indices of its context's labels.
         context_names: the names of the contexts.
         device: where it runs.
+        costs: what running each adapter costs, in units of an average one, shape (contexts,).
     """
 
     def __init__(
@@ -73,6 +75,19 @@ class PolymorphModel:
                 scout_adapter, self._tails, manifest.tail_blocks, self.device, backbone.dtype
             )
         self._recorded: RecordedModel | None = None
+        self.costs = self._count_costs(manifest.preprocessing.size)
+
+    def _count_costs(self, picture_size: int) -> NDArray[np.float64]:
+        backbone = self._backbone
+        side = picture_size // backbone.patch_size
+        if self._tail_tokens != "all":
+            side = -(-side // 2)
+        return relative_costs(
+            backbone.tail_weights(self._tail_blocks),
+            self._bank.adapters,
+            tokens=backbone.prefix_tokens + side * side,
+            class_token=backbone.attention_pooling is None,
+        )
 
     @classmethod
     def from_bundle(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from torch import Tensor
 
@@ -49,7 +50,7 @@ class Engine:
         self.model = model
         self.manifest = manifest
         self.ledger = ledger
-        self._knowledge = Knowledge.of(manifest)
+        self._knowledge = replace(Knowledge.of(manifest), costs=model.costs)
         self._thresholds = self._knowledge.thresholds
         self._governor = Governor()
         self._make_policy = make_policy
