@@ -173,7 +173,8 @@ class TwoStateFilter:
 
     def multiply(self, part: slice, factor: Floats) -> None:
         """Multiply the odds of a part by what is known from elsewhere."""
-        self._predicted[part] *= factor
+        predicted = self._predicted[part]
+        predicted *= factor
         self._put(part, self._odds[part] * factor)
 
     def replace(self, indices: NDArray[np.int64], belief: Floats) -> None:
@@ -183,6 +184,6 @@ class TwoStateFilter:
         self._odds[indices] = odds_of(bounded)
 
     def _put(self, part: slice, odds: Floats) -> None:
-        bounded = np.minimum(np.maximum(odds, self._least_odds[part]), self._most_odds[part])
-        self._odds[part] = bounded
-        self._belief[part] = probability_of(bounded)
+        above = np.maximum(odds, self._least_odds[part])
+        bounded = np.minimum(above, self._most_odds[part], out=self._odds[part])
+        np.divide(bounded, 1.0 + bounded, out=self._belief[part])

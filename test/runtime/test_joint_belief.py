@@ -1,0 +1,89 @@
+"""Pins the agreement of labels and contexts: it is Bayes' rule for independent labels.
+
+Open: labels that are not independent; how well it does on real label sets is measured on traces.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from polymorph_ros.contexts.cost import membership
+from polymorph_ros.contexts.statistics import Dynamics
+from polymorph_ros.runtime.joint_belief import JointBelief
+from polymorph_ros.runtime.knowledge import EvidenceWeights, Knowledge
+from polymorph_ros.runtime.pairs import make_pairs
+from polymorph_ros.runtime.thresholds import Thresholds
+
+CONTEXTS = ((0, 1, 2), (3, 4))
+LABELS = 5
+PRIORS = st.lists(st.floats(0.01, 0.6), min_size=LABELS, max_size=LABELS).map(np.array)
+SCORES = st.lists(st.floats(0.02, 0.98), min_size=2, max_size=2)
+
+Floats = NDArray[np.float64]
+
+
+def joint_belief(prior: Floats) -> JointBelief:
+    """Independent labels; a context is there when one of its labels is."""
+    present = np.array([1.0 - np.prod(1.0 - prior[list(group)]) for group in CONTEXTS])
+    rates = [np.full(count, 0.1) for count in (LABELS, len(CONTEXTS))]
+    half = np.full(LABELS, 0.5)
+    return JointBelief(
+        Knowledge(
+            labels=tuple("abcde"),
+            context_names=("one", "two"),
+            contexts=CONTEXTS,
+            members=membership(CONTEXTS, LABELS),
+            pairs=make_pairs(CONTEXTS, prior, present),
+            label_dynamics=Dynamics(prior, rates[0], rates[0]),
+            context_dynamics=Dynamics(present, rates[1], rates[1]),
+            costs=np.ones(2),
+            thresholds=Thresholds(half, half, half),
+            weights=EvidenceWeights(context=1.0, scout=1.0),
+        )
+    )
+
+
+def by_trying_all(prior: Floats, context_scores: list[float]) -> Floats:
+    """P(label) when each context's score multiplies the odds that some of its labels is there."""
+    believed = np.zeros(LABELS)
+    for group, score in zip(CONTEXTS, context_scores, strict=True):
+        chances = prior[list(group)]
+        none = np.prod(1.0 - chances)
+        ratio = score / (1.0 - score) * none / (1.0 - none)
+        weights = {
+            state: np.prod(np.where(state, chances, 1.0 - chances)) * (ratio if any(state) else 1.0)
+            for state in product((0, 1), repeat=len(group))
+        }
+        total = sum(weights.values())
+        for place, label in enumerate(group):
+            believed[label] = sum(w for state, w in weights.items() if state[place]) / total
+    return believed
+
+
+@given(PRIORS, SCORES)
+@settings(deadline=None)
+def test_a_contexts_score_changes_its_labels_by_bayes_rule(prior: Floats, scores) -> None:
+    belief = joint_belief(prior)
+
+    belief.see(np.full(LABELS, np.nan), scores)
+
+    assert belief.labels == pytest.approx(by_trying_all(prior, scores), rel=1e-3)
+
+
+@given(PRIORS, st.lists(st.floats(0.02, 0.97), min_size=LABELS, max_size=LABELS))
+@settings(deadline=None)
+def test_a_context_is_believed_as_far_as_its_labels_are(prior: Floats, scores) -> None:
+    belief = joint_belief(prior)
+
+    belief.see(scores, np.full(2, np.nan))
+
+    seen = np.array(scores)
+    some = np.array([1.0 - np.prod(1.0 - seen[list(group)]) for group in CONTEXTS])
+    assert belief.contexts == pytest.approx(some, rel=1e-3)
+    assert belief.labels == pytest.approx(seen, rel=1e-3)
