@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from polymorph_ros.contexts.company import company
 from polymorph_ros.contexts.cost import membership
@@ -16,7 +17,7 @@ from polymorph_ros.contexts.presence import true_presence
 from polymorph_ros.contexts.statistics import dynamics
 from polymorph_ros.data.traces import Trace
 from polymorph_ros.data.track import Track
-from polymorph_ros.evaluation.policy.figures import Played, Tally
+from polymorph_ros.evaluation.policy.figures import Mask, Played, Tally
 from polymorph_ros.evaluation.policy.rivals import (
     AllAdapters,
     Contender,
@@ -35,17 +36,23 @@ from polymorph_ros.runtime.thresholds import Thresholds
 
 HELD_OUT = 0.3  # share of the sequences that is measured
 _TUNING = 0.25  # share of the training sequences that thresholds are chosen on
-_TUNING_FRAMES = 2000
+_TUNING_FRAMES = 12_000
+# At least, where there are so many: sequences differ more than frames. Longer pieces than 300
+# frames each would be fewer; shorter ones cover less, because little is known at their start.
+_TUNING_SEQUENCES = 40
+_HELD_OUT_SEQUENCES = 10
 # Some contexts more than labels need, so that common labels can stand in several.
 _ROOM = 1.5
 _COVERED = 0.972  # of label-frames, wanted on the tuning sequences
-_WATCHES = np.geomspace(0.02, 0.4, 32)
-_ONS = np.linspace(0.1, 0.6, 11)
+_WATCHES = np.geomspace(0.02, 0.4, 64)
+_ONS = np.linspace(0.1, 0.8, 29)
 _HYSTERESIS = 1.0  # log-odds between on and off, as in training
 # The errors of simulated context scores are independent of those of label scores, and an
-# adapter's correlate by half with the scout's.
-_CONTEXT_WEIGHT, _SCOUT_WEIGHT = 1.0, 0.6
-_CURVE = (0.5, 2.0)
+# adapter's correlate by half with the scout's, whose scores of rare labels separate as well. On
+# tuning sequences of four traces the scout's evidence is best counted in full.
+_CONTEXT_WEIGHT, _SCOUT_WEIGHT = 1.0, 1.0
+# Factors of `watch` that show what other coverage would have cost.
+_CURVE = (0.25, 0.35, 0.5, 0.7, 1.4, 2.0, 2.8, 4.0)
 
 Row = dict[str, object]
 Make = Callable[[Knowledge], Contender]
@@ -135,16 +142,18 @@ def split_sequences(tracks: Sequence[Track], seed: int, frames: int) -> Split:
     rest = [tracks[number] for number in order[held_out:]]
     return Split(
         learning=tuple(rest[tuning:]),
-        tuning=_up_to(rest[:tuning], _TUNING_FRAMES),
-        held_out=_up_to([tracks[number] for number in order[:held_out]], frames),
+        tuning=_up_to(rest[:tuning], _TUNING_FRAMES, _TUNING_SEQUENCES),
+        held_out=_up_to(
+            [tracks[number] for number in order[:held_out]], frames, _HELD_OUT_SEQUENCES
+        ),
     )
 
 
-def _up_to(tracks: Sequence[Track], frames: int) -> tuple[Track, ...]:
-    """The first sequences with about so many frames, long ones cut so that several take part."""
+def _up_to(tracks: Sequence[Track], frames: int, sequences: int) -> tuple[Track, ...]:
+    """The first sequences with about so many frames, long ones cut so that many take part."""
     if not frames:
         return tuple(tracks)
-    most = max(100, frames // 10)
+    most = max(100, frames // sequences)
     taken: list[Track] = []
     for track in tracks:
         if sum(len(other.truth) for other in taken) >= frames:
@@ -199,16 +208,40 @@ def choose_watch(known: Knowledge, make: Make, recordings: Sequence[Recording]) 
 
 
 def choose_on(known: Knowledge, make: Make, recordings: Sequence[Recording]) -> Knowledge:
-    """The on-threshold, the same for every label, with the best micro F1 of beliefs above it."""
-    beliefs = np.concatenate([play(make(known), recording).beliefs for recording in recordings])
-    truth = np.concatenate([recording.track.truth == 1 for recording in recordings])
-    scores = [
-        2.0 * (called & truth).sum() / (called.sum() + truth.sum())
-        for called in (beliefs >= on for on in _ONS)
-    ]
-    on = np.full(len(known.labels), _ONS[int(np.argmax(scores))])
-    off = sigmoid(logit(on) - _HYSTERESIS)
+    """The on-threshold, the same for every label, with the best micro F1 of active labels.
+
+    Beliefs hardly depend on it, so they are played once and every threshold is tried on them.
+    """
+    contender = make(known)
+    beliefs = [play(contender, recording).beliefs for recording in recordings]
+    truths = [recording.track.truth == 1 for recording in recordings]
+    present = sum(int(truth.sum()) for truth in truths)
+
+    def f1(on: float) -> float:
+        off = _off(on) if contender.holds_on else on
+        actives = [held_active(belief, on, off) for belief in beliefs]
+        hits = sum(int((each & truth).sum()) for each, truth in zip(actives, truths, strict=True))
+        return 2.0 * hits / max(1, sum(int(each.sum()) for each in actives) + present)
+
+    best = max(_ONS.tolist(), key=f1)
+    on, off = (np.full(len(known.labels), value) for value in (best, _off(best)))
     return replace(known, thresholds=replace(known.thresholds, on=on, off=off))
+
+
+def _off(on: float) -> float:
+    return float(sigmoid(logit(np.array(on)) - _HYSTERESIS))
+
+
+def held_active(beliefs: NDArray[np.float32], on: float, off: float) -> Mask:
+    """Active labels of one sequence, (frames, labels): from `on` up, then as long as from `off` up.
+
+    The policy's own rule without its dwell, which is shorter than a frame of any trace.
+    """
+    active = np.empty(beliefs.shape, dtype=np.bool_)
+    before = np.zeros(beliefs.shape[1], dtype=np.bool_)
+    for frame, belief in enumerate(beliefs):
+        before = active[frame] = (belief >= on) | (before & (belief >= off))
+    return active
 
 
 def play(contender: Contender, recording: Recording) -> Played:

@@ -18,7 +18,13 @@ from polymorph_ros.runtime.result import Cover
 
 
 class Contender(Protocol):
-    """What the benchmark drives: the engine's way of using a policy."""
+    """What the benchmark drives: the engine's way of using a policy.
+
+    Attributes:
+        holds_on: whether a label that is active stays so down to the threshold `off`.
+    """
+
+    holds_on: bool
 
     @property
     def active(self) -> Mask: ...
@@ -38,6 +44,8 @@ class Contender(Protocol):
 
 class Polymorph(Policy):
     """The policy as it runs on a robot."""
+
+    holds_on = True
 
     def begin(self, track: Track) -> None:
         self.reset()
@@ -111,6 +119,8 @@ class LastFrame:
     The cover is that of the labels that were active in the last frame. A label's score is
     ``P(context) P(label | context) + (1 - P(context)) P_scout(label)`` where an adapter ran.
     """
+
+    holds_on = False
 
     def __init__(self, knowledge: Knowledge) -> None:
         self._knowledge = knowledge
