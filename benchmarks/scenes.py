@@ -34,7 +34,7 @@ LABELS_PER_CONTEXT = 10
 TRAIN_STRETCH, STRETCH = 10, 30  # frames of a stretch: short ones to learn from show more things
 CURVE = (
     "all_adapters,oracle_cover,all_label_lora,all_label_lora_same_size,all_label_lora_belief,"
-    "polymorph_all_label_weights,larger_backbone"
+    "polymorph_all_label_weights"
 )
 ABOUT = {
     "real": "which labels are there, when, for how long and in whose company (the trace)",
@@ -57,7 +57,7 @@ def main(
     folder: Annotated[Path | None, typer.Option(help="For what is made on the way.")] = None,
 ) -> None:
     """Draw, train, evaluate, and write benchmarks/results/scenes-LABELS-MACHINE.json."""
-    place = folder or ROOT / f"build/bench_scenes/{trace}-{labels}"
+    place = folder or ROOT / f"build/bench_scenes/{trace}-{labels}-{train}-{test}"
     whole = most_frequent(read_trace(TRACES / f"{trace}.jsonl.gz"), labels)
     counts = (train, max(2, train // 30), test)
     names, lengths = ("train", "validation", "test"), (TRAIN_STRETCH, STRETCH, STRETCH)
