@@ -17,10 +17,9 @@ import numpy as np
 import typer
 
 from polymorph_ros.data.traces import read_trace
-from polymorph_ros.evaluation.policy.bench import learn, split_sequences
+from polymorph_ros.evaluation.policy.bench import learn, split_sequences, weights_for
 from polymorph_ros.evaluation.policy.rivals import Polymorph
 from polymorph_ros.evaluation.policy.scores import Quality, Simulator
-from polymorph_ros.runtime.knowledge import EvidenceWeights
 
 mpl.use("agg")
 import matplotlib.pyplot as plt
@@ -34,7 +33,7 @@ def main(trace: Path, out: Annotated[Path, typer.Option()] = _PICTURE) -> None:
     read = read_trace(trace)
     split = split_sequences(read.tracks, seed=0, frames=3000)
     known = learn(read.vocabulary.names, split.learning, labels_per_context=8)
-    known = replace(known, weights=EvidenceWeights(1.0, 0.6, Quality().correlation_s))
+    known = replace(known, weights=weights_for(Quality()))
     track = max(split.held_out, key=lambda track: np.abs(np.diff(track.truth, axis=0)).sum())
     label = int(np.abs(np.diff(track.truth[:_FRAMES], axis=0)).sum(axis=0).argmax())
     recording = Simulator(known, Quality()).record(track, 0)

@@ -90,9 +90,8 @@ def bench_trace(
     """
     split = split_sequences(trace.tracks, seed, frames)
     say(f"{trace.name}: forming contexts on {len(split.learning)} sequences")
-    weights = EvidenceWeights(_CONTEXT_WEIGHT, _SCOUT_WEIGHT, quality.correlation_s)
     known = learn(trace.vocabulary.names, split.learning, labels_per_context)
-    known = replace(known, weights=weights)
+    known = replace(known, weights=weights_for(quality))
     simulator = Simulator(known, quality, seed)
     tuning = [simulator.record(track, number) for number, track in enumerate(split.tuning)]
     shared: Row = {"trace": trace.name, "contexts": len(known.contexts), "seed": seed}
@@ -132,6 +131,11 @@ def bench_trace(
         moved = with_watch(known, min(0.9, float(known.thresholds.watch[0]) * factor))
         watch = {"watch": float(moved.thresholds.watch[0])}
         yield measure(f"polymorph, watch x {factor:g}", polymorph, moved) | chosen | watch
+
+
+def weights_for(quality: Quality) -> EvidenceWeights:
+    """How far simulated scores of one frame are independent of each other."""
+    return EvidenceWeights(_CONTEXT_WEIGHT, _SCOUT_WEIGHT, quality.correlation_s)
 
 
 def split_sequences(tracks: Sequence[Track], seed: int, frames: int) -> Split:
