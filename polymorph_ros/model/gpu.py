@@ -15,6 +15,16 @@ from torch import Tensor
 _WARM_UPS = 3  # libraries choose and load their kernels in the first runs, which cannot be recorded
 
 
+def held_bytes(device: torch.device | str) -> int:
+    """Memory of a GPU that this process keeps, for tensors, recordings and reuse; 0 of a CPU.
+
+    Recordings are all made while a model is warmed, so it is at its ceiling from then on, but for
+    what larger pictures take until they are shrunk.
+    """
+    chosen = torch.device(device)
+    return torch.cuda.memory_reserved(chosen) if chosen.type == "cuda" else 0
+
+
 class PinnedUpload:
     """Copies tensors, one after another, to a device; to a GPU without waiting for the copy.
 

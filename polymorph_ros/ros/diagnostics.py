@@ -11,6 +11,7 @@ from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from polymorph_ros.bundle.reader import Bundle
 from polymorph_ros.energy.ledger import EnergySummary
 from polymorph_ros.energy.reading import EnergySource
+from polymorph_ros.model.gpu import held_bytes
 from polymorph_ros.ros.account import FrameAccount
 from polymorph_ros.ros.camera import Camera
 
@@ -141,6 +142,7 @@ def model_status(
     values: dict[str, object] = {
         "state": state,
         "device": device,
+        "gpu_memory_mib": held_bytes(device) >> 20,
         "path": bundle.path,
         "checksum": bundle.checksum,
         "labels": len(manifest.labels),

@@ -172,6 +172,7 @@ def test_the_model_and_its_device_are_named(peer: Peer, make_node) -> None:
     assert (value_of(status, "labels"), value_of(status, "contexts")) == ("6", "2")
     if value_of(status, "device") == "cpu":
         assert status.message == "tiny runs on the CPU: no GPU was found"
+        assert value_of(status, "gpu_memory_mib") == "0"
 
 
 def test_a_missing_gpu_is_told_where_one_was_asked_for(peer: Peer, make_node) -> None:
