@@ -48,7 +48,9 @@ def compare(
         "evaluate", "--bundle", bundle, "--out", out, "--compare", methods,
         *(word for path in data for word in ("--data", path)),
     )  # fmt: skip
-    summary = json.loads((out / "summary.json").read_text())
+    text = (out / "summary.json").read_text()
+    # The folder of this machine has no meaning elsewhere.
+    summary = json.loads(text.replace(f"{RESULTS.parents[1]}/", ""))
     file = RESULTS / f"{name}-{machine_name()}.json"
     write_json(file, {"benchmark": name, **about, "summary": summary})
     return file

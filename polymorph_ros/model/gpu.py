@@ -35,7 +35,9 @@ class PinnedUpload:
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self._pinned = torch.empty(0)
-        self._copied: Any = torch.cuda.Event() if device.type == "cuda" else None
+        self._copied: Any = None
+        if device.type == "cuda":
+            self._copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
 
     def __call__(self, tensor: Tensor) -> Tensor:
         """A tensor on the CPU to the same on the device."""

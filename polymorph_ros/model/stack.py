@@ -106,7 +106,7 @@ class AdapterStack:
 def _view(rows: Tensor, part: _Part) -> Tensor:
     """One matrix of each row: (A, size) to (A, ...)."""
     start, shape = part
-    return rows[:, start : start + math.prod(shape)].unflatten(1, shape)
+    return rows[:, start : start + math.prod(shape)].view(len(rows), *shape)
 
 
 def _filled(room: Tensor, tensor: Tensor) -> Tensor:

@@ -124,11 +124,11 @@ class StackedUpdates:
         return base.baddbmm_(low, self.up)
 
     def add_to_probe(self, probe: Tensor, query: Tensor) -> Tensor:
-        up = self.up.unflatten(2, query.shape[1:])  # (A, r, H, d)
+        up = self.up.view(*self.up.shape[:2], *query.shape[1:])  # (A, r, H, d)
         low = torch.einsum("ahd,arhd->ahr", query, up)
         return probe.baddbmm_(low, self.down)
 
     def add_to_read(self, read: Tensor, mean: Tensor) -> Tensor:
-        up = self.up.unflatten(2, read.shape[1:])  # (A, r, H, d)
+        up = self.up.view(*self.up.shape[:2], *read.shape[1:])  # (A, r, H, d)
         low = torch.matmul(mean, self.down.transpose(1, 2))
         return read.add_(torch.einsum("ahr,arhd->ahd", low, up))

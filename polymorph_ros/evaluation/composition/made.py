@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
+from torch import nn
 from transformers import ViTConfig, ViTModel
 
 from polymorph_ros.errors import PolymorphError
@@ -62,8 +63,8 @@ def make_backbone(size: Size, device: torch.device, dtype: torch.dtype = torch.f
         image_size=size.picture,
         patch_size=size.patch,
     )
-    model = ViTModel(config, add_pooling_layer=False).to(device, dtype)
-    return Backbone(model, VIT, config)
+    model: nn.Module = ViTModel(config, add_pooling_layer=False)
+    return Backbone(model.to(device, dtype), VIT, config)
 
 
 def room_for(size: Size, device: torch.device) -> int:
