@@ -2,7 +2,7 @@
 
     build/venv/bin/python benchmarks/scenes_plot.py
 
-Reads benchmarks/results/scenes-LABELS-*.json; writes scenes_gain.png and .svg beside them.
+Reads benchmarks/results/scenes-LABELS-*.json; writes docs/images/scenes_gain.png.
 """
 
 from __future__ import annotations
@@ -45,9 +45,8 @@ def main() -> None:
     axes.set_xlabel("labels (made pictures along real label sequences)")
     axes.set_ylabel("mean AP of polymorph less that of")
     axes.grid(color=GRID)
-    axes.legend(frameon=False)
-    for suffix in (".png", ".svg"):
-        figure.savefig(RESULTS / f"scenes_gain{suffix}", dpi=200)
+    figure.legend(frameon=False, loc="outside upper center", ncols=len(RIVALS), fontsize=8)
+    figure.savefig(RESULTS.parents[1] / "docs/images/scenes_gain.png", dpi=200)
 
 
 def _labels(file: Path) -> int:
