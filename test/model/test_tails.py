@@ -1,8 +1,9 @@
 """Composed tails: each active adapter's feature and logits equal PEFT's own.
 
 Pins: exactness in float32 (largest difference 1e-4) over families, ranks, alphas, rsLoRA, tail
-depths, targets, and any choice and order of active adapters, with adapters of unlike rank and
-targets in one bank. Leaves open: half precision, and batches of several pictures.
+depths, targets, and any choice and order of 1 to 32 active adapters, with adapters of unlike rank
+and targets in one bank. Leaves open: half precision beyond test_backend.py, and batches of
+several pictures.
 """
 
 from __future__ import annotations
@@ -86,9 +87,9 @@ def test_each_active_adapter_equals_peft_with_that_adapter_active(
 ) -> None:
     tail_blocks = data.draw(st.integers(1, BLOCKS - 1), label="tail blocks")
     specs = data.draw(st.lists(adapter_specs(family), min_size=1, max_size=4), label="bank")
+    # PEFT has to load each adapter of the bank once, however often it is active.
     active = data.draw(
-        st.lists(st.integers(0, len(specs) - 1), min_size=1, max_size=len(specs), unique=True),
-        label="active",
+        st.lists(st.integers(0, len(specs) - 1), min_size=1, max_size=32), label="active"
     )
     size = data.draw(st.sampled_from([IMAGE_SIZE, 2 * IMAGE_SIZE]), label="picture size")
     pixels = random_pixels(size=size, seed=data.draw(st.integers(0, 99), label="pixels"))
@@ -101,12 +102,10 @@ def test_each_active_adapter_equals_peft_with_that_adapter_active(
 
         features, logits = composed(backbone_folder, folders, tail_blocks, active, pixels)
 
-        for row, feature in enumerate(features):
-            expected_feature, expected_logits = by_peft(
-                backbone_folder, folders[active[row]], pixels
-            )
-            torch.testing.assert_close(feature, expected_feature, rtol=0, atol=TOLERANCE)
-            torch.testing.assert_close(logits[row], expected_logits, rtol=0, atol=TOLERANCE)
+        expected = {i: by_peft(backbone_folder, folders[i], pixels) for i in set(active)}
+        for index, feature, row in zip(active, features, logits, strict=True):
+            for found, wanted in zip((feature, row), expected[index], strict=True):
+                torch.testing.assert_close(found, wanted, rtol=0, atol=TOLERANCE)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
