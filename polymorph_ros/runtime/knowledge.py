@@ -17,7 +17,7 @@ from polymorph_ros.runtime.pairs import Pairs, make_pairs
 from polymorph_ros.runtime.thresholds import Thresholds
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EvidenceWeights:
     """How much of the evidence counts that is not independent of other evidence, in [0, 1].
 

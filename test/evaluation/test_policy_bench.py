@@ -18,6 +18,7 @@ from polymorph_ros.evaluation.policy.bench import (
     held_active,
     learn,
     split_sequences,
+    weights_for,
 )
 from polymorph_ros.evaluation.policy.figures import Played, Tally
 from polymorph_ros.evaluation.policy.scores import Quality, Simulator, separations
@@ -149,3 +150,7 @@ def test_real_traces_can_be_read() -> None:
     trace = read_trace(folder / "kscgr_1fps.jsonl.gz")
 
     assert split_sequences(trace.tracks, 0, 1000).held_out
+
+
+def test_beliefs_are_told_how_long_the_simulated_errors_stay_alike() -> None:
+    assert weights_for(Quality(correlation_s=2.5)).correlation_s == 2.5

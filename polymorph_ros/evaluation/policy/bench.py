@@ -135,7 +135,9 @@ def bench_trace(
 
 def weights_for(quality: Quality) -> EvidenceWeights:
     """How far simulated scores of one frame are independent of each other."""
-    return EvidenceWeights(_CONTEXT_WEIGHT, _SCOUT_WEIGHT, quality.correlation_s)
+    return EvidenceWeights(
+        context=_CONTEXT_WEIGHT, scout=_SCOUT_WEIGHT, correlation_s=quality.correlation_s
+    )
 
 
 def split_sequences(tracks: Sequence[Track], seed: int, frames: int) -> Split:
