@@ -20,10 +20,10 @@ from polymorph_ros.bundle.manifest import SCOUT_ADAPTER_FOLDER, SCOUT_FILE
 from polymorph_ros.model.scout import Scout
 from polymorph_ros.training.adapters import TrainableAdapter
 from polymorph_ros.training.backbones import weights_folder
-from polymorph_ros.training.calibration import fold_into, platt
+from polymorph_ros.training.calibration import fold_into
 from polymorph_ros.training.config import AdaptersConfig, ScoutConfig
 from polymorph_ros.training.loop import Indices, fit, set_up_torch
-from polymorph_ros.training.scout import DROPOUT, new_scout, scout_logits, scout_loss
+from polymorph_ros.training.scout import DROPOUT, calibrate_scout, new_scout, scout_loss
 from polymorph_ros.training.stages import CHECKPOINT_FILE, Kept
 from polymorph_ros.training.token_set import TokenFiles, TokenSet
 
@@ -113,10 +113,5 @@ class DeepScoutStage:
 
 def calibrate(scout: DeepScout, validation: TokenSet) -> None:
     """Change all heads so that the sums are probabilities on the validation frames."""
-    label_logits, context_logits = scout_logits(scout, validation)
-    labels = platt(label_logits, validation.truth)
-    contexts = platt(context_logits, validation.presence)
-    fold_into(scout.scout.label_head, *labels)
-    fold_into(scout.scout.context_head, *contexts)
-    scale = np.concatenate([labels[0], contexts[0]])
+    scale = calibrate_scout(scout.scout, validation, scout)
     fold_into(scout.adapter.head, scale, np.zeros_like(scale))

@@ -22,6 +22,8 @@ from polymorph_ros.training.stages import CHECKPOINT_FILE, Kept
 from polymorph_ros.training.token_set import TokenFiles, TokenSet
 
 _BATCH = 256
+
+ScoreTokens = Callable[[Tensor], tuple[Tensor, Tensor]]  # to label and context logits
 DROPOUT = 0.1  # of what the scout reads of the trunk's tokens
 
 
@@ -96,15 +98,28 @@ def scout_loss(logits: tuple[Tensor, Tensor], data: TokenSet, batch: Indices) ->
     )
 
 
-def calibrate_scout(scout: Scout, validation: TokenSet) -> None:
-    """Change the scout's heads so that its scores are probabilities on the validation frames."""
-    label_logits, context_logits = scout_logits(scout, validation)
-    fold_into(scout.label_head, *platt(label_logits, validation.truth))
-    fold_into(scout.context_head, *platt(context_logits, validation.presence))
+def calibrate_scout(
+    scout: Scout, validation: TokenSet, whole: ScoreTokens | None = None
+) -> NDArray[np.float32]:
+    """Change the scout's heads so that its scores are probabilities on the validation frames.
+
+    Args:
+        whole: gives the logits that are to be so, where the scout's are only a part of their sum;
+            the other parts have to be scaled, too.
+
+    Returns:
+        the scale of each label's and then each context's logit, (V + C,).
+    """
+    label_logits, context_logits = scout_logits(whole or scout, validation)
+    labels = platt(label_logits, validation.truth)
+    contexts = platt(context_logits, validation.presence)
+    fold_into(scout.label_head, *labels)
+    fold_into(scout.context_head, *contexts)
+    return np.concatenate([labels[0], contexts[0]])
 
 
 def scout_logits(
-    scout: Callable[[Tensor], tuple[Tensor, Tensor]], data: TokenSet
+    scout: ScoreTokens, data: TokenSet
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Label logits (frames, V) and context logits (frames, C) of all frames."""
     labels, contexts = [], []
