@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,10 @@ class Peer:
         self.wait_for(lambda: self.node.count_publishers(topic), f"a publisher of {topic}")
         return heard
 
+    def now_ns(self) -> int:
+        """The clock's time in nanoseconds."""
+        return int(self.node.get_clock().now().nanoseconds)
+
     def images(
         self,
         topic: str,
@@ -66,6 +71,25 @@ class Peer:
         publisher = self.node.create_publisher(message_type, topic, qos)
         self.wait_for(publisher.get_subscription_count, f"a subscriber of {topic}")
         return publisher
+
+    @contextmanager
+    def camera(
+        self, publisher: Any, height: int = 48, width: int = 64, frame_id: str = "camera_optical"
+    ) -> Iterator[None]:
+        """Publishes images stamped now, 30 a second, while the peer spins.
+
+        A loop that published without rest would keep Python's lock from the node under test.
+        """
+
+        def publish() -> None:
+            shown = picture(0, height, width)
+            publisher.publish(image_message(shown, stamp_ns=self.now_ns(), frame_id=frame_id))
+
+        timer = self.node.create_timer(1 / 30, publish)
+        try:
+            yield
+        finally:
+            self.node.destroy_timer(timer)
 
     def call(self, service_type: type[Any], name: str, **request: Any) -> Any:
         """Calls a service and gives its response."""

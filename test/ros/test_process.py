@@ -46,16 +46,13 @@ def test_a_signal_during_inference_ends_it_well(
     with NodeProcess(parameters=parameters(bundle_root / "tiny")) as process:
         heard = peer.listen(LabelArray, "polymorph/labels")
         images = peer.images("image")
-        stamp = 0
 
         def stream_is_answered() -> bool:
-            nonlocal stamp
-            stamp += 1
-            images.publish(image_message(picture(0, 480, 640), stamp_ns=stamp))
             return len([m for m in heard if m.state != LabelArray.STATE_NO_DATA]) >= 5
 
-        peer.wait_for(stream_is_answered, "a stream of answers")
-        images.publish(image_message(picture(0, 480, 640), stamp_ns=stamp + 1))
+        with peer.camera(images, 480, 640):
+            peer.wait_for(stream_is_answered, "a stream of answers")
+        images.publish(image_message(picture(0, 480, 640), stamp_ns=peer.now_ns()))
         for number in signals:
             process.send(number)
 
@@ -125,12 +122,10 @@ def test_two_instances_live_side_by_side(peer: Peer, bundle_root: Path) -> None:
         def answers(side: str) -> list[LabelArray]:
             return [m for m in heard[side] if m.state != LabelArray.STATE_NO_DATA]
 
-        def both_answer() -> bool:
-            for side, publisher in images.items():
-                publisher.publish(image_message(picture(), stamp_ns=1, frame_id=side))
-            return all(answers(side) for side in heard)
-
-        peer.wait_for(both_answer, "answers of both")
+        front_camera = peer.camera(images["front"], frame_id="front")
+        rear_camera = peer.camera(images["rear"], frame_id="rear")
+        with front_camera, rear_camera:
+            peer.wait_for(lambda: all(answers(side) for side in heard), "answers of both")
         for process in (front, rear):
             process.send(signal.SIGINT)
             assert_ended_well(process)

@@ -30,17 +30,14 @@ def test_a_silent_camera_is_told_beside_one_that_is_answered(peer: Peer, active_
     active_node(cameras=["left", "right"], no_data_timeout=0.3)
     heard = peer.listen(LabelArray, "polymorph/labels")
     left = peer.images("left/image")
-    stamp = 0
 
     def both() -> bool:
-        nonlocal stamp
-        stamp += 1
-        left.publish(image_message(picture(), stamp_ns=stamp))
         return {(m.camera, m.state != LabelArray.STATE_NO_DATA) for m in heard} >= {
             ("left", True), ("right", False)
         }  # fmt: skip
 
-    peer.wait_for(both, "answers of the left and NO_DATA of the right camera")
+    with peer.camera(left):
+        peer.wait_for(both, "answers of the left and NO_DATA of the right camera")
     assert all(m.camera == "left" for m in heard if m.state != LabelArray.STATE_NO_DATA)
 
 
@@ -89,15 +86,12 @@ def test_a_frame_that_waits_when_the_gate_closes_is_dropped_not_forgotten(
     session = node._session
     images = peer.images("image")
     account = session.cameras["camera"].account
-    stamp = 0
 
     def one_waits() -> bool:
-        nonlocal stamp
-        stamp += 1
-        images.publish(image_message(picture(), stamp_ns=stamp))
         return account.answered >= 1 and account.received > account.answered + account.dropped
 
-    peer.wait_for(one_waits, "a frame that waits for its turn")
+    with peer.camera(images):
+        peer.wait_for(one_waits, "a frame that waits for its turn")
     node.trigger_deactivate()
 
     assert account.received == account.answered + account.dropped
@@ -107,14 +101,12 @@ def test_the_rate_limit_is_kept(peer: Peer, active_node) -> None:
     active_node(max_rate_hz=4.0)
     heard = peer.listen(LabelArray, "polymorph/labels")
     images = peer.images("image")
-    stamp, start = 0, time.monotonic()
+    start = time.monotonic()
 
     def six_answers() -> bool:
-        nonlocal stamp
-        stamp += 1
-        images.publish(image_message(picture(), stamp_ns=stamp))
         return len([m for m in heard if m.state != LabelArray.STATE_NO_DATA]) >= 6
 
-    peer.wait_for(six_answers, "six answers")
+    with peer.camera(images):
+        peer.wait_for(six_answers, "six answers")
 
     assert time.monotonic() - start >= 5 / 4.0, "five intervals of at least a quarter second"
