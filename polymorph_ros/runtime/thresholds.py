@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from polymorph_ros.bundle.manifest import Manifest
 from polymorph_ros.runtime.belief import Floats, logit, sigmoid
@@ -34,3 +35,25 @@ class Thresholds:
             return sigmoid(logit(values) + shift)
 
         return Thresholds(moved(self.on), moved(self.off), moved(self.watch))
+
+
+def held_active(
+    beliefs: NDArray[np.float32], on: Floats | float, off: Floats | float
+) -> NDArray[np.bool_]:
+    """What is active in one sequence: from `on` up, then as long as from `off` up.
+
+    The policy's own rule without its dwell, which is shorter than a frame at any usual rate.
+
+    Args:
+        beliefs: (frames, ...).
+        on, off: broadcast against a frame's beliefs.
+
+    Returns:
+        (frames, ...), as wide as beliefs and thresholds together.
+    """
+    comes, stays = beliefs >= on, beliefs >= off
+    active = np.empty(comes.shape, dtype=np.bool_)
+    before = np.zeros(comes.shape[1:], dtype=np.bool_)
+    for frame in range(len(active)):
+        before = active[frame] = comes[frame] | (before & stays[frame])
+    return active

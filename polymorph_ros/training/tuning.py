@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from polymorph_ros.runtime.belief import logit, sigmoid
 from polymorph_ros.runtime.knowledge import EvidenceWeights, Knowledge
-from polymorph_ros.runtime.thresholds import Thresholds
+from polymorph_ros.runtime.thresholds import Thresholds, held_active
 from polymorph_ros.training.recorded import Recorded, replay
 
 TOLERATED = 0.01  # of the log loss of beliefs, what fewer adapters may cost
@@ -33,7 +34,7 @@ _HYSTERESIS = 1.0  # log-odds between on and off
 def first_thresholds(labels: int) -> Thresholds:
     """Thresholds before any are chosen, each of shape (labels,)."""
     half = np.full(labels, 0.5)
-    return Thresholds(half, sigmoid(logit(half) - _HYSTERESIS), np.full(labels, _FIRST_WATCH))
+    return Thresholds(half, _off(half), np.full(labels, _FIRST_WATCH))
 
 
 def choose_weights(recorded: Recorded, knowledge: Knowledge) -> EvidenceWeights:
@@ -70,7 +71,7 @@ def choose_thresholds(
     ``watch`` is one for all of these labels, so that the last adapter that runs covers as much per
     cost for one as for another: the highest at which the beliefs tell the truth as well as at any
     other, up to ``TOLERATED``. So an adapter runs where it makes a difference to what is believed.
-    ``on`` has the best F1 of each label's beliefs.
+    ``on`` has the best F1 of each label's active frames.
 
     Args:
         recorded: scores of the validation frames.
@@ -86,7 +87,7 @@ def choose_thresholds(
     watch = float(_WATCHES[losses <= (1.0 + TOLERATED) * losses.min()].max())
     chosen = _watching(knowledge, labels, watch).thresholds
     on, off = chosen.on.copy(), chosen.off.copy()
-    on[labels], off[labels] = on_off(beliefs(watch), truth)
+    on[labels], off[labels] = on_off(beliefs(watch), truth, recorded.frames.slices())
     return replace(chosen, on=on, off=off)
 
 
@@ -97,29 +98,47 @@ def log_loss(beliefs: NDArray[np.float32], truth: NDArray[np.int8]) -> float:
 
 
 def on_off(
-    beliefs: NDArray[np.float32], truth: NDArray[np.int8]
+    beliefs: NDArray[np.float32], truth: NDArray[np.int8], parts: Sequence[slice]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """On-thresholds with the best F1 per label, and off-thresholds below them.
+    """Per label the thresholds whose active frames, held from on to off, have the best F1.
 
     Args:
         beliefs: (frames, labels), the engine's scores.
         truth: (frames, labels), -1 unknown.
+        parts: each sequence's frames.
 
     Returns:
         on and off, each (labels,); on is 0.5 for a label without examples.
     """
+    offs = _off(_ONS)
+    held = [held_active(beliefs[part, :, None], _ONS, offs) for part in parts]
+    on = _best_f1(np.concatenate(held), truth)
+    return on, _off(on)
+
+
+def on_alone(scores: NDArray[np.float32], truth: NDArray[np.int8]) -> NDArray[np.float64]:
+    """As `on_off`, for scores of which each frame is judged by itself."""
+    return _best_f1(scores[:, :, None] >= _ONS, truth)
+
+
+def _best_f1(called: NDArray[np.bool_], truth: NDArray[np.int8]) -> NDArray[np.float64]:
+    """Per label the best of the on-thresholds that ``called`` (frames, labels, ons) goes by."""
     on = np.full(truth.shape[1], 0.5)
     for label in range(truth.shape[1]):
         known = truth[:, label] >= 0
         present = truth[known, label] == 1
         if not present.any():
             continue
-        called = beliefs[known, label][:, None] >= _ONS
-        hits = (called & present[:, None]).sum(axis=0)
-        f1 = 2.0 * hits / (called.sum(axis=0) + present.sum())
+        said = called[known, label]
+        hits = (said & present[:, None]).sum(axis=0)
+        f1 = 2.0 * hits / (said.sum(axis=0) + present.sum())
         # The middle of the best stretch stands more firmly than its edge.
         on[label] = np.median(_ONS[f1 >= f1.max() - 0.005])
-    return on, sigmoid(logit(on) - _HYSTERESIS)
+    return on
+
+
+def _off(on: NDArray[np.float64]) -> NDArray[np.float64]:
+    return sigmoid(logit(on) - _HYSTERESIS)
 
 
 def _watching(knowledge: Knowledge, labels: NDArray[np.int64], watch: float) -> Knowledge:

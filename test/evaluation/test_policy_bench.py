@@ -6,8 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
 from polymorph_ros.data.traces import Trace
@@ -15,7 +13,6 @@ from polymorph_ros.data.track import Track
 from polymorph_ros.data.vocabulary import Vocabulary
 from polymorph_ros.evaluation.policy.bench import (
     bench_trace,
-    held_active,
     learn,
     split_sequences,
     weights_for,
@@ -102,23 +99,6 @@ def test_figures_of_a_sequence_that_can_be_counted_by_hand() -> None:
         "flaps_per_minute": 15.0,  # label 0 is dropped in frame 3
         "f1": pytest.approx(2 * 3 / (4 + 5)),
     }
-
-
-@given(
-    st.lists(st.lists(st.floats(0.0, 1.0, width=32), min_size=2, max_size=2), min_size=1),
-    st.floats(0.1, 0.9),
-    st.floats(0.1, 0.9),
-)
-def test_active_labels_of_beliefs_are_those_of_a_hysteresis(rows, one: float, other: float) -> None:
-    beliefs, (off, on) = np.array(rows, dtype=np.float32), sorted((one, other))
-
-    active = held_active(beliefs, on, off)
-
-    assert active[beliefs >= on].all()
-    assert not active[beliefs < off].any()
-    between = (beliefs[1:] >= off) & (beliefs[1:] < on)
-    assert (active[1:] == active[:-1])[between].all()
-    assert (held_active(beliefs, on, on) == (beliefs >= on)).all()
 
 
 def test_every_rival_has_a_row_and_polymorph_pays_between_none_and_all() -> None:

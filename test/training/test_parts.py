@@ -18,7 +18,7 @@ from polymorph_ros.training.config import read_config
 from polymorph_ros.training.losses import known_bce
 from polymorph_ros.training.pretrain import patch_shares
 from polymorph_ros.training.token_set import TokenSet
-from polymorph_ros.training.tuning import on_off
+from polymorph_ros.training.tuning import on_alone, on_off
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -110,10 +110,22 @@ def test_thresholds_separate_what_can_be_separated() -> None:
     truth = np.array([[1], [1], [0], [0], [-1]], np.int8)
     beliefs = np.array([[0.8], [0.7], [0.4], [0.1], [0.75]], np.float32)
 
-    on, off = on_off(beliefs, truth)
+    on, off = on_off(beliefs, truth, [slice(row, row + 1) for row in range(5)])
 
     assert 0.4 < on[0] <= 0.7
     assert 0 < off[0] < on[0]
+
+
+def test_thresholds_are_chosen_with_what_is_held_in_mind() -> None:
+    truth = np.array([[1], [1], [0], [0], [0], [0]], np.int8)
+    beliefs = np.array([[0.9], [0.8], [0.45], [0.45], [0.45], [0.45]], np.float32)
+
+    together, off = on_off(beliefs, truth, [slice(0, 6)])
+    apart, _ = on_off(beliefs, truth, [slice(0, 2), slice(2, 6)])
+
+    assert 0.45 < off[0] < together[0] <= 0.8, "a label that went is not held on"
+    assert apart[0] < together[0], "nothing is held from one sequence to the next"
+    assert 0.45 < on_alone(beliefs, truth)[0] <= 0.8
 
 
 def test_an_adapter_learns_from_its_own_frames_and_a_share_of_others() -> None:

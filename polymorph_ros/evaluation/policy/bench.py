@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from polymorph_ros.contexts.company import company
 from polymorph_ros.contexts.cost import membership
@@ -17,7 +16,7 @@ from polymorph_ros.contexts.presence import true_presence
 from polymorph_ros.contexts.statistics import dynamics
 from polymorph_ros.data.traces import Trace
 from polymorph_ros.data.track import Track
-from polymorph_ros.evaluation.policy.figures import Mask, Played, Tally
+from polymorph_ros.evaluation.policy.figures import Played, Tally
 from polymorph_ros.evaluation.policy.rivals import (
     AllAdapters,
     Contender,
@@ -32,7 +31,7 @@ from polymorph_ros.evaluation.policy.scores import Quality, Recording, Simulator
 from polymorph_ros.runtime.belief import logit, sigmoid
 from polymorph_ros.runtime.knowledge import EvidenceWeights, Knowledge
 from polymorph_ros.runtime.pairs import make_pairs
-from polymorph_ros.runtime.thresholds import Thresholds
+from polymorph_ros.runtime.thresholds import Thresholds, held_active
 
 HELD_OUT = 0.3  # share of the sequences that is measured
 _TUNING = 0.25  # share of the training sequences that thresholds are chosen on
@@ -236,18 +235,6 @@ def choose_on(known: Knowledge, make: Make, recordings: Sequence[Recording]) -> 
 
 def _off(on: float) -> float:
     return float(sigmoid(logit(np.array(on)) - _HYSTERESIS))
-
-
-def held_active(beliefs: NDArray[np.float32], on: float, off: float) -> Mask:
-    """Active labels of one sequence, (frames, labels): from `on` up, then as long as from `off` up.
-
-    The policy's own rule without its dwell, which is shorter than a frame of any trace.
-    """
-    active = np.empty(beliefs.shape, dtype=np.bool_)
-    before = np.zeros(beliefs.shape[1], dtype=np.bool_)
-    for frame, belief in enumerate(beliefs):
-        before = active[frame] = (belief >= on) | (before & (belief >= off))
-    return active
 
 
 def play(contender: Contender, recording: Recording) -> Played:

@@ -50,7 +50,7 @@ from polymorph_ros.training.pipeline import Features, adapter_tasks, lora_steps,
 from polymorph_ros.training.rivals import rivals
 from polymorph_ros.training.sources import frame_stages
 from polymorph_ros.training.stages import SUMS_FILE, Stage, make, sole_use
-from polymorph_ros.training.tuning import on_off
+from polymorph_ros.training.tuning import on_alone, on_off
 
 TRAINED = ("lora", "lora_same_size", "linear_probe", "full_finetune", "larger_backbone")
 
@@ -117,9 +117,8 @@ def train_rivals(
                 continue
             rival = _train(name, given, out, larger)
             if (rival.folder / GIVEN_FILE).is_file():
-                on, off = on_off(
-                    beliefs(rival, given.validation), np.asarray(given.validation.truth)
-                )
+                frames = given.validation
+                on, off = on_off(beliefs(rival, frames), np.asarray(frames.truth), frames.slices())
                 told = {"belief_on": tuple(on.tolist()), "belief_off": tuple(off.tolist())}
                 write_rival(rival.folder, rival.text.model_copy(update=told))
             say(f"{rival.folder}: {rival.text.parameters} trained parameters")
@@ -280,7 +279,7 @@ def _with_thresholds(
     folder: Path, text: RivalText, scores: NDArray[np.float32], given: _Given
 ) -> Rival:
     """Thresholds chosen as the bundle's are, on validation frames."""
-    on, _ = on_off(scores, np.asarray(given.validation.truth))
+    on = on_alone(scores, np.asarray(given.validation.truth))
     return write_rival(folder, text.model_copy(update={"on": tuple(on.tolist())}))
 
 
