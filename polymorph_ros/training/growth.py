@@ -26,7 +26,7 @@ from polymorph_ros.bundle.manifest import (
     Manifest,
     SceneEntry,
 )
-from polymorph_ros.bundle.reader import Bundle, file_sha256, read_bundle
+from polymorph_ros.bundle.reader import Bundle, read_bundle
 from polymorph_ros.bundle.writer import write_bundle
 from polymorph_ros.contexts.company import Company
 from polymorph_ros.contexts.formation import ContextLimits, form_contexts
@@ -203,7 +203,7 @@ def _grow(
     scout = make(
         GrownScoutStage(
             config.scout,
-            Kept(old.path, file_sha256(old.scout_file)),
+            Kept(old.path, old.checksum),
             features.train,
             features.validation,
             features.contexts,

@@ -1,8 +1,11 @@
-"""A training run that is over in seconds."""
+"""A training run that is over in seconds, and torch as it was before."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
+import torch
 
 from helpers.quick_training import QUICK
 from polymorph_ros.training.config import TrainConfig
@@ -11,3 +14,12 @@ from polymorph_ros.training.config import TrainConfig
 @pytest.fixture(scope="session")
 def quick_config() -> TrainConfig:
     return TrainConfig.model_validate(QUICK)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def torch_as_before() -> Iterator[None]:
+    """Training sets torch's threads and determinism for the whole process."""
+    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    yield
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(deterministic)

@@ -6,7 +6,6 @@ Open: how much more it sees; benchmarks/scenes.py measures that.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -31,15 +30,6 @@ from polymorph_ros.training.pipeline import (
 )
 from polymorph_ros.training.sources import frame_stages
 from polymorph_ros.training.stages import Kept, make
-
-
-@pytest.fixture(autouse=True, scope="module")
-def as_before() -> Iterator[None]:
-    """Training sets torch's threads and determinism for the whole process."""
-    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    yield
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(deterministic)
 
 
 @pytest.fixture(scope="module")

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import csv
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-import torch
 from safetensors.numpy import load_file
 
 from polymorph_ros.bundle.reader import Bundle, read_bundle
@@ -27,15 +25,6 @@ from polymorph_ros.training.growth import grow_bundle, growth_config
 from polymorph_ros.training.pipeline import Trained, train_bundle
 
 NEW = ("robot", "forklift", "pallet")
-
-
-@pytest.fixture(autouse=True, scope="module")
-def as_before() -> Iterator[None]:
-    """Training sets torch's threads and determinism for the whole process."""
-    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    yield
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(deterministic)
 
 
 @pytest.fixture(scope="module", params=[0, 2], ids=["scout of the trunk", "scout with an adapter"])

@@ -38,15 +38,6 @@ PREPROCESSING = Preprocessing(size=32, mean=(0.5,) * 3, std=(0.25,) * 3)
 FRAMES = 8
 
 
-@pytest.fixture(autouse=True)
-def as_before() -> Iterator[None]:
-    """Training sets torch's threads and determinism for the whole process."""
-    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    yield
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(deterministic)
-
-
 def write_video(folder: Path, sequences: int = 6) -> Path:
     """Scenes as a user's pictures with labels.csv; returns the CSV."""
     rows = []

@@ -24,15 +24,6 @@ from polymorph_ros.training.config import TrainConfig
 from polymorph_ros.training.pipeline import train_bundle
 
 
-@pytest.fixture(autouse=True)
-def as_before():
-    """Training sets torch's threads and determinism for the whole process."""
-    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    yield
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(deterministic)
-
-
 def train(config: TrainConfig, folder: Path) -> Bundle:
     work = folder / "work"
     return train_bundle(config, folder / "bundle", work, measure, lambda line: None).bundle

@@ -6,25 +6,14 @@ Open: how near the estimated time is; it depends on what else the machine does.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
 from polymorph_ros.evaluation.replay import measure
 from polymorph_ros.training.config import TrainConfig
 from polymorph_ros.training.pipeline import train_bundle
 from polymorph_ros.training.plan import plan_training
-
-
-@pytest.fixture(autouse=True)
-def as_before() -> Iterator[None]:
-    """Training sets torch's threads and determinism for the whole process."""
-    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    yield
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(deterministic)
 
 
 def test_a_plan_writes_nothing_and_comes_true(quick_config: TrainConfig, tmp_path: Path) -> None:
