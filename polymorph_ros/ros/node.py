@@ -174,3 +174,6 @@ class PolymorphNode(LifecycleNode):
         self._end_session()
         self._loader.end()
         super().destroy_node()
+        # rclpy leaves this to the collector of cycles, too late at a process's end: the DDS
+        # participant would live on with it, and its shared memory stay on the machine.
+        self._state_machine.destroy_when_not_in_use()

@@ -1,5 +1,6 @@
 """Pins the node as a process: Ctrl-C and SIGTERM at any moment, once or twice, end it with code 0
-and no traceback; what cannot start says so in one line; instances live side by side."""
+no traceback and none of its shared memory left; what cannot start says so in one line; instances
+live side by side."""
 
 from __future__ import annotations
 
@@ -21,6 +22,11 @@ def parameters(bundle: Path, **more: object) -> dict[str, object]:
     return {"bundle": bundle, "device": "cpu", "cpu_threads": 1, "autostart": True, **more}
 
 
+def segments() -> set[Path]:
+    """The shared memory of all DDS participants on this machine."""
+    return set(Path("/dev/shm").glob("fastdds_" + 16 * "[0-9a-f]"))
+
+
 def assert_ended_well(process: NodeProcess) -> None:
     assert process.end() == 0, process.output
     assert "Traceback" not in process.output
@@ -31,18 +37,22 @@ def assert_ended_well(process: NodeProcess) -> None:
 def test_a_signal_while_idle_ends_it_well(
     bundle_root: Path, signals: tuple[signal.Signals, ...]
 ) -> None:
+    before = segments()
     with NodeProcess(parameters=parameters(bundle_root / "tiny")) as process:
         process.wait_for_words("ready after")
+        assert segments() > before, "without shared memory there is nothing to see here"
         for number in signals:
             process.send(number)
 
         assert_ended_well(process)
+    assert segments() <= before
 
 
 @pytest.mark.parametrize("signals", SIGNALS, ids=["SIGINT", "SIGTERM", "twice"])
 def test_a_signal_during_inference_ends_it_well(
     peer: Peer, bundle_root: Path, signals: tuple[signal.Signals, ...]
 ) -> None:
+    before = segments()
     with NodeProcess(parameters=parameters(bundle_root / "tiny")) as process:
         heard = peer.listen(LabelArray, "polymorph/labels")
         images = peer.images("image")
@@ -57,6 +67,7 @@ def test_a_signal_during_inference_ends_it_well(
             process.send(number)
 
         assert_ended_well(process)
+    assert segments() <= before
 
 
 @pytest.fixture(scope="module")
