@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from polymorph_ros.model.family import LinearWeights, read_linear, read_norm
+from polymorph_ros.model.linear import linear_map
 
 
 class AttentionPool:
@@ -50,4 +51,4 @@ class AttentionPool:
 
 
 def _linear(x: Tensor, linear: LinearWeights) -> Tensor:
-    return functional.linear(x, linear.weight, linear.bias)
+    return linear_map(x, linear.weight, linear.bias)

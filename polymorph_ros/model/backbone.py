@@ -17,6 +17,7 @@ from polymorph_ros.bundle.manifest import TailTokens
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.model.families import family_of
 from polymorph_ros.model.family import BlockWeights, Family, lora_targets
+from polymorph_ros.model.linear import use_inference_linear
 from polymorph_ros.model.token_grid import pool_patches
 
 transformers_logging: Any = logging  # its functions carry no types
@@ -37,6 +38,7 @@ class Backbone:
 
     def __init__(self, model: nn.Module, family: Family, config: Any) -> None:
         self.model = model.requires_grad_(False).eval()
+        use_inference_linear(self.model)
         self.family = family
         self.hidden_size = int(config.hidden_size)
         self.heads = int(config.num_attention_heads)

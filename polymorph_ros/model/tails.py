@@ -26,6 +26,7 @@ from torch.nn import functional
 from polymorph_ros.model.attention_pool import AttentionPool
 from polymorph_ros.model.backbone import Backbone
 from polymorph_ros.model.family import BlockWeights, LinearWeights, NormWeights
+from polymorph_ros.model.linear import linear_map
 from polymorph_ros.model.updates import Updates
 
 _Updates = Mapping[str, Updates]
@@ -116,7 +117,7 @@ class _FullBlock:
         self, tokens: Tensor, updates: _Updates, count: int, rotation: _Rotation | None
     ) -> Tensor:
         normed = _normalise(tokens, self._block.norm1)
-        base = functional.linear(normed, self._qkv.weight, self._qkv.bias).chunk(3, dim=2)
+        base = linear_map(normed, self._qkv.weight, self._qkv.bias).chunk(3, dim=2)
         queries, keys, values = (
             self._project(part, normed, updates.get(target))
             for target, part in zip(("q", "k", "v"), base, strict=True)
@@ -204,7 +205,7 @@ def _normalise(x: Tensor, norm: NormWeights) -> Tensor:
 
 def _linear(x: Tensor, linear: LinearWeights, change: Updates | None) -> Tensor:
     """A linear map of (1 or A, N, in) with each adapter's own low-rank update."""
-    base = functional.linear(x, linear.weight, linear.bias)
+    base = linear_map(x, linear.weight, linear.bias)
     return base if change is None else change.add_to(base, x)
 
 

@@ -13,6 +13,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from polymorph_ros.model.linear import linear_map
+
 
 @dataclass(frozen=True)
 class LowRankMap:
@@ -80,7 +82,7 @@ class SeparateUpdates:
             base = base.repeat(len(self.maps), 1, 1)
         for index, change in enumerate(self.maps):
             if change is not None:
-                low = torch.mm(x[index if len(x) > 1 else 0], change.down.T)
+                low = linear_map(x[index if len(x) > 1 else 0], change.down, None)
                 base[index].addmm_(low, change.up)
         return base
 

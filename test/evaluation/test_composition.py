@@ -17,6 +17,7 @@ from polymorph_ros.evaluation.composition.bench import Plan, measure, read_rows,
 from polymorph_ros.evaluation.composition.count import multiply_adds, peak_activation_bytes
 from polymorph_ros.evaluation.composition.made import Size, size_of
 from polymorph_ros.evaluation.composition.ways import METHODS, Ways
+from polymorph_ros.model import linear
 
 SMALL = Size(width=24, blocks=3, heads=2, picture=32, patch=8)
 CPU = torch.device("cpu")
@@ -137,6 +138,18 @@ def test_multiply_adds_are_counted_also_in_place() -> None:
         assert multiply_adds(lambda: torch.nn.functional.linear(a, b.T)) == 3 * 5 * 7
         attention = torch.nn.functional.scaled_dot_product_attention
         assert multiply_adds(lambda: attention(q, q, q)) == 2 * 2 * 4 * 4 * 8
+
+
+def test_multiply_adds_are_counted_by_whatever_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, weight = torch.randn(2, 5, 7), torch.randn(3, 7)
+    counts = []
+
+    for onednn in (False, True):
+        monkeypatch.setattr(linear, "onednn_is_faster", lambda onednn=onednn: onednn)
+        with torch.inference_mode():
+            counts.append(multiply_adds(lambda: linear.linear_map(x, weight, None)))
+
+    assert counts == [2 * 5 * 7 * 3] * 2
 
 
 def test_memory_is_counted_at_its_peak() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -22,11 +23,15 @@ def multiply_adds(run: Callable[[], object]) -> float:
     def product(_: _Shape, left: _Shape, right: _Shape, **__: Any) -> int:
         return int(mm_flop(left, right))
 
+    def linear(x: _Shape, weight: _Shape, *_: Any, **__: Any) -> int:
+        return 2 * math.prod(x) * weight[0]
+
     def attention(query: _Shape, key: _Shape, value: _Shape, *_: Any, **__: Any) -> int:
         return int(sdpa_flop_count(query, key, value))
 
     known: dict[Any, Any] = {
         torch.ops.aten.addmm_: product,
+        torch.ops.mkldnn._linear_pointwise: linear,
         torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: attention,
     }
     with FlopCounterMode(display=False, custom_mapping=known) as counter:
