@@ -140,6 +140,9 @@ def test_multiply_adds_are_counted_also_in_place() -> None:
         assert multiply_adds(lambda: attention(q, q, q)) == 2 * 2 * 4 * 4 * 8
 
 
+@pytest.mark.skipif(
+    not hasattr(torch.ops.mkldnn, "_linear_pointwise"), reason="this PyTorch is without oneDNN"
+)
 def test_multiply_adds_are_counted_by_whatever_library(monkeypatch: pytest.MonkeyPatch) -> None:
     x, weight = torch.randn(2, 5, 7), torch.randn(3, 7)
     counts = []
