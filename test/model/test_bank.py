@@ -124,10 +124,12 @@ def test_an_added_adapter_answers_as_in_a_fresh_bank(
     backbone, adapters = parts
     bank = AdapterBank(adapters[:2], TAIL_BLOCKS, "cpu")
     before = features(backbone, bank, [0, 1])
+    places = addresses(bank.select([0, 1]))
 
     index = bank.add(adapters[2])
 
     assert index == 2 and len(bank) == 3
+    assert set(places) < set(addresses(bank.select([0, 1, 2]))), "the others stay where they are"
     fresh = AdapterBank(adapters[:3], TAIL_BLOCKS, "cpu")
     assert torch.equal(features(backbone, bank, [0, 1]), before)
     assert torch.equal(features(backbone, bank, [2, 0]), features(backbone, fresh, [2, 0]))
@@ -139,9 +141,11 @@ def test_a_replaced_adapter_answers_from_the_next_frame_on(
     backbone, adapters = parts
     bank = AdapterBank(adapters[:2], TAIL_BLOCKS, "cpu")
     before = features(backbone, bank, [0, 1])
+    places = addresses(bank.select([0]))
 
     bank.replace(1, adapters[3])
 
+    assert addresses(bank.select([0])) == places, "the other stays where it is"
     after = features(backbone, bank, [0, 1])
     fresh = AdapterBank([adapters[0], adapters[3]], TAIL_BLOCKS, "cpu")
     assert torch.equal(after, features(backbone, fresh, [0, 1]))
