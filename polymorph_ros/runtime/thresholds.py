@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from polymorph_ros.bundle.manifest import Manifest
 from polymorph_ros.runtime.belief import Floats, logit, sigmoid
 
+_HYSTERESIS = 1.0  # log-odds between on and off
+
 
 @dataclass(frozen=True)
 class Thresholds:
@@ -35,6 +37,11 @@ class Thresholds:
             return sigmoid(logit(values) + shift)
 
         return Thresholds(moved(self.on), moved(self.off), moved(self.watch))
+
+
+def off_below(on: Floats) -> Floats:
+    """The off-thresholds that belong to on-thresholds where only those are chosen."""
+    return sigmoid(logit(on) - _HYSTERESIS)
 
 
 def held_active(

@@ -22,9 +22,9 @@ from polymorph_ros.training.stages import CHECKPOINT_FILE, Kept
 from polymorph_ros.training.token_set import TokenFiles, TokenSet
 
 _BATCH = 256
+DROPOUT = 0.1  # of what the scout reads of the trunk's tokens
 
 ScoreTokens = Callable[[Tensor], tuple[Tensor, Tensor]]  # to label and context logits
-DROPOUT = 0.1  # of what the scout reads of the trunk's tokens
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from polymorph_ros.runtime.belief import logit, sigmoid
 from polymorph_ros.runtime.knowledge import EvidenceWeights, Knowledge
-from polymorph_ros.runtime.thresholds import Thresholds, held_active
+from polymorph_ros.runtime.thresholds import Thresholds, held_active, off_below
 from polymorph_ros.training.recorded import Recorded, replay
 
 TOLERATED = 0.01  # of the log loss of beliefs, what fewer adapters may cost
@@ -28,13 +27,12 @@ _ROUNDS = 3
 _WATCHES = np.geomspace(0.01, 0.5, 16)
 _FIRST_WATCH = 0.1  # before another is chosen
 _ONS = np.linspace(0.1, 0.9, 33)
-_HYSTERESIS = 1.0  # log-odds between on and off
 
 
 def first_thresholds(labels: int) -> Thresholds:
     """Thresholds before any are chosen, each of shape (labels,)."""
     half = np.full(labels, 0.5)
-    return Thresholds(half, _off(half), np.full(labels, _FIRST_WATCH))
+    return Thresholds(half, off_below(half), np.full(labels, _FIRST_WATCH))
 
 
 def choose_weights(recorded: Recorded, knowledge: Knowledge) -> EvidenceWeights:
@@ -110,10 +108,10 @@ def on_off(
     Returns:
         on and off, each (labels,); on is 0.5 for a label without examples.
     """
-    offs = _off(_ONS)
+    offs = off_below(_ONS)
     held = [held_active(beliefs[part, :, None], _ONS, offs) for part in parts]
     on = _best_f1(np.concatenate(held), truth)
-    return on, _off(on)
+    return on, off_below(on)
 
 
 def on_alone(scores: NDArray[np.float32], truth: NDArray[np.int8]) -> NDArray[np.float64]:
@@ -135,10 +133,6 @@ def _best_f1(called: NDArray[np.bool_], truth: NDArray[np.int8]) -> NDArray[np.f
         # The middle of the best stretch stands more firmly than its edge.
         on[label] = np.median(_ONS[f1 >= f1.max() - 0.005])
     return on
-
-
-def _off(on: NDArray[np.float64]) -> NDArray[np.float64]:
-    return sigmoid(logit(on) - _HYSTERESIS)
 
 
 def _watching(knowledge: Knowledge, labels: NDArray[np.int64], watch: float) -> Knowledge:

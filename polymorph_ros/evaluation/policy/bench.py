@@ -28,10 +28,9 @@ from polymorph_ros.evaluation.policy.rivals import (
     RandomContexts,
 )
 from polymorph_ros.evaluation.policy.scores import Quality, Recording, Simulator
-from polymorph_ros.runtime.belief import logit, sigmoid
 from polymorph_ros.runtime.knowledge import EvidenceWeights, Knowledge
 from polymorph_ros.runtime.pairs import make_pairs
-from polymorph_ros.runtime.thresholds import Thresholds, held_active
+from polymorph_ros.runtime.thresholds import Thresholds, held_active, off_below
 
 HELD_OUT = 0.3  # share of the sequences that is measured
 _TUNING = 0.25  # share of the training sequences that thresholds are chosen on
@@ -45,7 +44,6 @@ _ROOM = 1.5
 _COVERED = 0.972  # of label-frames, wanted on the tuning sequences
 _WATCHES = np.geomspace(0.02, 0.4, 64)
 _ONS = np.linspace(0.1, 0.8, 29)
-_HYSTERESIS = 1.0  # log-odds between on and off, as in training
 # The errors of simulated context scores are independent of those of label scores, and an
 # adapter's correlate by half with the scout's, whose scores of rare labels separate as well. On
 # tuning sequences of four traces the scout's evidence is best counted in full.
@@ -186,7 +184,7 @@ def learn(names: Sequence[str], tracks: Sequence[Track], labels_per_context: int
         label_dynamics=labels,
         context_dynamics=present,
         costs=np.ones(len(contexts)),
-        thresholds=Thresholds(on=half, off=sigmoid(logit(half) - _HYSTERESIS), watch=0.2 * half),
+        thresholds=Thresholds(on=half, off=off_below(half), watch=0.2 * half),
     )
 
 
@@ -223,18 +221,14 @@ def choose_on(known: Knowledge, make: Make, recordings: Sequence[Recording]) -> 
     present = sum(int(truth.sum()) for truth in truths)
 
     def f1(on: float) -> float:
-        off = _off(on) if contender.holds_on else on
+        off = float(off_below(np.array(on))) if contender.holds_on else on
         actives = [held_active(belief, on, off) for belief in beliefs]
         hits = sum(int((each & truth).sum()) for each, truth in zip(actives, truths, strict=True))
         return 2.0 * hits / max(1, sum(int(each.sum()) for each in actives) + present)
 
     best = max(_ONS.tolist(), key=f1)
-    on, off = (np.full(len(known.labels), value) for value in (best, _off(best)))
-    return replace(known, thresholds=replace(known.thresholds, on=on, off=off))
-
-
-def _off(on: float) -> float:
-    return float(sigmoid(logit(np.array(on)) - _HYSTERESIS))
+    on = np.full(len(known.labels), best)
+    return replace(known, thresholds=replace(known.thresholds, on=on, off=off_below(on)))
 
 
 def play(contender: Contender, recording: Recording) -> Played:
