@@ -7,6 +7,7 @@ the picture, as models and adapters from the shelf do.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -23,7 +24,7 @@ from polymorph_ros.model.polymorph import PolymorphModel, Scores
 from polymorph_ros.model.tensor_file import read_tensors
 
 
-class WholeForwardModel(PolymorphModel):
+class WholeForwardModel(PolymorphModel, ABC):
     """A bundle's model whose adapters' answers come from whole forward passes."""
 
     @classmethod
@@ -38,13 +39,13 @@ class WholeForwardModel(PolymorphModel):
     _pixels: Tensor
     _heads: list[nn.Linear]
 
+    @abstractmethod
     def prepare(self, bundle: Bundle) -> None:
         """Load what ``features`` needs."""
-        raise NotImplementedError
 
+    @abstractmethod
     def features(self, pixels: Tensor, adapters: Sequence[int]) -> list[Tensor]:
         """For each adapter the pooled feature (D,) of one picture (1, 3, S, S)."""
-        raise NotImplementedError
 
     def whole(self, backbone: Backbone, pixels: Tensor) -> Tensor:
         """A whole forward of pictures (B, 3, S, S) to pooled features (B, D)."""
