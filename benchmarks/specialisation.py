@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from parts.figures import Figures, rounded, write_json
 from parts.machine import machine_facts, machine_name
 from parts.made_backbone import made_backbone, resized
-from parts.scout_thresholds import learn_correlation, watch
+from parts.scout_thresholds import cover_threshold, learn_correlation
 from parts.traced_tokens import PREPROCESSING, TAIL_BLOCKS, Part, traced_parts
 from transformers import ViTModel
 
@@ -187,7 +187,7 @@ def _setting(
     label_dynamics, context_dynamics = dynamics(tracks), dynamics(there)
     frames = _frames(parts["validation"])
     correlation_s = learn_correlation(scores["validation"], frames, label_dynamics)
-    watched = watch(scores["validation"], frames, label_dynamics, _RECALL, correlation_s)
+    cover = cover_threshold(scores["validation"], frames, label_dynamics, _RECALL, correlation_s)
     half = np.full(len(names), 0.5)
     knowledge = Knowledge(
         labels=names,
@@ -198,7 +198,7 @@ def _setting(
         label_dynamics=label_dynamics,
         context_dynamics=context_dynamics,
         costs=np.ones(len(contexts)),
-        thresholds=Thresholds(half, half * 0.5, watched),
+        thresholds=Thresholds(half, half * 0.5, cover),
         weights=EvidenceWeights(correlation_s=correlation_s),
     )
     context_scores = {name: sigmoid(both[1].astype(np.float64)) for name, both in logits.items()}

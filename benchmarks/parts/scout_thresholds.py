@@ -13,7 +13,7 @@ _WATCH_RANGE = (0.03, 0.4)
 _CORRELATIONS_S = (0.1, 0.3, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0)
 
 
-def watch(
+def cover_threshold(
     scores: NDArray[np.float64],
     frames: LabelledFrames,
     learned: Dynamics,

@@ -46,7 +46,7 @@ class LabelEntry(_Strict):
     name: str = Field(min_length=1)
     on: float = Field(gt=0, lt=1, description="active at or above this belief")
     off: float = Field(gt=0, lt=1, description="no longer active below this belief")
-    watch: float = Field(gt=0, lt=1, description="in play (to be covered) at or above this belief")
+    cover: float = Field(gt=0, lt=1, description="in play (to be covered) at or above this belief")
     prior: float = Field(gt=0, lt=1, description="share of training time in which it is present")
     appear_hz: float = Field(gt=0, description="rate of appearing while absent, 1/s")
     vanish_hz: float = Field(gt=0, description="rate of vanishing while present, 1/s")

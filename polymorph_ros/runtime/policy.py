@@ -113,8 +113,8 @@ class Policy:
             probe_share: share of the adapters' work that goes into looking elsewhere; 0: none.
         """
         self._thresholds = thresholds
-        self._watch = np.minimum(thresholds.watch, thresholds.on)
-        self._price = self._watch / np.maximum(1.0 - self._watch, LEAST)
+        self._cover_threshold = np.minimum(thresholds.cover, thresholds.on)
+        self._price = self._cover_threshold / np.maximum(1.0 - self._cover_threshold, LEAST)
         self._probe_share = probe_share
         self._since_change_s[:] = np.inf
 
@@ -160,9 +160,9 @@ class Policy:
     def choose(self, limit: int = 0) -> Cover:
         """The adapters that this frame should run.
 
-        A label is in play where it is active and stays so, or where its belief reaches `watch`.
+        A label is in play where it is active and stays so, or where its belief reaches `cover`.
         The cheapest adapters that cover those run. Then those run, too, whose further labels are
-        worth it together: their beliefs, each over the odds of its `watch`, reach the cost.
+        worth it together: their beliefs, each over the odds of its `cover`, reach the cost.
 
         Args:
             limit: at most so many; 0 for no limit.
@@ -183,7 +183,7 @@ class Policy:
     def _in_play(self) -> Mask:
         belief = self._belief.labels
         stays = (belief >= self._thresholds.off) | (self._since_change_s < DWELL_S)
-        return (belief >= self._watch) | (self._active & stays)
+        return (belief >= self._cover_threshold) | (self._active & stays)
 
     def _prices(self, further: Floats) -> Floats:
         """What each adapter counts for in the cover; `further`: worth of labels not in play."""

@@ -19,7 +19,7 @@ class Thresholds:
 
     on: Floats
     off: Floats
-    watch: Floats
+    cover: Floats
 
     @classmethod
     def of(cls, manifest: Manifest, shift: float = 0.0) -> Thresholds:
@@ -28,7 +28,7 @@ class Thresholds:
         def values(name: str) -> Floats:
             return np.array([getattr(label, name) for label in manifest.labels])
 
-        return cls(values("on"), values("off"), values("watch")).shifted(shift)
+        return cls(values("on"), values("off"), values("cover")).shifted(shift)
 
     def shifted(self, shift: float) -> Thresholds:
         """The same, moved by some log-odds."""
@@ -36,7 +36,7 @@ class Thresholds:
         def moved(values: Floats) -> Floats:
             return sigmoid(logit(values) + shift)
 
-        return Thresholds(moved(self.on), moved(self.off), moved(self.watch))
+        return Thresholds(moved(self.on), moved(self.off), moved(self.cover))
 
 
 def off_below(on: Floats) -> Floats:

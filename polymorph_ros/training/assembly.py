@@ -123,7 +123,7 @@ def label_entries(
             name=name,
             on=round(float(thresholds.on[label]), 4),
             off=round(float(thresholds.off[label]), 4),
-            watch=round(float(thresholds.watch[label]), 4),
+            cover=round(float(thresholds.cover[label]), 4),
             prior=float(learned.prior[label]),
             appear_hz=float(learned.appear_hz[label]),
             vanish_hz=float(learned.vanish_hz[label]),

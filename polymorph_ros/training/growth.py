@@ -308,7 +308,7 @@ def _thresholds(old: Bundle, addition: _Addition, features: Features, work: Path
     recorded = record(PolymorphModel.from_bundle(draft, "cpu"), frames)
     new = np.arange(len(old.manifest.labels), len(draft.manifest.labels))
     chosen = choose_thresholds(recorded, Knowledge.of(draft.manifest), new)
-    return Thresholds(chosen.on[new], chosen.off[new], chosen.watch[new])
+    return Thresholds(chosen.on[new], chosen.off[new], chosen.cover[new])
 
 
 def _in_vocabulary(

@@ -24,15 +24,15 @@ _TRIED: dict[str, tuple[float, ...]] = {
     "answers": (0.0, 0.25, 0.5, 1.0),
 }
 _ROUNDS = 3
-_WATCHES = np.geomspace(0.01, 0.5, 16)
-_FIRST_WATCH = 0.1  # before another is chosen
+_COVER_THRESHOLDS = np.geomspace(0.01, 0.5, 16)
+_FIRST_COVER_THRESHOLD = 0.1  # before another is chosen
 _ONS = np.linspace(0.1, 0.9, 33)
 
 
 def first_thresholds(labels: int) -> Thresholds:
     """Thresholds before any are chosen, each of shape (labels,)."""
     half = np.full(labels, 0.5)
-    return Thresholds(half, off_below(half), np.full(labels, _FIRST_WATCH))
+    return Thresholds(half, off_below(half), np.full(labels, _FIRST_COVER_THRESHOLD))
 
 
 def choose_weights(recorded: Recorded, knowledge: Knowledge) -> EvidenceWeights:
@@ -66,7 +66,7 @@ def choose_thresholds(
 ) -> Thresholds:
     """The thresholds of some labels; those of the others stay as the knowledge has them.
 
-    ``watch`` is one for all of these labels, so that the last adapter that runs covers as much per
+    ``cover`` is one for all of these labels, so that the last adapter that runs covers as much per
     cost for one as for another: the highest at which the beliefs tell the truth as well as at any
     other, up to ``TOLERATED``. So an adapter runs where it makes a difference to what is believed.
     ``on`` has the best F1 of each label's active frames.
@@ -78,14 +78,14 @@ def choose_thresholds(
     """
     truth = recorded.frames.truth[:, labels]
 
-    def beliefs(watch: float) -> NDArray[np.float32]:
-        return replay(recorded, _watching(knowledge, labels, watch)).beliefs[:, labels]
+    def beliefs(cover: float) -> NDArray[np.float32]:
+        return replay(recorded, _with_cover_threshold(knowledge, labels, cover)).beliefs[:, labels]
 
-    losses = np.array([log_loss(beliefs(watch), truth) for watch in _WATCHES.tolist()])
-    watch = float(_WATCHES[losses <= (1.0 + TOLERATED) * losses.min()].max())
-    chosen = _watching(knowledge, labels, watch).thresholds
+    losses = np.array([log_loss(beliefs(cover), truth) for cover in _COVER_THRESHOLDS.tolist()])
+    cover = float(_COVER_THRESHOLDS[losses <= (1.0 + TOLERATED) * losses.min()].max())
+    chosen = _with_cover_threshold(knowledge, labels, cover).thresholds
     on, off = chosen.on.copy(), chosen.off.copy()
-    on[labels], off[labels] = on_off(beliefs(watch), truth, recorded.frames.slices())
+    on[labels], off[labels] = on_off(beliefs(cover), truth, recorded.frames.slices())
     return replace(chosen, on=on, off=off)
 
 
@@ -135,7 +135,7 @@ def _best_f1(called: NDArray[np.bool_], truth: NDArray[np.int8]) -> NDArray[np.f
     return on
 
 
-def _watching(knowledge: Knowledge, labels: NDArray[np.int64], watch: float) -> Knowledge:
-    watches = knowledge.thresholds.watch.copy()
-    watches[labels] = watch
-    return replace(knowledge, thresholds=replace(knowledge.thresholds, watch=watches))
+def _with_cover_threshold(knowledge: Knowledge, labels: NDArray[np.int64], cover: float) -> Knowledge:
+    values = knowledge.thresholds.cover.copy()
+    values[labels] = cover
+    return replace(knowledge, thresholds=replace(knowledge.thresholds, cover=values))

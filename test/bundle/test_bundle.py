@@ -180,4 +180,4 @@ def test_entries_check_themselves() -> None:
     with pytest.raises(ValueError, match="leaves the bundle"):
         FileEntry(path="a/../../b", sha256="0" * 64, size=0)
     with pytest.raises(ValueError, match="greater_than|greater than 0"):
-        LabelEntry(name="x", on=0.5, off=0.4, watch=0.2, prior=0.0, appear_hz=1, vanish_hz=1)
+        LabelEntry(name="x", on=0.5, off=0.4, cover=0.2, prior=0.0, appear_hz=1, vanish_hz=1)

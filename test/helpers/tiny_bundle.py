@@ -54,7 +54,7 @@ def write_tiny_bundle(
     Args:
         path: its folder; it must not exist yet.
         contexts: labels by context; the vocabulary is their union, in order of appearance.
-        on: threshold of every label; `off` and `watch` lie below it.
+        on: threshold of every label; `off` and `cover` lie below it.
         seed: of the random weights.
         unchanged: when a picture counts as unchanged; none: never.
         scene: when a scene counts as unknown, with mean 0 and covariance 1; none: never.
@@ -87,7 +87,7 @@ def write_tiny_bundle(
             preprocessing=Preprocessing(size=IMAGE_SIZE, mean=(0.5,) * 3, std=(0.5,) * 3),
             tail_blocks=TAIL_BLOCKS,
             labels=tuple(
-                LabelEntry(name=label, on=on, off=0.8 * on, watch=0.5 * on, **rates)
+                LabelEntry(name=label, on=on, off=0.8 * on, cover=0.5 * on, **rates)
                 for label in vocabulary
             ),
             contexts=tuple(

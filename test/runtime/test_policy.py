@@ -214,8 +214,8 @@ def test_a_label_dwells_before_it_vanishes() -> None:
 
 def test_labels_that_are_each_unlikely_are_covered_where_together_they_are_worth_it() -> None:
     known = knowledge()
-    watch = Thresholds(*(np.full(LABELS, value) for value in (0.9, 0.8, 0.5)))
-    policy = Policy(known, watch)
+    cover = Thresholds(*(np.full(LABELS, value) for value in (0.9, 0.8, 0.5)))
+    policy = Policy(known, cover)
 
     policy.see(0, [0.3, 0.3, 0.3, 0.02, 0.02, 0.02], [0.5, 0.02, 0.02, 0.02])
 
@@ -225,11 +225,11 @@ def test_labels_that_are_each_unlikely_are_covered_where_together_they_are_worth
 
 def test_of_two_contexts_that_hold_a_label_the_one_with_more_likely_company_runs() -> None:
     known = knowledge()
-    watch = Thresholds(*(np.full(LABELS, value) for value in (0.9, 0.8, 0.5)))
+    cover = Thresholds(*(np.full(LABELS, value) for value in (0.9, 0.8, 0.5)))
     ran = []
 
     for company in ([0.2, 0.2, 0.02, 0.02], [0.02, 0.02, 0.2, 0.2]):  # of label 2, in two contexts
-        policy = Policy(known, watch)
+        policy = Policy(known, cover)
         policy.see(0, [*company[:2], 0.95, *company[2:], 0.02], [np.nan] * 4)
         ran.append(policy.choose().adapters)
 

@@ -119,16 +119,16 @@ def test_adapters_run_where_it_makes_a_difference_and_not_elsewhere() -> None:
         for each in (recorded, replace(recorded, answers=silent))
     )
 
-    def played(watch: np.ndarray) -> Replayed:
-        thresholds = replace(told, watch=watch)
+    def played(cover: np.ndarray) -> Replayed:
+        thresholds = replace(told, cover=cover)
         return replay(recorded, replace(knowledge, thresholds=thresholds))
 
-    assert (told.watch < untold.watch).all()
+    assert (told.cover < untold.cover).all()
     best = min(
-        log_loss(played(np.full(_LABELS, watch)).beliefs, recorded.frames.truth)
-        for watch in (0.01, 0.05, 0.2)
+        log_loss(played(np.full(_LABELS, cover)).beliefs, recorded.frames.truth)
+        for cover in (0.01, 0.05, 0.2)
     )
-    chosen = played(told.watch)
+    chosen = played(told.cover)
     assert log_loss(chosen.beliefs, recorded.frames.truth) <= (1.0 + 2 * TOLERATED) * best
 
 
@@ -137,10 +137,10 @@ def test_labels_that_are_not_asked_for_keep_their_thresholds() -> None:
 
     chosen = choose_thresholds(recorded, knowledge, np.array([2, 3]))
 
-    for name in ("on", "off", "watch"):
+    for name in ("on", "off", "cover"):
         kept = getattr(knowledge.thresholds, name)
         np.testing.assert_array_equal(getattr(chosen, name)[:2], kept[:2])
-    assert (chosen.watch[2:] != knowledge.thresholds.watch[2:]).all()
+    assert (chosen.cover[2:] != knowledge.thresholds.cover[2:]).all()
 
 
 def test_a_replay_is_the_same_every_time() -> None:

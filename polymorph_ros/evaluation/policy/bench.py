@@ -42,13 +42,13 @@ _HELD_OUT_SEQUENCES = 10
 # Some contexts more than labels need, so that common labels can stand in several.
 _ROOM = 1.5
 _COVERED = 0.972  # of label-frames, wanted on the tuning sequences
-_WATCHES = np.geomspace(0.02, 0.4, 64)
+_COVER_THRESHOLDS = np.geomspace(0.02, 0.4, 64)
 _ONS = np.linspace(0.1, 0.8, 29)
 # The errors of simulated context scores are independent of those of label scores, and an
 # adapter's correlate by half with the scout's, whose scores of rare labels separate as well. On
 # tuning sequences of four traces the scout's evidence is best counted in full.
 _CONTEXT_WEIGHT, _SCOUT_WEIGHT = 1.0, 1.0
-# Factors of `watch` that show what other coverage would have cost.
+# Factors of `cover` that show what other coverage would have cost.
 _CURVE = (0.25, 0.35, 0.5, 0.7, 1.4, 2.0, 2.8, 4.0)
 
 Row = dict[str, object]
@@ -106,10 +106,10 @@ def bench_trace(
         return policy
 
     say(f"{trace.name}: choosing thresholds on {sum(len(r.track.truth) for r in tuning)} frames")
-    known = choose_watch(choose_on(known, polymorph, tuning), polymorph, tuning)
+    known = choose_cover_threshold(choose_on(known, polymorph, tuning), polymorph, tuning)
     known = choose_on(known, polymorph, tuning)
     say(f"{trace.name}: measuring on {sum(len(t.truth) for t in split.held_out)} frames")
-    chosen = {"watch": float(known.thresholds.watch[0]), "on": float(known.thresholds.on[0])}
+    chosen = {"cover": float(known.thresholds.cover[0]), "on": float(known.thresholds.on[0])}
     ours = measure("polymorph", polymorph, known) | chosen
     yield ours
     RandomContexts.mean = float(str(ours["adapters_per_frame"]))
@@ -125,9 +125,9 @@ def bench_trace(
         fitted = choose_on(known, make, tuning)
         yield measure(name, make, fitted) | {"on": float(fitted.thresholds.on[0])}
     for factor in _CURVE:
-        moved = with_watch(known, min(0.9, float(known.thresholds.watch[0]) * factor))
-        watch = {"watch": float(moved.thresholds.watch[0])}
-        yield measure(f"polymorph, watch x {factor:g}", polymorph, moved) | chosen | watch
+        moved = with_cover_threshold(known, min(0.9, float(known.thresholds.cover[0]) * factor))
+        cover = {"cover": float(moved.thresholds.cover[0])}
+        yield measure(f"polymorph, cover x {factor:g}", polymorph, moved) | chosen | cover
 
 
 def weights_for(quality: Quality) -> EvidenceWeights:
@@ -184,30 +184,30 @@ def learn(names: Sequence[str], tracks: Sequence[Track], labels_per_context: int
         label_dynamics=labels,
         context_dynamics=present,
         costs=np.ones(len(contexts)),
-        thresholds=Thresholds(on=half, off=off_below(half), watch=0.2 * half),
+        thresholds=Thresholds(on=half, off=off_below(half), cover=0.2 * half),
     )
 
 
-def with_watch(known: Knowledge, watch: float) -> Knowledge:
+def with_cover_threshold(known: Knowledge, cover: float) -> Knowledge:
     """The same with another threshold of what is covered, for every label."""
     return replace(
-        known, thresholds=replace(known.thresholds, watch=np.full(len(known.labels), watch))
+        known, thresholds=replace(known.thresholds, cover=np.full(len(known.labels), cover))
     )
 
 
-def choose_watch(known: Knowledge, make: Make, recordings: Sequence[Recording]) -> Knowledge:
-    """The highest `watch` that covers as many label-frames as wanted, by bisection."""
+def choose_cover_threshold(known: Knowledge, make: Make, recordings: Sequence[Recording]) -> Knowledge:
+    """The highest `cover` that covers as many label-frames as wanted, by bisection."""
 
-    def covers(watch: float) -> bool:
-        moved, tally = with_watch(known, watch), Tally(known.members)
+    def covers(cover: float) -> bool:
+        moved, tally = with_cover_threshold(known, cover), Tally(known.members)
         for recording in recordings:
             track = recording.track
             tally.add(play(make(moved), recording), track.truth == 1, track.stamps_s)
         return tally.covered >= _COVERED * tally.present
 
-    # Coverage falls as `watch` rises: -1 while it is enough, so that bisection finds the last.
-    place = bisect_left(_WATCHES.tolist(), 0, key=lambda watch: -1 if covers(watch) else 0)
-    return with_watch(known, float(_WATCHES[max(0, place - 1)]))
+    # Coverage falls as `cover` rises: -1 while it is enough, so that bisection finds the last.
+    place = bisect_left(_COVER_THRESHOLDS.tolist(), 0, key=lambda cover: -1 if covers(cover) else 0)
+    return with_cover_threshold(known, float(_COVER_THRESHOLDS[max(0, place - 1)]))
 
 
 def choose_on(known: Knowledge, make: Make, recordings: Sequence[Recording]) -> Knowledge:
