@@ -40,13 +40,15 @@ def main(trace: Path, out: Annotated[Path, typer.Option()] = _PICTURE) -> None:
     policy = Polymorph(known)
     belief, ran = [], []
     for frame, stamp_s in enumerate(track.stamps_s[:_FRAMES]):
-        policy.see(
+        policy.update_from_scout(
             round(float(stamp_s) * 1e9),
             recording.label_scores[frame],
             recording.context_scores[frame],
         )
-        chosen = policy.choose().adapters
-        policy.hear(chosen, [recording.answers[adapter][frame] for adapter in chosen])
+        chosen = policy.select().adapters
+        policy.update_from_adapters(
+            chosen, [recording.answers[adapter][frame] for adapter in chosen]
+        )
         belief.append(float(policy.label_belief[label]))
         ran.append(bool(known.members[list(chosen), label].any()))
     seconds = track.stamps_s[: len(belief)]

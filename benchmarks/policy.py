@@ -42,14 +42,20 @@ def main(
     hz: Annotated[float, typer.Option(help="Frames per second.")] = 10.0,
     json: Annotated[Path | None, typer.Option(help="Where the figures go.")] = None,
 ) -> None:
-    """Time see, choose and hear; with --endure look for growth."""
+    """Time the three steps of the policy; with --endure look for growth."""
     rng = np.random.default_rng(0)
     known = _knowledge(labels, adapters, rng)
     made = _frames(known, rng)
     policy = Policy(known)
     _play(policy, made, 0, _WARM, hz)
     seconds, counts = _play(policy, made, _WARM, frames, hz)
-    stages = dict(zip(("see", "choose", "hear"), np.median(seconds, axis=0) * 1e3, strict=True))
+    stages = dict(
+        zip(
+            ("update_from_scout", "select", "update_from_adapters"),
+            np.median(seconds, axis=0) * 1e3,
+            strict=True,
+        )
+    )
     total = seconds.sum(axis=1) * 1e3
     figures: Figures = {
         "benchmark": "policy",
@@ -122,11 +128,13 @@ def _play(
     for row in range(count):
         label_scores, context_scores, answers = made[(first + row) % len(made)]
         start = time.perf_counter()
-        policy.see(round((first + row) * 1e9 / hz), label_scores, context_scores)
+        policy.update_from_scout(round((first + row) * 1e9 / hz), label_scores, context_scores)
         seen = time.perf_counter()
-        cover = policy.choose()
+        cover = policy.select()
         chosen = time.perf_counter()
-        policy.hear(cover.adapters, [answers[adapter] for adapter in cover.adapters])
+        policy.update_from_adapters(
+            cover.adapters, [answers[adapter] for adapter in cover.adapters]
+        )
         seconds[row] = seen - start, chosen - seen, time.perf_counter() - chosen
         counts[row] = len(cover.adapters)
     return seconds, counts

@@ -349,11 +349,13 @@ def _run(
     for rows, track in zip(held_out.slices(), held_out.tracks, strict=True):
         policy = Policy(setting.knowledge)
         for row, stamp_s in zip(range(rows.start, rows.stop), track.stamps_s, strict=True):
-            policy.see(round(stamp_s * 1e9), label_scores[row], setting.context_scores[part][row])
-            chosen = policy.choose().adapters
+            policy.update_from_scout(
+                round(stamp_s * 1e9), label_scores[row], setting.context_scores[part][row]
+            )
+            chosen = policy.select().adapters
             if cover is not None:
                 chosen = tuple(np.flatnonzero(cover[row]).tolist())
-            policy.hear(chosen, [answers[adapter][row] for adapter in chosen])
+            policy.update_from_adapters(chosen, [answers[adapter][row] for adapter in chosen])
             beliefs[row] = policy.label_belief
             adapters += len(chosen)
     return beliefs, adapters / len(beliefs)

@@ -15,7 +15,7 @@ from polymorph_ros.energy.ledger import EnergyLedger
 from polymorph_ros.model.polymorph import PolymorphModel
 from polymorph_ros.runtime.governor import Governor
 from polymorph_ros.runtime.knowledge import Knowledge
-from polymorph_ros.runtime.policy import Policy, Verdict
+from polymorph_ros.runtime.policy import Policy, PolicyOutput
 from polymorph_ros.runtime.result import Cover, FrameResult, ResultState
 from polymorph_ros.runtime.scene import NOT_JUDGED, Scene, SceneMemory, judge
 from polymorph_ros.runtime.settings import EngineSettings
@@ -108,9 +108,9 @@ class Engine:
     def _carry(self, frame: Frame, alike: FrameResult, clock: _StageClock) -> FrameResult:
         """The result of a frame whose picture is as the last computed one's."""
         with clock.stage("carry"):
-            verdict = self._policy(frame.camera).carry(frame.stamp_ns, self._carry_over.pace)
+            output = self._policy(frame.camera).reuse(frame.stamp_ns, self._carry_over.pace)
         energy = self.ledger.finish_frame(0, clock.seconds)
-        return carried_over(alike, frame.stamp_ns, verdict, clock.seconds, energy)
+        return carried_over(alike, frame.stamp_ns, output, clock.seconds, energy)
 
     def _compute(self, frame: Frame, pixels: Tensor, clock: _StageClock) -> FrameResult:
         with clock.stage("trunk"):
@@ -124,14 +124,16 @@ class Engine:
         scene = self._judge(frame, distance)
         policy = self._policy(frame.camera)
         with clock.stage("belief"):
-            policy.see(frame.stamp_ns, label_scores, context_scores, trust=scene.trust)
+            policy.update_from_scout(
+                frame.stamp_ns, label_scores, context_scores, trust=scene.trust
+            )
         with clock.stage("cover"):
-            cover = policy.choose(self._governor.limit(self.settings))
+            cover = policy.select(self._governor.limit(self.settings))
         with clock.stage("tails"):
             answers = self.model.tails(tokens, cover.adapters) if cover.adapters else []
         with clock.stage("update"):
-            verdict = policy.hear(cover.adapters, answers)
-        return self._result(frame, scene, cover, verdict, clock.seconds)
+            output = policy.update_from_adapters(cover.adapters, answers)
+        return self._result(frame, scene, cover, output, clock.seconds)
 
     def _judge(self, frame: Frame, distance: Tensor | None) -> Scene:
         entry = self.manifest.scene
@@ -152,7 +154,7 @@ class Engine:
         frame: Frame,
         scene: Scene,
         cover: Cover,
-        verdict: Verdict,
+        output: PolicyOutput,
         stage_seconds: dict[str, float],
     ) -> FrameResult:
         energy = self.ledger.finish_frame(len(cover.adapters), stage_seconds)
@@ -168,16 +170,16 @@ class Engine:
             camera=frame.camera,
             state=state,
             reason=reason,
-            scores=verdict.scores,
-            sources=verdict.sources,
-            ages_s=verdict.ages_s,
-            active_labels=verdict.active_labels,
-            changes=verdict.changes,
+            scores=output.scores,
+            sources=output.sources,
+            ages_s=output.ages_s,
+            active_labels=output.active_labels,
+            changes=output.changes,
             cover=cover,
             stage_seconds=stage_seconds,
             energy=energy,
             scene=scene,
-            rejected_scores=verdict.rejected,
+            rejected_scores=output.rejected,
         )
 
 

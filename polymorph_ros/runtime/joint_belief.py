@@ -88,7 +88,9 @@ class JointBelief:
         self._both.predict(elapsed_s, pace)
         self._alike *= math.exp(-elapsed_s / self._weights.correlation_s)
 
-    def see(self, label_scores: ArrayLike, context_scores: ArrayLike, trust: float = 1.0) -> Mask:
+    def update_from_scout(
+        self, label_scores: ArrayLike, context_scores: ArrayLike, trust: float = 1.0
+    ) -> Mask:
         """Take the scout's scores, of which those that are not finite are left out.
 
         Returns:
@@ -119,7 +121,7 @@ class JointBelief:
         self._both.multiply(self._label_part, total if company == 1.0 else total**company)
         self._share = factor / total[pairs.label]
 
-    def hear(
+    def update_from_adapters(
         self, adapters: tuple[int, ...], answers: Sequence[ArrayLike], trust: float = 1.0
     ) -> Indices:
         """Take the adapters' answers: P(label | its context is there).

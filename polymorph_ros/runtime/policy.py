@@ -2,11 +2,11 @@
 
 It knows no pixels and no model. A frame goes through it in three steps::
 
-    policy.see(stamp_ns, label_scores, context_scores)   # time, the scout's evidence
-    cover = policy.choose(limit)                         # which adapters
-    verdict = policy.hear(cover.adapters, answers)       # their evidence, active labels
+    policy.update_from_scout(stamp_ns, label_scores, context_scores)   # time, the scout's evidence
+    cover = policy.select(limit)                         # which adapters
+    output = policy.update_from_adapters(cover.adapters, answers)       # their evidence, active labels
 
-or, where its picture is as the last one, in one: ``verdict = policy.carry(stamp_ns)``.
+or, where its picture is as the last one, in one: ``output = policy.reuse(stamp_ns)``.
 
 The engine drives it on a robot, ``polymorph bench policy`` on label traces.
 """
@@ -40,7 +40,7 @@ _FURTHER = 0.3
 
 
 @dataclass(frozen=True)
-class Verdict:
+class PolicyOutput:
     """What is believed of a frame.
 
     Attributes:
@@ -118,7 +118,7 @@ class Policy:
         self._probe_share = probe_share
         self._since_change_s[:] = np.inf
 
-    def see(
+    def update_from_scout(
         self,
         stamp_ns: int,
         label_scores: ArrayLike,
@@ -139,7 +139,7 @@ class Policy:
         self._go_to(stamp_ns)
         self._trust = trust
         self._rejected_before = self._belief.rejected
-        seen = self._belief.see(label_scores, context_scores, trust)
+        seen = self._belief.update_from_scout(label_scores, context_scores, trust)
         np.putmask(self._ages_s, seen, 0.0)
 
     def _go_to(self, stamp_ns: int, pace: float = 1.0) -> None:
@@ -157,7 +157,7 @@ class Policy:
             self._probe.wait(elapsed_s)
         self._begun, self._stamp_ns = True, stamp_ns
 
-    def choose(self, limit: int = 0) -> Cover:
+    def select(self, limit: int = 0) -> Cover:
         """The adapters that this frame should run.
 
         A label is in play where it is active and stays so, or where its belief reaches `cover`.
@@ -176,9 +176,9 @@ class Policy:
             chosen = cover_within(known.members, np.where(in_play, worth, 0.0), prices, limit)
         chosen, covered = self._worth_it(chosen, worth, limit)
         if self._probe_share and (not limit or len(chosen) < limit):
-            further = self._probe.choose(self._belief.labels, chosen, covered, self._probe_share)
+            further = self._probe.select(self._belief.labels, chosen, covered, self._probe_share)
             chosen = tuple(sorted((*chosen, further))) if further >= 0 else chosen
-        return self._told(chosen, in_play, covered, limit)
+        return self._cover(chosen, in_play, covered, limit)
 
     def _in_play(self) -> Mask:
         belief = self._belief.labels
@@ -210,7 +210,7 @@ class Policy:
             covered |= known.members[best]
         return tuple(sorted(adapters)), covered
 
-    def _told(self, chosen: tuple[int, ...], in_play: Mask, covered: Mask, limit: int) -> Cover:
+    def _cover(self, chosen: tuple[int, ...], in_play: Mask, covered: Mask, limit: int) -> Cover:
         reason = self._restarted or self._reason(chosen, in_play)
         uncovered = (in_play & ~covered).nonzero()[0].tolist()
         if uncovered:
@@ -228,7 +228,9 @@ class Policy:
         cause = ", ".join(self._knowledge.labels[label] for label in labels[:5])
         return " ".join(parts) + (f" (in play: {cause})" if cause else " (labels left)")
 
-    def hear(self, adapters: tuple[int, ...], answers: Sequence[ArrayLike]) -> Verdict:
+    def update_from_adapters(
+        self, adapters: tuple[int, ...], answers: Sequence[ArrayLike]
+    ) -> PolicyOutput:
         """Take the evidence of the adapters that ran; decide which labels are active.
 
         Args:
@@ -236,7 +238,7 @@ class Policy:
             answers: for each of them P(label | its context is there), in the order of the
                 context's labels.
         """
-        answered = self._belief.hear(adapters, answers, self._trust)
+        answered = self._belief.update_from_adapters(adapters, answers, self._trust)
         self._adapters, self._ran = adapters, list(adapters)
         self._probe.note(self._ran)
         self._ages_s[answered] = 0.0
@@ -244,9 +246,9 @@ class Policy:
         sources = np.full(len(self._active), ScoreSource.SCOUT, dtype=np.uint8)
         sources[answered] = ScoreSource.ADAPTER
         np.putmask(sources, self._ages_s > 0.0, ScoreSource.CARRIED)
-        return self._verdict(sources, changes, self._belief.rejected - self._rejected_before)
+        return self._output(sources, changes, self._belief.rejected - self._rejected_before)
 
-    def carry(self, stamp_ns: int, pace: float = 1.0) -> Verdict:
+    def reuse(self, stamp_ns: int, pace: float = 1.0) -> PolicyOutput:
         """Go on to a frame whose picture is as the last one, without any evidence.
 
         Beliefs relax by the elapsed time, so they are never surer; active labels stay.
@@ -257,12 +259,12 @@ class Policy:
         """
         self._go_to(stamp_ns, pace)
         sources = np.full(len(self._active), ScoreSource.CARRIED, dtype=np.uint8)
-        return self._verdict(sources, (), rejected=0)
+        return self._output(sources, (), rejected=0)
 
-    def _verdict(
+    def _output(
         self, sources: NDArray[np.uint8], changes: tuple[LabelChange, ...], rejected: int
-    ) -> Verdict:
-        return Verdict(
+    ) -> PolicyOutput:
+        return PolicyOutput(
             scores=self._belief.labels.astype(np.float32),
             sources=sources,
             ages_s=self._ages_s.astype(np.float32),

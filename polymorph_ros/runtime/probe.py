@@ -34,7 +34,7 @@ class Probe:
         """Take notice of the adapters that ran."""
         self._since_s[adapters] = 0.0
 
-    def choose(self, belief: Floats, cover: tuple[int, ...], covered: Mask, share: float) -> int:
+    def select(self, belief: Floats, cover: tuple[int, ...], covered: Mask, share: float) -> int:
         """One further adapter for this frame, or -1.
 
         Args:

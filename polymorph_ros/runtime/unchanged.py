@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from polymorph_ros.bundle.manifest import UnchangedEntry
 from polymorph_ros.data.frame import Frame
 from polymorph_ros.energy.reading import FrameEnergy
-from polymorph_ros.runtime.policy import Verdict
+from polymorph_ros.runtime.policy import PolicyOutput
 from polymorph_ros.runtime.result import Cover, FrameResult, ResultState
 
 Thumbnail = NDArray[np.float32]
@@ -97,7 +97,7 @@ class CarryOver:
 def carried_over(
     computed: FrameResult,
     stamp_ns: int,
-    verdict: Verdict,
+    output: PolicyOutput,
     stage_seconds: dict[str, float],
     energy: FrameEnergy,
 ) -> FrameResult:
@@ -109,7 +109,7 @@ def carried_over(
     Args:
         computed: the last computed result of the camera.
         stamp_ns: of the frame that was not computed.
-        verdict: what is believed of it.
+        output: what is believed of it.
     """
     words = f"the picture is as {(stamp_ns - computed.stamp_ns) * 1e-9:.3f} s before: carried over"
     fresh = computed.state == ResultState.FRESH
@@ -118,11 +118,11 @@ def carried_over(
         stamp_ns=stamp_ns,
         state=ResultState.CARRIED if fresh else computed.state,
         reason=words if fresh else f"{computed.reason}; {words}",
-        scores=verdict.scores,
-        sources=verdict.sources,
-        rejected_scores=verdict.rejected,
-        ages_s=verdict.ages_s,
-        active_labels=verdict.active_labels,
+        scores=output.scores,
+        sources=output.sources,
+        rejected_scores=output.rejected,
+        ages_s=output.ages_s,
+        active_labels=output.active_labels,
         changes=(),
         cover=Cover((), False, words, computed.cover.uncovered),
         stage_seconds=stage_seconds,

@@ -81,10 +81,10 @@ def replay(recorded: Recorded, knowledge: Knowledge) -> Replayed:
         policy.reset()
         for row in range(part.start, part.stop):
             stamp_ns = round(float(frames.stamps_s[row]) * 1e9)
-            policy.see(stamp_ns, recorded.labels[row], recorded.contexts[row])
-            chosen = policy.choose().adapters
+            policy.update_from_scout(stamp_ns, recorded.labels[row], recorded.contexts[row])
+            chosen = policy.select().adapters
             answers = [recorded.answers[adapter][row] for adapter in chosen]
-            beliefs[row] = policy.hear(chosen, answers).scores
+            beliefs[row] = policy.update_from_adapters(chosen, answers).scores
             covered[row] = knowledge.members[list(chosen)].any(axis=0)
             adapters[row] = len(chosen)
     return Replayed(beliefs, covered, adapters)

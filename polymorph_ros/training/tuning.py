@@ -135,7 +135,9 @@ def _best_f1(called: NDArray[np.bool_], truth: NDArray[np.int8]) -> NDArray[np.f
     return on
 
 
-def _with_cover_threshold(knowledge: Knowledge, labels: NDArray[np.int64], cover: float) -> Knowledge:
+def _with_cover_threshold(
+    knowledge: Knowledge, labels: NDArray[np.int64], cover: float
+) -> Knowledge:
     values = knowledge.thresholds.cover.copy()
     values[labels] = cover
     return replace(knowledge, thresholds=replace(knowledge.thresholds, cover=values))

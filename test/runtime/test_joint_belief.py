@@ -71,7 +71,7 @@ def by_trying_all(prior: Floats, context_scores: list[float]) -> Floats:
 def test_a_contexts_score_changes_its_labels_by_bayes_rule(prior: Floats, scores) -> None:
     belief = joint_belief(prior)
 
-    belief.see(np.full(LABELS, np.nan), scores)
+    belief.update_from_scout(np.full(LABELS, np.nan), scores)
 
     assert belief.labels == pytest.approx(by_trying_all(prior, scores), rel=1e-3)
 
@@ -81,7 +81,7 @@ def test_a_contexts_score_changes_its_labels_by_bayes_rule(prior: Floats, scores
 def test_a_context_is_believed_as_far_as_its_labels_are(prior: Floats, scores) -> None:
     belief = joint_belief(prior)
 
-    belief.see(scores, np.full(2, np.nan))
+    belief.update_from_scout(scores, np.full(2, np.nan))
 
     seen = np.array(scores)
     some = np.array([1.0 - np.prod(1.0 - seen[list(group)]) for group in CONTEXTS])

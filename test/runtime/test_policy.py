@@ -16,7 +16,7 @@ from polymorph_ros.contexts.cost import membership
 from polymorph_ros.contexts.statistics import Dynamics
 from polymorph_ros.runtime.knowledge import EvidenceWeights, Knowledge
 from polymorph_ros.runtime.pairs import make_pairs
-from polymorph_ros.runtime.policy import DWELL_S, Policy, Verdict
+from polymorph_ros.runtime.policy import DWELL_S, Policy, PolicyOutput
 from polymorph_ros.runtime.result import Cover, ScoreSource
 from polymorph_ros.runtime.thresholds import Thresholds
 
@@ -66,12 +66,12 @@ def step(
     context_scores: list[float],
     answers: list[float],
     limit: int = 0,
-) -> tuple[Cover, Verdict]:
+) -> tuple[Cover, PolicyOutput]:
     """One frame; `answers` has what an adapter would say of each label."""
-    policy.see(stamp_ns, label_scores, context_scores)
-    cover = policy.choose(limit)
+    policy.update_from_scout(stamp_ns, label_scores, context_scores)
+    cover = policy.select(limit)
     spoken = [[answers[label] for label in CONTEXTS[adapter]] for adapter in cover.adapters]
-    return cover, policy.hear(cover.adapters, spoken)
+    return cover, policy.update_from_adapters(cover.adapters, spoken)
 
 
 @given(streams(), st.integers(0, 2), st.floats(0.0, 0.5))
@@ -84,13 +84,13 @@ def test_scores_stay_scores_and_active_labels_are_covered_whatever_comes(
     policy.use(known.thresholds, probe_share)
 
     for frame in stream:
-        cover, verdict = step(policy, *frame, limit=limit)
-        assert np.isfinite(verdict.scores).all()
-        assert ((verdict.scores >= 0) & (verdict.scores <= 1)).all()
-        assert np.isfinite(verdict.ages_s).all()
-        assert (verdict.ages_s >= 0).all()
+        cover, output = step(policy, *frame, limit=limit)
+        assert np.isfinite(output.scores).all()
+        assert ((output.scores >= 0) & (output.scores <= 1)).all()
+        assert np.isfinite(output.ages_s).all()
+        assert (output.ages_s >= 0).all()
         covered = {label for adapter in cover.adapters for label in CONTEXTS[adapter]}
-        assert set(verdict.active_labels) <= covered | set(cover.uncovered)
+        assert set(output.active_labels) <= covered | set(cover.uncovered)
         if limit:
             assert len(cover.adapters) <= limit
         else:
@@ -104,11 +104,11 @@ def test_scores_that_are_not_finite_are_counted_and_say_nothing(stream) -> None:
 
     for stamp_ns, label_scores, context_scores, _ in stream:
         policy.reset()
-        policy.see(stamp_ns, label_scores, context_scores)
-        verdict = policy.hear((), ())
+        policy.update_from_scout(stamp_ns, label_scores, context_scores)
+        output = policy.update_from_adapters((), ())
         bad = ~np.isfinite(label_scores)
-        assert verdict.rejected == bad.sum() + (~np.isfinite(context_scores)).sum()
-        assert (verdict.sources[~bad] == ScoreSource.SCOUT).all()
+        assert output.rejected == bad.sum() + (~np.isfinite(context_scores)).sum()
+        assert (output.sources[~bad] == ScoreSource.SCOUT).all()
 
 
 def test_rejected_scores_are_those_of_one_frame_the_adapters_included() -> None:
@@ -120,17 +120,17 @@ def test_rejected_scores_are_those_of_one_frame_the_adapters_included() -> None:
     asked = sum(len(CONTEXTS[adapter]) for adapter in cover.adapters)
     assert asked > 0
     assert (bad.rejected, good.rejected) == (1 + asked, 0)
-    assert policy.carry(2 * SECOND_NS).rejected == 0
+    assert policy.reuse(2 * SECOND_NS).rejected == 0
 
 
 def test_a_label_without_a_finite_score_is_carried_and_ages() -> None:
     policy = Policy(knowledge())
     step(policy, 0, [0.9] * LABELS, [0.9] * 4, [0.9] * LABELS)
 
-    _, verdict = step(policy, SECOND_NS, [np.nan] * LABELS, [0.5] * 4, [np.nan] * LABELS)
+    _, output = step(policy, SECOND_NS, [np.nan] * LABELS, [0.5] * 4, [np.nan] * LABELS)
 
-    assert (verdict.sources == ScoreSource.CARRIED).all()
-    assert verdict.ages_s == pytest.approx(1.0)
+    assert (output.sources == ScoreSource.CARRIED).all()
+    assert output.ages_s == pytest.approx(1.0)
 
 
 @given(streams())
@@ -141,10 +141,10 @@ def test_the_same_input_gives_the_same_output_also_after_a_reset(stream) -> None
     other.reset()
 
     for frame in stream:
-        (cover, verdict), (cover2, verdict2) = step(one, *frame), step(other, *frame)
+        (cover, output), (cover2, output2) = step(one, *frame), step(other, *frame)
         assert cover == cover2
-        assert (verdict.scores == verdict2.scores).all()
-        assert verdict.changes == verdict2.changes
+        assert (output.scores == output2.scores).all()
+        assert output.changes == output2.changes
 
 
 @given(streams(), st.permutations(range(LABELS)))
@@ -154,10 +154,15 @@ def test_belief_does_not_depend_on_the_order_of_the_vocabulary(stream, order) ->
     every = tuple(range(4))
 
     for stamp_ns, label_scores, context_scores, answers in stream:
-        straight.see(stamp_ns, label_scores, context_scores)
-        shuffled.see(stamp_ns, [label_scores[label] for label in order], context_scores)
+        straight.update_from_scout(stamp_ns, label_scores, context_scores)
+        shuffled.update_from_scout(
+            stamp_ns, [label_scores[label] for label in order], context_scores
+        )
         spoken = [[answers[label] for label in group] for group in CONTEXTS]
-        one, other = straight.hear(every, spoken), shuffled.hear(every, spoken)
+        one, other = (
+            straight.update_from_adapters(every, spoken),
+            shuffled.update_from_adapters(every, spoken),
+        )
         assert one.scores[order] == pytest.approx(other.scores, abs=1e-5)
 
 
@@ -167,18 +172,18 @@ def test_a_jump_back_in_time_starts_anew_and_says_so() -> None:
     for number in range(5):
         step(policy, number * SECOND_NS, *frame)
 
-    cover, verdict = step(policy, 2 * SECOND_NS, *frame)
+    cover, output = step(policy, 2 * SECOND_NS, *frame)
     _, expected = step(fresh, 2 * SECOND_NS, *frame)
 
     assert "jumped back by 2.000 s: started anew" in cover.reason
-    assert (verdict.scores == expected.scores).all()
+    assert (output.scores == expected.scores).all()
 
 
 def test_a_gap_in_time_widens_uncertainty() -> None:
     short, long = Policy(knowledge()), Policy(knowledge())
     for policy, gap_s in ((short, 1), (long, 100)):
         step(policy, 0, [0.99] * LABELS, [0.9] * 4, [0.99] * LABELS)
-        policy.see(gap_s * SECOND_NS, [np.nan] * LABELS, [np.nan] * 4)
+        policy.update_from_scout(gap_s * SECOND_NS, [np.nan] * LABELS, [np.nan] * 4)
 
     assert (long.label_belief < short.label_belief).all()
 
@@ -194,9 +199,9 @@ def test_a_label_that_appears_is_active_at_once_or_within_a_tenth_of_a_second(hz
 
     for number in range(first, first + 1 + int(0.1 * hz)):
         stamp_ns = round(number * SECOND_NS / hz)
-        _, verdict = step(policy, stamp_ns, high, [0.99, 0.05, 0.05, 0.05], high)
+        _, output = step(policy, stamp_ns, high, [0.99, 0.05, 0.05, 0.05], high)
 
-    assert verdict.active_labels == (0,)
+    assert output.active_labels == (0,)
 
 
 def test_a_label_dwells_before_it_vanishes() -> None:
@@ -217,10 +222,10 @@ def test_labels_that_are_each_unlikely_are_covered_where_together_they_are_worth
     cover = Thresholds(*(np.full(LABELS, value) for value in (0.9, 0.8, 0.5)))
     policy = Policy(known, cover)
 
-    policy.see(0, [0.3, 0.3, 0.3, 0.02, 0.02, 0.02], [0.5, 0.02, 0.02, 0.02])
+    policy.update_from_scout(0, [0.3, 0.3, 0.3, 0.02, 0.02, 0.02], [0.5, 0.02, 0.02, 0.02])
 
     assert (policy.label_belief < 0.5).all()
-    assert policy.choose().adapters == (0,)
+    assert policy.select().adapters == (0,)
 
 
 def test_of_two_contexts_that_hold_a_label_the_one_with_more_likely_company_runs() -> None:
@@ -230,8 +235,8 @@ def test_of_two_contexts_that_hold_a_label_the_one_with_more_likely_company_runs
 
     for company in ([0.2, 0.2, 0.02, 0.02], [0.02, 0.02, 0.2, 0.2]):  # of label 2, in two contexts
         policy = Policy(known, cover)
-        policy.see(0, [*company[:2], 0.95, *company[2:], 0.02], [np.nan] * 4)
-        ran.append(policy.choose().adapters)
+        policy.update_from_scout(0, [*company[:2], 0.95, *company[2:], 0.02], [np.nan] * 4)
+        ran.append(policy.select().adapters)
 
     assert ran == [(0,), (1,)]
 
@@ -242,7 +247,7 @@ def test_a_seen_label_makes_the_others_of_its_context_likelier() -> None:
     step(blind, 0, [0.1, 0.02, 0.2, 0.2, 0.2, 0.2], [0.9, 0.1, 0.1, 0.1], [0.5] * LABELS)
 
     for each in (policy, blind):
-        each.see(SECOND_NS, [np.nan] * LABELS, [np.nan] * 4)
+        each.update_from_scout(SECOND_NS, [np.nan] * LABELS, [np.nan] * 4)
 
     assert policy.label_belief[0] > blind.label_belief[0]
 
@@ -257,7 +262,7 @@ def test_without_company_labels_are_believed_by_their_own_scores(contexts) -> No
         found = []
         for scores_of_contexts in contexts:
             policy = Policy(each)
-            policy.see(0, labels, scores_of_contexts)
+            policy.update_from_scout(0, labels, scores_of_contexts)
             found.append(policy.label_belief.copy())
         return found
 

@@ -171,7 +171,9 @@ def test_judging_known_scenes_changes_no_score(tmp_path: Path) -> None:
 def test_scores_of_an_unknown_scene_move_the_belief_less(tmp_path: Path) -> None:
     far = engine_of(tmp_path / "far", FAR, max_adapters=1)
     blind = Policy(Knowledge.of(far.manifest))
-    blind.see(frame().stamp_ns, np.full(len(far.model.labels), np.nan), np.full(2, np.nan))
+    blind.update_from_scout(
+        frame().stamp_ns, np.full(len(far.model.labels), np.nan), np.full(2, np.nan)
+    )
 
     low = far.step(frame()).scores
     full = engine_of(tmp_path / "near", NEAR, max_adapters=1).step(frame()).scores

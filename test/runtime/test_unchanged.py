@@ -271,12 +271,12 @@ def test_however_many_frames_are_carried_the_belief_is_that_of_the_whole_gap(
     scores = np.random.default_rng(seed).random(6)
     often, once = (Policy(Knowledge.of(bundle.manifest)) for _ in range(2))
     for policy in (often, once):
-        policy.see(0, scores, scores[:2])
-        policy.hear((), ())
+        policy.update_from_scout(0, scores, scores[:2])
+        policy.update_from_adapters((), ())
 
     for stamp_s in stamps_s:
-        often.carry(round(stamp_s * SECOND_NS), pace)
-    one, other = (policy.carry(SECOND_NS, pace) for policy in (often, once))
+        often.reuse(round(stamp_s * SECOND_NS), pace)
+    one, other = (policy.reuse(SECOND_NS, pace) for policy in (often, once))
 
     assert one.scores == pytest.approx(other.scores, abs=1e-6)
     assert one.ages_s == pytest.approx(other.ages_s)
@@ -284,11 +284,11 @@ def test_however_many_frames_are_carried_the_belief_is_that_of_the_whole_gap(
 
 def test_a_pace_of_nothing_keeps_the_scores(bundle: Bundle) -> None:
     policy = Policy(Knowledge.of(bundle.manifest))
-    policy.see(0, np.full(6, 0.9), np.full(2, 0.9))
-    computed = policy.hear((), ())
+    policy.update_from_scout(0, np.full(6, 0.9), np.full(2, 0.9))
+    computed = policy.update_from_adapters((), ())
 
-    kept = policy.carry(SECOND_NS, 0.0)
-    relaxed = policy.carry(2 * SECOND_NS, 1.0)
+    kept = policy.reuse(SECOND_NS, 0.0)
+    relaxed = policy.reuse(2 * SECOND_NS, 1.0)
 
     assert (kept.scores == computed.scores).all()
     assert (np.abs(relaxed.scores - STATIONARY) < np.abs(kept.scores - STATIONARY)).all()

@@ -21,7 +21,7 @@ class AllAdapters(Policy):
         super().__init__(knowledge, thresholds)
         self._every = tuple(range(len(knowledge.contexts)))
 
-    def choose(self, limit: int = 0) -> Cover:
+    def select(self, limit: int = 0) -> Cover:
         return Cover(self._every, changed=False, reason="every adapter")
 
 
@@ -39,7 +39,7 @@ class OracleCover(Policy):
         self._truth = truth
         self._last: tuple[int, ...] = ()
 
-    def choose(self, limit: int = 0) -> Cover:
+    def select(self, limit: int = 0) -> Cover:
         prices = np.ones(len(self._knowledge.contexts))
         prices[list(self._last)] = _KEPT
         chosen = cheapest_cover(self._knowledge.homes, self._truth == 1, prices)

@@ -195,7 +195,9 @@ def with_cover_threshold(known: Knowledge, cover: float) -> Knowledge:
     )
 
 
-def choose_cover_threshold(known: Knowledge, make: Make, recordings: Sequence[Recording]) -> Knowledge:
+def choose_cover_threshold(
+    known: Knowledge, make: Make, recordings: Sequence[Recording]
+) -> Knowledge:
     """The highest `cover` that covers as many label-frames as wanted, by bisection."""
 
     def covers(cover: float) -> bool:
@@ -239,13 +241,15 @@ def play(contender: Contender, recording: Recording) -> Played:
     adapters = np.zeros(recording.context_scores.shape, dtype=np.bool_)
     contender.begin(track)
     for frame, stamp_s in enumerate(track.stamps_s):
-        contender.see(
+        contender.update_from_scout(
             round(float(stamp_s) * 1e9),
             recording.label_scores[frame],
             recording.context_scores[frame],
         )
-        chosen = contender.choose().adapters
-        contender.hear(chosen, [recording.answers[adapter][frame] for adapter in chosen])
+        chosen = contender.select().adapters
+        contender.update_from_adapters(
+            chosen, [recording.answers[adapter][frame] for adapter in chosen]
+        )
         beliefs[frame], active[frame] = contender.label_belief, contender.active
         adapters[frame, list(chosen)] = True
     return Played(beliefs, active, adapters)

@@ -35,11 +35,15 @@ class Contender(Protocol):
     def begin(self, track: Track) -> None:
         """Start a sequence anew."""
 
-    def see(self, stamp_ns: int, label_scores: ArrayLike, context_scores: ArrayLike) -> None: ...
+    def update_from_scout(
+        self, stamp_ns: int, label_scores: ArrayLike, context_scores: ArrayLike
+    ) -> None: ...
 
-    def choose(self) -> Cover: ...
+    def select(self) -> Cover: ...
 
-    def hear(self, adapters: tuple[int, ...], answers: Sequence[ArrayLike]) -> object: ...
+    def update_from_adapters(
+        self, adapters: tuple[int, ...], answers: Sequence[ArrayLike]
+    ) -> object: ...
 
 
 class Polymorph(Policy):
@@ -54,7 +58,7 @@ class Polymorph(Policy):
 class AllAdapters(Polymorph):
     """Every adapter, always."""
 
-    def choose(self, limit: int = 0) -> Cover:
+    def select(self, limit: int = 0) -> Cover:
         return _cover(range(len(self._knowledge.contexts)))
 
 
@@ -67,7 +71,7 @@ class OracleCover(Polymorph):
         there = true_presence(track, members)
         self._frames = iter(zip(track.truth == 1, there, strict=True))
 
-    def choose(self, limit: int = 0) -> Cover:
+    def select(self, limit: int = 0) -> Cover:
         present, there = next(self._frames)
         # The likelier contexts are cheaper by less than one adapter in any cover of ten.
         return _cover(cheapest_cover(self._knowledge.homes, present, 1.1 - 0.1 * there))
@@ -82,7 +86,7 @@ class PeriodicScan(Polymorph):
         super().begin(track)
         self._frame = -1
 
-    def choose(self, limit: int = 0) -> Cover:
+    def select(self, limit: int = 0) -> Cover:
         self._frame += 1
         if self._frame % self.every == 0:
             return _cover(range(len(self._knowledge.contexts)))
@@ -93,7 +97,7 @@ class PeriodicScan(Polymorph):
 class FixedContext(Polymorph):
     """The adapter of the context that is there most often in training, always."""
 
-    def choose(self, limit: int = 0) -> Cover:
+    def select(self, limit: int = 0) -> Cover:
         return _cover([int(self._knowledge.context_dynamics.prior.argmax())])
 
 
@@ -106,7 +110,7 @@ class RandomContexts(Polymorph):
         super().begin(track)
         self._rng = np.random.default_rng(len(track.stamps_s))
 
-    def choose(self, limit: int = 0) -> Cover:
+    def select(self, limit: int = 0) -> Cover:
         contexts = len(self._knowledge.contexts)
         count = int(self.mean + self._rng.random())
         drawn = self._rng.permutation(contexts)[: min(count, contexts)]
@@ -141,15 +145,17 @@ class LastFrame:
     def label_belief(self) -> Floats:
         return self._scores
 
-    def see(self, stamp_ns: int, label_scores: ArrayLike, context_scores: ArrayLike) -> None:
+    def update_from_scout(
+        self, stamp_ns: int, label_scores: ArrayLike, context_scores: ArrayLike
+    ) -> None:
         self._scores = np.asarray(label_scores, dtype=np.float64).copy()
         self._presence = np.asarray(context_scores, dtype=np.float64)
 
-    def choose(self) -> Cover:
+    def select(self) -> Cover:
         prices = 1.1 - 0.1 * self._presence
         return _cover(cheapest_cover(self._knowledge.homes, self._active, prices))
 
-    def hear(self, adapters: tuple[int, ...], answers: Sequence[ArrayLike]) -> None:
+    def update_from_adapters(self, adapters: tuple[int, ...], answers: Sequence[ArrayLike]) -> None:
         for adapter, answer in zip(adapters, answers, strict=True):
             labels, here = list(self._knowledge.contexts[adapter]), self._presence[adapter]
             self._scores[labels] *= 1.0 - here
