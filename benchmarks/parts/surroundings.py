@@ -55,8 +55,8 @@ def open_stage(bundle: Path | None) -> Iterator[Stage]:
 def run_node(stage: Stage) -> Iterator[Child]:
     """A node of its own with its defaults; nothing is heard before, and it must end with 0."""
     stage.listener.forget()
-    # Every image is computed: one that is carried over costs a tenth and says nothing of the rest.
-    parameters = ["autostart:=true", f"image_topics:=['{NODE_TOPIC}']", "carry_over_s:=0.0"]
+    # Every image is computed: one that is reused costs a tenth and says nothing of the rest.
+    parameters = ["autostart:=true", f"image_topics:=['{NODE_TOPIC}']", "reuse_s:=0.0"]
     if stage.bundle is not None:
         parameters.append(f"bundle:='{stage.bundle.resolve()}'")
     words = [word for parameter in parameters for word in ("-p", parameter)]

@@ -112,8 +112,8 @@ class EvidenceEntry(_Strict):
     )
 
 
-class UnchangedEntry(_Strict):
-    """When a picture counts as unchanged, so that the last result may be carried over."""
+class ReuseEntry(_Strict):
+    """When the last result may be reused for a picture that is nearly the same."""
 
     difference: float = Field(gt=0, le=255, description="largest change of a cell, grey levels")
     max_age_s: float = Field(gt=0, description="age up to which that was learned, seconds")
@@ -165,7 +165,7 @@ class Manifest(_Strict):
     scout_adapter: Literal["scout"] | None = Field(
         default=None, description="folder of the scout's own adapter; none: it reads the trunk only"
     )
-    unchanged: UnchangedEntry | None = Field(default=None, description="none: nothing is carried")
+    reuse: ReuseEntry | None = Field(default=None, description="none: nothing is reused")
     scene: SceneEntry | None = Field(default=None, description="none: no scene is judged")
     metrics: dict[str, float] = Field(default_factory=dict, description="measured when it was made")
     files: tuple[FileEntry, ...]

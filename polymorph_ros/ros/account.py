@@ -19,7 +19,7 @@ class FrameAccount:
     Each field is written by one thread only and read by others as it stands.
 
     Attributes:
-        carried: of those answered, carried over because the picture was as before.
+        reused: of those answered, reused because the picture was as before.
         unknown_scenes: of those answered, from scenes unlike those of training.
         rejected_scores: scores in those answered that were not finite, and so left out.
         dropped: replaced by a fresher frame before the worker came to it.
@@ -33,7 +33,7 @@ class FrameAccount:
 
     received: int = 0
     answered: int = 0
-    carried: int = 0
+    reused: int = 0
     unknown_scenes: int = 0
     rejected_scores: int = 0
     dropped: int = 0
@@ -54,7 +54,7 @@ class FrameAccount:
 
     def answer(self, result: FrameResult, latency_s: float | None) -> None:
         self.answered += 1
-        self.carried += result.carried
+        self.reused += result.reused
         self.unknown_scenes += result.scene.unknown
         self.rejected_scores += result.rejected_scores
         self.last_answer_s = time.monotonic()

@@ -66,7 +66,7 @@ class CameraReporter:
             "answered_hz": f"{(now.answered - before.answered) / elapsed_s:.2f}",
             "received": account.received,
             "answered": account.answered,
-            "carried": account.carried,
+            "reused": account.reused,
             "unknown_scene": account.unknown_scenes,
             "rejected_scores": account.rejected_scores,
             "dropped": account.dropped,

@@ -107,8 +107,8 @@ SPECS: tuple[ParameterSpec, ...] = (
         "joules that a frame should take; 0: no budget", bounds=(0.0, 1000000.0),
     ),
     ParameterSpec(
-        "carry_over_s", 1.0, _LIVE,
-        "seconds for which a result is carried over at most while the picture stays; 0: never",
+        "reuse_s", 1.0, _LIVE,
+        "seconds for which a result is reused at most while the picture stays; 0: never",
         bounds=(0.0, 3600.0),
     ),
     ParameterSpec(

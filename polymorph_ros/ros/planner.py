@@ -39,7 +39,7 @@ class LabelView:
 
     In an unknown scene labels are still told, but training says nothing of how often they are
     right there, neither those that are active nor those that are not: hence UNKNOWN, for all. A
-    result that was carried over (CARRIED) counts by its own image's stamp: that image was
+    result that was reused (REUSED) counts by its own image's stamp: that image was
     compared, and shows what the computed one did.
 
     >>> view = LabelView(camera="front", max_age_s=0.5)

@@ -104,7 +104,7 @@ class NodeSettings:
                 threshold_shift=values["threshold_shift"],
                 frame_budget_s=values["frame_budget_s"],
                 frame_budget_j=values["frame_budget_j"],
-                carry_over_s=values["carry_over_s"],
+                reuse_s=values["reuse_s"],
                 judge_scenes=values["judge_scenes"],
                 probe_share=values["probe_share"],
             ),

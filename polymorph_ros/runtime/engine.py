@@ -17,10 +17,10 @@ from polymorph_ros.runtime.governor import Governor
 from polymorph_ros.runtime.knowledge import Knowledge
 from polymorph_ros.runtime.policy import Policy, PolicyOutput
 from polymorph_ros.runtime.result import Cover, FrameResult, ResultState
+from polymorph_ros.runtime.reuse import ReuseCache, reused_result
 from polymorph_ros.runtime.scene import NOT_JUDGED, Scene, SceneMemory, judge
 from polymorph_ros.runtime.settings import EngineSettings
 from polymorph_ros.runtime.thresholds import Thresholds
-from polymorph_ros.runtime.unchanged import CarryOver, carried_over
 
 MakePolicy = Callable[[Knowledge, Thresholds], Policy]
 
@@ -56,7 +56,7 @@ class Engine:
         self._make_policy = make_policy
         self._policies: dict[str, Policy] = {}
         self._scenes: dict[str, SceneMemory] = {}
-        self._carry_over = CarryOver(manifest.unchanged)
+        self._reuse_cache = ReuseCache(manifest.reuse)
         self.apply(settings or EngineSettings())
 
     def apply(self, settings: EngineSettings) -> None:
@@ -65,11 +65,11 @@ class Engine:
         self._thresholds = self._knowledge.thresholds.shifted(settings.threshold_shift)
         for policy in self._policies.values():
             policy.use(self._thresholds, settings.probe_share)
-        self._carry_over.limit(settings.carry_over_s)
+        self._reuse_cache.limit(settings.reuse_s)
 
     def reset(self, camera: str | None = None) -> None:
         """Forget what was believed of one camera, or of all."""
-        self._carry_over.forget(camera)
+        self._reuse_cache.forget(camera)
         if camera is None:
             self._policies.clear()
             self._scenes.clear()
@@ -94,23 +94,23 @@ class Engine:
         clock = _StageClock()
         with clock.stage("preprocess"):
             pixels = self.model.preprocess(frame.image)
-        if not self._carry_over.wanted:
+        if not self._reuse_cache.wanted:
             return self._compute(frame, pixels, clock)
         with clock.stage("compare"):
             thumbnail = self.model.thumbnail(pixels)
-            alike = self._carry_over.find(frame, thumbnail)
+            alike = self._reuse_cache.find(frame, thumbnail)
         if alike is not None:
-            return self._carry(frame, alike, clock)
+            return self._reuse(frame, alike, clock)
         result = self._compute(frame, pixels, clock)
-        self._carry_over.keep(thumbnail, result)
+        self._reuse_cache.keep(thumbnail, result)
         return result
 
-    def _carry(self, frame: Frame, alike: FrameResult, clock: _StageClock) -> FrameResult:
+    def _reuse(self, frame: Frame, alike: FrameResult, clock: _StageClock) -> FrameResult:
         """The result of a frame whose picture is as the last computed one's."""
-        with clock.stage("carry"):
-            output = self._policy(frame.camera).reuse(frame.stamp_ns, self._carry_over.pace)
+        with clock.stage("reuse"):
+            output = self._policy(frame.camera).reuse(frame.stamp_ns, self._reuse_cache.pace)
         energy = self.ledger.finish_frame(0, clock.seconds)
-        return carried_over(alike, frame.stamp_ns, output, clock.seconds, energy)
+        return reused_result(alike, frame.stamp_ns, output, clock.seconds, energy)
 
     def _compute(self, frame: Frame, pixels: Tensor, clock: _StageClock) -> FrameResult:
         with clock.stage("trunk"):

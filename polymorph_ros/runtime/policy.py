@@ -2,9 +2,9 @@
 
 It knows no pixels and no model. A frame goes through it in three steps::
 
-    policy.update_from_scout(stamp_ns, label_scores, context_scores)   # time, the scout's evidence
-    cover = policy.select(limit)                         # which adapters
-    output = policy.update_from_adapters(cover.adapters, answers)       # their evidence, active labels
+    policy.update_from_scout(stamp_ns, label_scores, context_scores)  # time, the scout's evidence
+    cover = policy.select(limit)  # which adapters
+    output = policy.update_from_adapters(cover.adapters, answers)  # active labels
 
 or, where its picture is as the last one, in one: ``output = policy.reuse(stamp_ns)``.
 
@@ -245,7 +245,7 @@ class Policy:
         changes = self._update_active()
         sources = np.full(len(self._active), ScoreSource.SCOUT, dtype=np.uint8)
         sources[answered] = ScoreSource.ADAPTER
-        np.putmask(sources, self._ages_s > 0.0, ScoreSource.CARRIED)
+        np.putmask(sources, self._ages_s > 0.0, ScoreSource.REUSED)
         return self._output(sources, changes, self._belief.rejected - self._rejected_before)
 
     def reuse(self, stamp_ns: int, pace: float = 1.0) -> PolicyOutput:
@@ -258,7 +258,7 @@ class Policy:
             pace: how fast labels change while a picture stays, as a share of their usual rates.
         """
         self._go_to(stamp_ns, pace)
-        sources = np.full(len(self._active), ScoreSource.CARRIED, dtype=np.uint8)
+        sources = np.full(len(self._active), ScoreSource.REUSED, dtype=np.uint8)
         return self._output(sources, (), rejected=0)
 
     def _output(

@@ -18,14 +18,14 @@ class ScoreSource(IntEnum):
 
     SCOUT = 1
     ADAPTER = 2
-    CARRIED = 3
+    REUSED = 3
 
 
 class ResultState(IntEnum):
     """How far a result can be trusted (the values of ``LabelArray.msg``)."""
 
     FRESH = 1
-    CARRIED = 2
+    REUSED = 2
     DEGRADED = 3
     UNKNOWN_SCENE = 4
     NO_DATA = 5
@@ -87,7 +87,7 @@ class FrameResult:
         stage_seconds: seconds of each stage, in the order in which they ran.
         energy: what the frame cost.
         scene: whether training knew such scenes, and what the scores' evidence counts there.
-        carried: whether the frame was not computed, because its picture is as an earlier one;
+        reused: whether the frame was not computed, because its picture is as an earlier one;
             the state says so too unless there is something graver to say.
         rejected_scores: scores of scout and adapters that were not finite; they count for nothing.
     """
@@ -105,5 +105,5 @@ class FrameResult:
     stage_seconds: Mapping[str, float]
     energy: FrameEnergy
     scene: Scene = NOT_JUDGED
-    carried: bool = False
+    reused: bool = False
     rejected_scores: int = 0

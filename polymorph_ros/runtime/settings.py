@@ -17,7 +17,7 @@ class EngineSettings:
             and fewer adapters run, below 0 more.
         frame_budget_s: seconds that a frame's computation should take; 0 for no budget.
         frame_budget_j: joules that a frame should take; 0 for no budget.
-        carry_over_s: seconds for which a result may be carried over while the picture stays
+        reuse_s: seconds for which a result may be reused while the picture stays
             nearly the same (the bundle's own limit holds too); 0 computes every picture.
         judge_scenes: whether scenes unlike those of training are recognised.
         probe_share: share of the adapters' work that goes into one further adapter now and then,
@@ -31,12 +31,12 @@ class EngineSettings:
     threshold_shift: float = 0.0
     frame_budget_s: float = 0.0
     frame_budget_j: float = 0.0
-    carry_over_s: float = 0.0
+    reuse_s: float = 0.0
     judge_scenes: bool = True
     probe_share: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("max_adapters", "frame_budget_s", "frame_budget_j", "carry_over_s"):
+        for name in ("max_adapters", "frame_budget_s", "frame_budget_j", "reuse_s"):
             if not getattr(self, name) >= 0:
                 raise PolymorphError("a value of at least 0", f"{getattr(self, name)}", where=name)
         if not 0.0 <= self.probe_share <= 0.9:

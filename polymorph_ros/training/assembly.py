@@ -21,7 +21,7 @@ from polymorph_ros.bundle.manifest import (
     LabelEntry,
     Manifest,
     Preprocessing,
-    UnchangedEntry,
+    ReuseEntry,
 )
 from polymorph_ros.bundle.reader import Bundle
 from polymorph_ros.bundle.writer import write_bundle
@@ -48,7 +48,7 @@ class Parts:
         scene: what `SceneStage` made.
         recipe: how it was trained.
         weights: how much of which evidence counts.
-        unchanged: when a picture counts as unchanged; none: never.
+        reuse: when a result stands for a later picture; none: never.
     """
 
     name: str
@@ -65,7 +65,7 @@ class Parts:
     scene: Kept
     recipe: Recipe
     weights: EvidenceWeights
-    unchanged: UnchangedEntry | None = None
+    reuse: ReuseEntry | None = None
 
 
 def assemble(
@@ -100,7 +100,7 @@ def assemble(
             correlation_s=parts.weights.correlation_s,
             evidence=_evidence(parts.weights),
             scout_adapter=SCOUT_ADAPTER_FOLDER if scout_adapter else None,
-            unchanged=parts.unchanged,
+            reuse=parts.reuse,
             scene=load_scene_entry(parts.scene),
             metrics=dict(metrics),
             files=files,

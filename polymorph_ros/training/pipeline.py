@@ -1,7 +1,7 @@
 """From a configuration to a bundle, stage after stage.
 
-frames -> backbone -> tokens -> contexts -> scout -> adapters -> scene -> thresholds -> unchanged
-pictures -> bundle. Each stage
+frames -> backbone -> tokens -> contexts -> scout -> adapters -> scene -> thresholds -> reuse
+-> bundle. Each stage
 keeps what it made (``stages.py``), so a run continues where it has to.
 """
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from polymorph_ros.bundle.manifest import Preprocessing, UnchangedEntry
+from polymorph_ros.bundle.manifest import Preprocessing, ReuseEntry
 from polymorph_ros.bundle.reader import Bundle
 from polymorph_ros.contexts.company import Company, company
 from polymorph_ros.contexts.presence import true_presence
@@ -38,13 +38,13 @@ from polymorph_ros.training.loop import set_up_torch
 from polymorph_ros.training.novelty import FALSE_ALARMS, SceneStage
 from polymorph_ros.training.recorded import record
 from polymorph_ros.training.rehearsal import rehearse
+from polymorph_ros.training.reuse import learn_reuse
 from polymorph_ros.training.rivals import rivals
 from polymorph_ros.training.scout import ScoutStage
 from polymorph_ros.training.sources import frame_stages
 from polymorph_ros.training.stages import Kept, make, sole_use, told_when_the_disk_is_full
 from polymorph_ros.training.token_set import TokenFiles
 from polymorph_ros.training.tuning import choose_thresholds, choose_weights, first_thresholds
-from polymorph_ros.training.unchanged import learn_unchanged
 from polymorph_ros.training.workers import HERE, Say, Workers
 
 Measure = Callable[[Engine, LabelledFrames], Mapping[str, float]]
@@ -150,7 +150,7 @@ def _train(
     )
     kept = [features.train.frames, features.validation.frames]
     parts, thresholds = tuned(parts, features, work)
-    parts = replace(parts, unchanged=choose_unchanged(parts, thresholds, features, work))
+    parts = replace(parts, reuse=choose_reuse(parts, thresholds, features, work))
     metrics = {"mean_ap_floor": config.mean_ap_floor}
     if stages.test is not None:
         kept.append(make(stages.test, work, say))
@@ -265,16 +265,16 @@ def tuned(parts: Parts, features: Features, work: Path) -> tuple[Parts, Threshol
     return replace(parts, weights=weights), thresholds
 
 
-def choose_unchanged(
+def choose_reuse(
     parts: Parts, thresholds: Thresholds, features: Features, work: Path
-) -> UnchangedEntry | None:
-    """When a picture counts as unchanged, by what the engine finds in the validation frames."""
+) -> ReuseEntry | None:
+    """When a result may be reused, by what the engine finds in the validation frames."""
     frames = load_frames(features.validation.frames.folder)
     engine = engine_of(assemble(parts, thresholds, {}, work / "draft"))
     active = np.zeros(frames.truth.shape, dtype=np.bool_)
     for row, result in zip(active, rehearse(engine, frames), strict=True):
         row[list(result.active_labels)] = True
-    return learn_unchanged(frames, active, parts.preprocessing)
+    return learn_reuse(frames, active, parts.preprocessing)
 
 
 def engine_of(bundle: Bundle) -> Engine:

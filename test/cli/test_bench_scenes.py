@@ -1,4 +1,4 @@
-"""Pins `polymorph bench scenes` and `... unchanged`: rows of figures, or one line why not."""
+"""Pins `polymorph bench scenes` and `... reuse`: rows of figures, or one line why not."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from helpers.tiny_bundle import write_tiny_bundle
-from polymorph_ros.bundle.manifest import SceneEntry, UnchangedEntry
+from polymorph_ros.bundle.manifest import ReuseEntry, SceneEntry
 from polymorph_ros.cli.main import app
 from polymorph_ros.errors import PolymorphError
 
@@ -32,22 +32,22 @@ def test_scenes_writes_a_row_for_each_kind_of_picture(tmp_path: Path) -> None:
     assert "white noise" in result.output
 
 
-def test_unchanged_writes_a_row_for_moving_and_for_still_scenes(tmp_path: Path) -> None:
-    entry = UnchangedEntry(difference=8.0, max_age_s=1.0, pace=0.0, agreement=0.98)
-    bundle = write_tiny_bundle(tmp_path / "tiny", contexts=CONTEXTS, unchanged=entry).path
+def test_reuse_writes_a_row_for_moving_and_for_still_scenes(tmp_path: Path) -> None:
+    entry = ReuseEntry(difference=8.0, max_age_s=1.0, pace=0.0, agreement=0.98)
+    bundle = write_tiny_bundle(tmp_path / "tiny", contexts=CONTEXTS, reuse=entry).path
     rows_file = tmp_path / "rows.json"
 
     result = CliRunner().invoke(
-        app, ["bench", "unchanged", str(bundle), "--scenes", "1", "--json", str(rows_file)]
+        app, ["bench", "reuse", str(bundle), "--scenes", "1", "--json", str(rows_file)]
     )
 
     assert result.exit_code == 0, result.output
     moving, still = json.loads(rows_file.read_text())
     assert moving["frames"] == still["frames"] == 50
-    assert moving["carried"] < still["carried"]
+    assert moving["reused"] < still["reused"]
 
 
-@pytest.mark.parametrize("command", ["scenes", "unchanged"])
+@pytest.mark.parametrize("command", ["scenes", "reuse"])
 def test_a_bundle_that_learned_neither_is_told_as_such(tmp_path: Path, command: str) -> None:
     bundle = write_tiny_bundle(tmp_path / "tiny").path
 

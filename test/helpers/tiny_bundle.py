@@ -23,8 +23,8 @@ from polymorph_ros.bundle.manifest import (
     LabelEntry,
     Manifest,
     Preprocessing,
+    ReuseEntry,
     SceneEntry,
-    UnchangedEntry,
 )
 from polymorph_ros.bundle.reader import Bundle, file_sha256
 from polymorph_ros.bundle.writer import write_bundle
@@ -45,7 +45,7 @@ def write_tiny_bundle(
     contexts: Mapping[str, Sequence[str]] = CONTEXTS,
     on: float = 0.5,
     seed: int = 0,
-    unchanged: UnchangedEntry | None = None,
+    reuse: ReuseEntry | None = None,
     scene: SceneEntry | None = None,
     scout_adapter: bool = False,
 ) -> Bundle:
@@ -56,7 +56,7 @@ def write_tiny_bundle(
         contexts: labels by context; the vocabulary is their union, in order of appearance.
         on: threshold of every label; `off` and `cover` lie below it.
         seed: of the random weights.
-        unchanged: when a picture counts as unchanged; none: never.
+        reuse: when a result stands for a later picture; none: never.
         scene: when a scene counts as unknown, with mean 0 and covariance 1; none: never.
         scout_adapter: whether the scout has an adapter of its own.
     """
@@ -102,7 +102,7 @@ def write_tiny_bundle(
                 for context, labels in contexts.items()
             ),
             scout_adapter="scout" if scout_adapter else None,
-            unchanged=unchanged,
+            reuse=reuse,
             scene=scene,
             files=files,
         )

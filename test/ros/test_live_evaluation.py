@@ -66,7 +66,7 @@ def test_the_evaluated_engine_has_the_nodes_defaults() -> None:
 
     found = {name: defaults[name] for name in names if name in defaults}
 
-    assert "carry_over_s" in found
+    assert "reuse_s" in found
     assert found == {name: getattr(AS_THE_NODE, name) for name in found}
 
 

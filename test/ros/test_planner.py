@@ -78,9 +78,9 @@ def test_unknown_scenes_count_for_those_who_choose_so() -> None:
     assert subject.look("person", NOW_NS).presence is Presence.PRESENT
 
 
-def test_a_carried_result_counts_by_its_own_image() -> None:
+def test_a_reused_result_counts_by_its_own_image() -> None:
     subject = view()
-    subject.take(labels(LabelArray.STATE_CARRIED))
+    subject.take(labels(LabelArray.STATE_REUSED))
 
     assert subject.look("person", NOW_NS).presence is Presence.PRESENT
     assert subject.look("person", NOW_NS + 10**9).presence is Presence.UNKNOWN

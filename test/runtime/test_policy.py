@@ -123,13 +123,13 @@ def test_rejected_scores_are_those_of_one_frame_the_adapters_included() -> None:
     assert policy.reuse(2 * SECOND_NS).rejected == 0
 
 
-def test_a_label_without_a_finite_score_is_carried_and_ages() -> None:
+def test_a_label_without_a_finite_score_is_reused_and_ages() -> None:
     policy = Policy(knowledge())
     step(policy, 0, [0.9] * LABELS, [0.9] * 4, [0.9] * LABELS)
 
     _, output = step(policy, SECOND_NS, [np.nan] * LABELS, [0.5] * 4, [np.nan] * LABELS)
 
-    assert (output.sources == ScoreSource.CARRIED).all()
+    assert (output.sources == ScoreSource.REUSED).all()
     assert output.ages_s == pytest.approx(1.0)
 
 

@@ -17,7 +17,7 @@ from polymorph_ros.runtime.policy import Policy
 from polymorph_ros.runtime.result import FrameResult
 from polymorph_ros.runtime.settings import EngineSettings
 
-AS_THE_NODE = EngineSettings(carry_over_s=1.0)  # the node's own defaults
+AS_THE_NODE = EngineSettings(reuse_s=1.0)  # the node's own defaults
 
 
 class EngineMethod:
@@ -29,7 +29,7 @@ class EngineMethod:
         bundle: whose manifest the engine goes by.
         make_policy: what chooses adapters and believes their answers.
         settings: of the engine.
-        remembers: whether anything is carried from one frame to the next.
+        remembers: whether anything is reused from one frame to the next.
     """
 
     def __init__(

@@ -82,9 +82,9 @@ def _no_time(name: str, source: Source) -> Method:
     return EngineMethod(name, model, source.bundle, remembers=False)
 
 
-def _no_carry_over(name: str, source: Source) -> Method:
+def _no_reuse(name: str, source: Source) -> Method:
     model = PolymorphModel.from_bundle(source.bundle, source.device)
-    settings = replace(AS_THE_NODE, carry_over_s=0.0)
+    settings = replace(AS_THE_NODE, reuse_s=0.0)
     return EngineMethod(name, model, source.bundle, settings=settings)
 
 
@@ -102,7 +102,7 @@ METHODS: Mapping[str, Entry] = {
     "oracle_cover": Entry("the true labels choose the adapters", _oracle_cover),
     "polymorph_no_gating": Entry("adapters' scores without P(context)", _engine(UngatedModel)),
     "polymorph_no_filter": Entry("every frame on its own: no belief over time", _no_time),
-    "polymorph_no_carry_over": Entry("every picture computed, also unchanged ones", _no_carry_over),
+    "polymorph_no_reuse": Entry("every picture computed, also unchanged ones", _no_reuse),
     "polymorph_all_label_weights": Entry(
         "same gating and cover, one all-label LoRA of the adapters' total size",
         _rival(rivals.all_label_weights),

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from polymorph_ros.bundle.manifest import UnchangedEntry
+from polymorph_ros.bundle.manifest import ReuseEntry
 from polymorph_ros.bundle.reader import Bundle
 from polymorph_ros.data.frame import Frame
 from polymorph_ros.evaluation.methods.engine_method import AS_THE_NODE, EngineMethod
@@ -30,7 +30,7 @@ from polymorph_ros.model.preprocess import Preprocessor
 from polymorph_ros.model.thumbnail import thumbnails
 from polymorph_ros.runtime.engine import MakePolicy
 from polymorph_ros.runtime.policy import Policy
-from polymorph_ros.runtime.unchanged import difference
+from polymorph_ros.runtime.reuse import difference
 from polymorph_ros.training.frames import LabelledFrames
 from polymorph_ros.training.rehearsal import rehearse
 
@@ -42,7 +42,7 @@ class RivalMethod:
 
     Args:
         name: what tables call it.
-        skip: carries the last scores over while the picture stays as it is; None: never.
+        skip: reuses the last scores while the picture stays as it is; None: never.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class RivalMethod:
         rival: Rival,
         bundle: Bundle,
         device: str,
-        skip: UnchangedEntry | None = None,
+        skip: ReuseEntry | None = None,
     ) -> None:
         self.name = name
         chosen = choose_device(device)
@@ -72,7 +72,7 @@ class RivalMethod:
         start = time.perf_counter()
         pixels = self._preprocessor(frame.image)
         seconds["preprocess"], start = _since(start)
-        scores = self._carried(frame, pixels) if self._skip else None
+        scores = self._reused(frame, pixels) if self._skip else None
         ran = scores is None
         if scores is None:
             tokens = self._scorer.trunk(pixels)
@@ -83,12 +83,12 @@ class RivalMethod:
         adapters = self._adapters if ran else ()
         return Labelled(scores, scores >= self._on, adapters, False, seconds)
 
-    def _carried(self, frame: Frame, pixels: Tensor) -> Scores | None:
+    def _reused(self, frame: Frame, pixels: Tensor) -> Scores | None:
         """The last computed scores, if the picture is as it was then."""
         if self._last is None or self._skip is None:
             return None
         stamp_ns, thumbnail, scores = self._last
-        longest_s = min(self._skip.max_age_s, AS_THE_NODE.carry_over_s)
+        longest_s = min(self._skip.max_age_s, AS_THE_NODE.reuse_s)
         if frame.stamp_ns - stamp_ns > longest_s * 1e9:
             return None
         same = difference(self._thumbnail(pixels), thumbnail) <= self._skip.difference
@@ -198,7 +198,7 @@ def all_label_lora(name: str, bundle: Bundle, device: str, rivals: Path) -> Riva
 def frame_skip(name: str, bundle: Bundle, device: str, rivals: Path) -> RivalMethod:
     """The same, that skips pictures which the bundle takes for unchanged."""
     rival = read_rival(rivals / "lora", bundle)
-    return RivalMethod(name, rival, bundle, device, bundle.manifest.unchanged)
+    return RivalMethod(name, rival, bundle, device, bundle.manifest.reuse)
 
 
 def of_folder(folder: str, name: str, bundle: Bundle, device: str, rivals: Path) -> RivalMethod:

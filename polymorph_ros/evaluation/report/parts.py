@@ -19,7 +19,7 @@ _APART = (
     ),
     ("context: scores weighed by P(context)", "polymorph_no_gating"),
     ("time: belief over frames", "polymorph_no_filter"),
-    ("time: results carried over while the picture stays", "polymorph_no_carry_over"),
+    ("time: results reused while the picture stays", "polymorph_no_reuse"),
 )
 
 

@@ -1,4 +1,4 @@
-"""Carry a result over while the picture stays nearly the same."""
+"""Reuse a result while the picture stays nearly the same."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from polymorph_ros.bundle.manifest import UnchangedEntry
+from polymorph_ros.bundle.manifest import ReuseEntry
 from polymorph_ros.data.frame import Frame
 from polymorph_ros.energy.reading import FrameEnergy
 from polymorph_ros.runtime.policy import PolicyOutput
@@ -34,24 +34,24 @@ class _Computed:
     seen_ns: int
 
 
-class CarryOver:
+class ReuseCache:
     """The last computed picture and result of each camera.
 
-    A picture is compared with the last *computed* one, never with the last carried one, so a
+    A picture is compared with the last *computed* one, never with the last reused one, so a
     slow drift adds up until it counts.
 
     Args:
         entry: the bundle's threshold and greatest age; none where it has none: nothing is
-            carried over.
+            reused.
     """
 
-    def __init__(self, entry: UnchangedEntry | None) -> None:
+    def __init__(self, entry: ReuseEntry | None) -> None:
         self._entry = entry
         self._longest_ns = 0
         self._last: dict[str, _Computed] = {}
 
     def limit(self, longest_s: float) -> None:
-        """Carry over for so many seconds at most (0: never); what was kept is forgotten."""
+        """Reuse for so many seconds at most (0: never); what was stored is forgotten."""
         bundle_s = self._entry.max_age_s if self._entry else 0.0
         self._longest_ns = round(min(longest_s, bundle_s) * 1e9)
         self._last.clear()
@@ -63,7 +63,7 @@ class CarryOver:
 
     @property
     def wanted(self) -> bool:
-        """Whether any result can be carried over."""
+        """Whether any result can be reused."""
         return self._longest_ns > 0
 
     def find(self, frame: Frame, thumbnail: Thumbnail) -> FrameResult | None:
@@ -94,7 +94,7 @@ class CarryOver:
             self._last.pop(camera, None)
 
 
-def carried_over(
+def reused_result(
     computed: FrameResult,
     stamp_ns: int,
     output: PolicyOutput,
@@ -111,12 +111,12 @@ def carried_over(
         stamp_ns: of the frame that was not computed.
         output: what is believed of it.
     """
-    words = f"the picture is as {(stamp_ns - computed.stamp_ns) * 1e-9:.3f} s before: carried over"
+    words = f"the picture is as {(stamp_ns - computed.stamp_ns) * 1e-9:.3f} s before: reused"
     fresh = computed.state == ResultState.FRESH
     return replace(
         computed,
         stamp_ns=stamp_ns,
-        state=ResultState.CARRIED if fresh else computed.state,
+        state=ResultState.REUSED if fresh else computed.state,
         reason=words if fresh else f"{computed.reason}; {words}",
         scores=output.scores,
         sources=output.sources,
@@ -127,5 +127,5 @@ def carried_over(
         cover=Cover((), False, words, computed.cover.uncovered),
         stage_seconds=stage_seconds,
         energy=energy,
-        carried=True,
+        reused=True,
     )

@@ -1,4 +1,4 @@
-"""Pins how carrying over is measured: the same frames both ways, from the same start each sequence.
+"""Pins how reuse is measured: the same frames both ways, from the same start each sequence.
 
 Open: what it saves with a trained bundle; docs/scenes.md reports it.
 """
@@ -9,21 +9,21 @@ import numpy as np
 import pytest
 
 from helpers.tiny_bundle import write_tiny_bundle
-from polymorph_ros.bundle.manifest import UnchangedEntry
+from polymorph_ros.bundle.manifest import ReuseEntry
 from polymorph_ros.bundle.reader import Bundle
-from polymorph_ros.evaluation.carrying import measure_carrying
 from polymorph_ros.evaluation.clips import Clip, scene_clips, standing_still
+from polymorph_ros.evaluation.reuse import measure_reuse
 from polymorph_ros.model.polymorph import PolymorphModel
 
 LABELS = ("window", "chair", "unicorn")
-UNCHANGED = UnchangedEntry(difference=8.0, max_age_s=1.0, pace=0.0, agreement=0.99)
+REUSE = ReuseEntry(difference=8.0, max_age_s=1.0, pace=0.0, agreement=0.99)
 
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     path = tmp_path_factory.mktemp("bundles") / "tiny"
     contexts = {"room": ("window", "chair"), "wood": ("window", "unicorn")}
-    return write_tiny_bundle(path, contexts=contexts, unchanged=UNCHANGED)
+    return write_tiny_bundle(path, contexts=contexts, reuse=REUSE)
 
 
 @pytest.fixture(scope="module")
@@ -57,19 +57,19 @@ def test_a_camera_that_stands_still_is_computed_once_a_second(
 ) -> None:
     model = PolymorphModel.from_bundle(bundle, "cpu")
 
-    row = measure_carrying("still", model, bundle.manifest, standing_still(iter(clips), 0), 1.0)
+    row = measure_reuse("still", model, bundle.manifest, standing_still(iter(clips), 0), 1.0)
 
     # 5 frames per second: one in six is computed, 0 s, 1.2 s, 2.4 s, ...
     assert row.frames == 100
-    assert row.carried == pytest.approx(1.0 - 9 / 50)
+    assert row.reused == pytest.approx(1.0 - 9 / 50)
     assert 0 <= row.agreement <= 1
 
 
-def test_without_carrying_both_ways_are_the_same(bundle: Bundle, clips: list[Clip]) -> None:
+def test_without_reuse_both_ways_are_the_same(bundle: Bundle, clips: list[Clip]) -> None:
     model = PolymorphModel.from_bundle(bundle, "cpu")
 
-    row = measure_carrying("moving", model, bundle.manifest, clips, longest_s=0.0)
+    row = measure_reuse("moving", model, bundle.manifest, clips, longest_s=0.0)
 
-    assert row.carried == 0.0
+    assert row.reused == 0.0
     assert row.agreement == 1.0
-    assert 0 < row.mean_ap_carried == row.mean_ap_computed
+    assert 0 < row.mean_ap_reused == row.mean_ap_computed

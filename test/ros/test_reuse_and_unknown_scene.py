@@ -11,18 +11,18 @@ from rclpy.parameter import Parameter
 
 from helpers.ros_peer import Peer, image_message, latest_status, picture, value_of
 from helpers.tiny_bundle import write_tiny_bundle
-from polymorph_ros.bundle.manifest import SceneEntry, UnchangedEntry
+from polymorph_ros.bundle.manifest import ReuseEntry, SceneEntry
 from polymorph_ros.msg import ContextState, EnergyReport, Label, LabelArray
 
-UNCHANGED = UnchangedEntry(difference=8.0, max_age_s=60.0, pace=0.5, agreement=0.99)
+REUSE = ReuseEntry(difference=8.0, max_age_s=60.0, pace=0.5, agreement=0.99)
 ALL_UNKNOWN = SceneEntry(threshold=1e-6, false_alarms=0.01)
 
 
 @pytest.fixture(scope="module")
 def still(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bundle that carries over and knows no scene."""
+    """A bundle that reuses results and knows no scene."""
     path = tmp_path_factory.mktemp("still") / "still"
-    return write_tiny_bundle(path, on=0.02, unchanged=UNCHANGED, scene=ALL_UNKNOWN).path
+    return write_tiny_bundle(path, on=0.02, reuse=REUSE, scene=ALL_UNKNOWN).path
 
 
 def answers(peer: Peer, heard: list, images, stamps: range) -> list:
@@ -34,10 +34,8 @@ def answers(peer: Peer, heard: list, images, stamps: range) -> list:
     return heard[-len(stamps) :]
 
 
-def test_a_picture_that_stays_is_carried_over_and_counted(
-    peer: Peer, active_node, still: Path
-) -> None:
-    node = active_node(bundle=str(still), carry_over_s=60.0, judge_scenes=False)
+def test_a_picture_that_stays_is_reused_and_counted(peer: Peer, active_node, still: Path) -> None:
+    node = active_node(bundle=str(still), reuse_s=60.0, judge_scenes=False)
     heard = peer.listen(LabelArray, "polymorph/labels")
     contexts = peer.listen(ContextState, "polymorph/context")
     energy = peer.listen(EnergyReport, "polymorph/energy")
@@ -46,16 +44,16 @@ def test_a_picture_that_stays_is_carried_over_and_counted(
 
     first, second = answers(peer, heard, images, range(1, 3))
 
-    assert (first.state, second.state) == (LabelArray.STATE_FRESH, LabelArray.STATE_CARRIED)
-    assert {label.source for label in second.labels} == {Label.SOURCE_CARRIED}
+    assert (first.state, second.state) == (LabelArray.STATE_FRESH, LabelArray.STATE_REUSED)
+    assert {label.source for label in second.labels} == {Label.SOURCE_REUSED}
     assert second.labels[0].age == pytest.approx(0.001)
     peer.wait_for(lambda: len(contexts) == len(energy) == 2, "contexts and energy of both")
     assert (list(contexts[1].adapters), energy[1].adapters_run) == ([], 0)
-    assert list(energy[1].stages) == ["preprocess", "compare", "carry"]
-    assert node.set_parameters([Parameter("carry_over_s", value=0.0)])[0].successful
+    assert list(energy[1].stages) == ["preprocess", "compare", "reuse"]
+    assert node.set_parameters([Parameter("reuse_s", value=0.0)])[0].successful
     (third,) = answers(peer, heard, images, range(3, 4))
     assert third.state == LabelArray.STATE_FRESH
-    peer.wait_for(lambda: _figures(reports) == ("3", "1", "0"), "3 answered, 1 carried")
+    peer.wait_for(lambda: _figures(reports) == ("3", "1", "0"), "3 answered, 1 reused")
 
 
 def test_an_unknown_scene_is_told_counted_and_switched_off(
@@ -83,4 +81,4 @@ def _figures(reports: list[DiagnosticArray]) -> tuple[str, ...]:
     status = latest_status(reports, ": camera camera")
     if status is None:
         return ()
-    return tuple(value_of(status, key) for key in ("answered", "carried", "unknown_scene"))
+    return tuple(value_of(status, key) for key in ("answered", "reused", "unknown_scene"))

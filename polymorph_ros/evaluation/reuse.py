@@ -1,4 +1,4 @@
-"""What carrying results over saves, and what it costs in accuracy."""
+"""What reusing results saves, and what it costs in accuracy."""
 
 from __future__ import annotations
 
@@ -19,41 +19,39 @@ from polymorph_ros.runtime.settings import EngineSettings
 
 
 @dataclass(frozen=True)
-class Carrying:
-    """The same frames with every picture computed and with results carried over.
+class ReuseCost:
+    """The same frames with every picture computed and with results reused.
 
     Attributes:
         data: what was run.
         frames: how many.
-        carried: share of them that was not computed.
-        mean_ap_computed, mean_ap_carried: of the scores; NaN without positives.
+        reused: share of them that was not computed.
+        mean_ap_computed, mean_ap_reused: of the scores; NaN without positives.
         agreement: mean Jaccard index of the active labels of a frame, of both ways.
-        seconds_computed, seconds_carried: of computation, per frame.
+        seconds_computed, seconds_reused: of computation, per frame.
     """
 
     data: str
     frames: int
-    carried: float
+    reused: float
     mean_ap_computed: float
-    mean_ap_carried: float
+    mean_ap_reused: float
     agreement: float
     seconds_computed: float
-    seconds_carried: float
+    seconds_reused: float
 
 
-def measure_carrying(
+def measure_reuse(
     data: str, model: PolymorphModel, manifest: Manifest, clips: Iterable[Clip], longest_s: float
-) -> Carrying:
+) -> ReuseCost:
     """Run clips twice, side by side.
 
     Args:
         data: its name for the row.
-        longest_s: seconds over which a result is carried at most.
+        longest_s: seconds over which a result is reused at most.
     """
     engines = [
-        Engine(
-            model, manifest, EnergyLedger(open_meter("none")), EngineSettings(carry_over_s=limit)
-        )
+        Engine(model, manifest, EnergyLedger(open_meter("none")), EngineSettings(reuse_s=limit))
         for limit in (0.0, longest_s)
     ]
     truth, pairs = [], []
@@ -61,16 +59,16 @@ def measure_carrying(
         truth.append(clip.truth)
         pairs += list(_side_by_side(engines, clip))
     known = np.concatenate(truth)
-    computed, carried = zip(*pairs, strict=True)
-    return Carrying(
+    computed, reused = zip(*pairs, strict=True)
+    return ReuseCost(
         data,
         frames=len(pairs),
-        carried=float(np.mean([result.carried for result in carried])),
+        reused=float(np.mean([result.reused for result in reused])),
         mean_ap_computed=_mean_ap(computed, known),
-        mean_ap_carried=_mean_ap(carried, known),
+        mean_ap_reused=_mean_ap(reused, known),
         agreement=float(np.mean([_agreement(*pair) for pair in pairs])),
         seconds_computed=_seconds(computed),
-        seconds_carried=_seconds(carried),
+        seconds_reused=_seconds(reused),
     )
 
 

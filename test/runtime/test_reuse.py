@@ -1,7 +1,7 @@
-"""Pins what is carried over: only a picture that is nearly the last computed one, for a while, and
-never surer; noise carries, a thing that appears does not, drift adds up.
+"""Pins what is reused: only a picture that is nearly the last computed one, for a while, and
+never surer; noise does not stop it, a thing that appears does not, drift adds up.
 
-Open: how much that saves on real video, and at what price; `polymorph bench unchanged` measures it.
+Open: how much that saves on real video, and at what price; `polymorph bench reuse` measures it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.tiny_bundle import write_tiny_bundle
-from polymorph_ros.bundle.manifest import SceneEntry, UnchangedEntry
+from polymorph_ros.bundle.manifest import ReuseEntry, SceneEntry
 from polymorph_ros.bundle.reader import Bundle
 from polymorph_ros.data.frame import Frame
 from polymorph_ros.energy.ledger import EnergyLedger
@@ -29,7 +29,7 @@ from polymorph_ros.runtime.result import FrameResult, ResultState, ScoreSource
 from polymorph_ros.runtime.settings import EngineSettings
 
 SECOND_NS = 1_000_000_000
-UNCHANGED = UnchangedEntry(difference=8.0, max_age_s=1.0, pace=0.5, agreement=0.99)
+REUSE = ReuseEntry(difference=8.0, max_age_s=1.0, pace=0.5, agreement=0.99)
 STATIONARY = 0.1 / (0.1 + 0.2)  # of every label of the tiny bundle
 EngineMaker = Callable[..., Engine]
 
@@ -37,15 +37,15 @@ EngineMaker = Callable[..., Engine]
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     path = tmp_path_factory.mktemp("bundles") / "tiny"
-    return write_tiny_bundle(path, on=0.3, unchanged=UNCHANGED)
+    return write_tiny_bundle(path, on=0.3, reuse=REUSE)
 
 
 @pytest.fixture(scope="module")
 def make_engine(bundle: Bundle) -> EngineMaker:
     model = PolymorphModel.from_bundle(bundle, "cpu")
 
-    def make(carry_over_s: float = 1.0, **more: float) -> Engine:
-        wanted = EngineSettings(carry_over_s=carry_over_s, **more)
+    def make(reuse_s: float = 1.0, **more: float) -> Engine:
+        wanted = EngineSettings(reuse_s=reuse_s, **more)
         return Engine(model, bundle.manifest, EnergyLedger(open_meter("none")), wanted)
 
     return make
@@ -67,32 +67,32 @@ def with_noise(image: np.ndarray, sigma: float, seed: int) -> np.ndarray:
 
 
 def is_computed(result: FrameResult) -> bool:
-    assert result.carried == (result.state == ResultState.CARRIED)
-    return not result.carried
+    assert result.reused == (result.state == ResultState.REUSED)
+    return not result.reused
 
 
-def test_a_picture_that_stays_is_carried_over_with_all_that_was_said_of_it(
+def test_a_picture_that_stays_is_reused_with_all_that_was_said_of_it(
     make_engine: EngineMaker,
 ) -> None:
     engine = make_engine()
     first = engine.step(frame(picture(), 0.0))
 
-    carried = engine.step(frame(picture(), 0.4))
+    reused = engine.step(frame(picture(), 0.4))
 
-    assert carried.state == ResultState.CARRIED
-    assert carried.stamp_ns == first.stamp_ns + 400_000_000
-    assert "carried over" in carried.reason
-    assert (carried.sources == ScoreSource.CARRIED).all()
-    assert carried.ages_s == pytest.approx(0.4)
-    assert carried.active_labels == first.active_labels
-    assert carried.active_labels, "else the line above says nothing"
-    assert carried.changes == ()
-    assert carried.cover.adapters == ()
-    assert not carried.cover.changed
-    assert list(carried.stage_seconds) == ["preprocess", "compare", "carry"]
+    assert reused.state == ResultState.REUSED
+    assert reused.stamp_ns == first.stamp_ns + 400_000_000
+    assert "reused" in reused.reason
+    assert (reused.sources == ScoreSource.REUSED).all()
+    assert reused.ages_s == pytest.approx(0.4)
+    assert reused.active_labels == first.active_labels
+    assert reused.active_labels, "else the line above says nothing"
+    assert reused.changes == ()
+    assert reused.cover.adapters == ()
+    assert not reused.cover.changed
+    assert list(reused.stage_seconds) == ["preprocess", "compare", "reuse"]
 
 
-def test_the_ledger_counts_a_carried_frame_with_no_adapter(make_engine: EngineMaker) -> None:
+def test_the_ledger_counts_a_reused_frame_with_no_adapter(make_engine: EngineMaker) -> None:
     engine = make_engine()
     first = engine.step(frame(picture(), 0.0))
     engine.step(frame(picture(), 0.2))
@@ -101,7 +101,7 @@ def test_the_ledger_counts_a_carried_frame_with_no_adapter(make_engine: EngineMa
 
     assert account.frames == 2
     assert account.adapters == len(first.cover.adapters) > 0
-    assert account.stage_seconds["carry"] > 0
+    assert account.stage_seconds["reuse"] > 0
 
 
 @given(sigma=st.floats(0.0, 10.0), seed=st.integers(0, 10_000))
@@ -156,16 +156,16 @@ def test_ages_are_the_time_since_the_computed_frame_and_never_beyond_the_greates
         stamp_s += gap
         result = engine.step(frame(picture(), stamp_s))
         if is_computed(result):
-            assert (result.stamp_ns - last.stamp_ns) * 1e-9 > UNCHANGED.max_age_s
+            assert (result.stamp_ns - last.stamp_ns) * 1e-9 > REUSE.max_age_s
             last = result
         age_s = (result.stamp_ns - last.stamp_ns) * 1e-9
-        assert age_s <= UNCHANGED.max_age_s
+        assert age_s <= REUSE.max_age_s
         assert result.ages_s == pytest.approx(age_s, abs=1e-6)
 
 
 @given(gaps=st.lists(st.floats(0.0, 0.3), min_size=1, max_size=12), seed=st.integers(0, 100))
 @settings(deadline=None, max_examples=25)
-def test_carried_scores_move_only_towards_the_stationary_probability(
+def test_reused_scores_move_only_towards_the_stationary_probability(
     make_engine: EngineMaker, gaps: list[float], seed: int
 ) -> None:
     engine = make_engine()
@@ -186,16 +186,16 @@ def test_carried_scores_move_only_towards_the_stationary_probability(
 def test_the_shorter_of_setting_and_bundle_bounds_the_age(
     make_engine: EngineMaker, limit_s: float
 ) -> None:
-    engine = make_engine(carry_over_s=limit_s)
-    longest_s = min(limit_s, UNCHANGED.max_age_s)
+    engine = make_engine(reuse_s=limit_s)
+    longest_s = min(limit_s, REUSE.max_age_s)
     engine.step(frame(picture(), 0.0))
 
     assert not is_computed(engine.step(frame(picture(), longest_s)))
     assert is_computed(engine.step(frame(picture(), longest_s + 0.001)))
 
 
-def test_nothing_is_carried_over_where_it_is_switched_off(make_engine: EngineMaker) -> None:
-    engine = make_engine(carry_over_s=0.0)
+def test_nothing_is_reused_where_it_is_switched_off(make_engine: EngineMaker) -> None:
+    engine = make_engine(reuse_s=0.0)
 
     results = [engine.step(frame(picture(), 0.1 * number)) for number in range(3)]
 
@@ -210,7 +210,7 @@ def test_a_bundle_that_learned_no_threshold_computes_everything(tmp_path: Path) 
         PolymorphModel.from_bundle(bundle, "cpu"),
         bundle.manifest,
         ledger,
-        EngineSettings(carry_over_s=1.0),
+        EngineSettings(reuse_s=1.0),
     )
 
     results = [engine.step(frame(picture(), 0.1 * number)) for number in range(3)]
@@ -223,7 +223,7 @@ def test_a_bundle_that_learned_no_threshold_computes_everything(tmp_path: Path) 
     [
         lambda engine: engine.reset(),
         lambda engine: engine.reset("front"),
-        lambda engine: engine.apply(EngineSettings(carry_over_s=1.0, threshold_shift=0.5)),
+        lambda engine: engine.apply(EngineSettings(reuse_s=1.0, threshold_shift=0.5)),
         lambda engine: engine.step(frame(picture(1), 0.1)),
     ],
     ids=["reset of all", "reset of the camera", "other thresholds", "another picture between"],
@@ -265,7 +265,7 @@ def test_a_stamp_that_jumps_back_is_computed_anew(make_engine: EngineMaker) -> N
     seed=st.integers(0, 100),
 )
 @settings(deadline=None, max_examples=40)
-def test_however_many_frames_are_carried_the_belief_is_that_of_the_whole_gap(
+def test_however_many_frames_are_reused_the_belief_is_that_of_the_whole_gap(
     bundle: Bundle, stamps_s: list[float], pace: float, seed: int
 ) -> None:
     scores = np.random.default_rng(seed).random(6)
@@ -294,23 +294,23 @@ def test_a_pace_of_nothing_keeps_the_scores(bundle: Bundle) -> None:
     assert (np.abs(relaxed.scores - STATIONARY) < np.abs(kept.scores - STATIONARY)).all()
 
 
-def test_a_result_of_low_trust_is_carried_over_as_such(tmp_path: Path) -> None:
+def test_a_result_of_low_trust_is_reused_as_such(tmp_path: Path) -> None:
     far = SceneEntry(threshold=1e-6, false_alarms=0.01)  # every scene is unknown
-    bundle = write_tiny_bundle(tmp_path / "far", unchanged=UNCHANGED, scene=far)
+    bundle = write_tiny_bundle(tmp_path / "far", reuse=REUSE, scene=far)
     engine = Engine(
         PolymorphModel.from_bundle(bundle, "cpu"),
         bundle.manifest,
         EnergyLedger(open_meter("none")),
-        EngineSettings(carry_over_s=1.0),
+        EngineSettings(reuse_s=1.0),
     )
     first = engine.step(frame(picture(), 0.0))
 
-    carried = engine.step(frame(picture(), 0.2))
+    reused = engine.step(frame(picture(), 0.2))
 
-    assert carried.carried
-    assert carried.state == first.state == ResultState.UNKNOWN_SCENE
-    assert carried.reason.startswith(first.reason)
-    assert carried.scene == first.scene
+    assert reused.reused
+    assert reused.state == first.state == ResultState.UNKNOWN_SCENE
+    assert reused.reason.startswith(first.reason)
+    assert reused.scene == first.scene
 
 
 def test_scores_that_are_not_finite_count_for_the_computed_frame_alone(bundle: Bundle) -> None:
@@ -318,12 +318,12 @@ def test_scores_that_are_not_finite_count_for_the_computed_frame_alone(bundle: B
     weight = model._scout.hidden.weight
     weight.data = torch.full_like(weight, torch.nan)  # as after damage in memory
     engine = Engine(
-        model, bundle.manifest, EnergyLedger(open_meter("none")), EngineSettings(carry_over_s=1.0)
+        model, bundle.manifest, EnergyLedger(open_meter("none")), EngineSettings(reuse_s=1.0)
     )
 
     computed = engine.step(frame(picture(), 0.0))
-    carried = engine.step(frame(picture(), 0.1))
+    reused = engine.step(frame(picture(), 0.1))
 
-    assert (computed.carried, computed.rejected_scores) == (False, 8)
-    assert (carried.carried, carried.rejected_scores) == (True, 0)
-    assert np.isfinite(carried.scores).all()
+    assert (computed.reused, computed.rejected_scores) == (False, 8)
+    assert (reused.reused, reused.rejected_scores) == (True, 0)
+    assert np.isfinite(reused.scores).all()

@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from polymorph_ros.bundle.manifest import Preprocessing, UnchangedEntry
+from polymorph_ros.bundle.manifest import Preprocessing, ReuseEntry
 from polymorph_ros.model.preprocess import Preprocessor
 from polymorph_ros.model.thumbnail import thumbnails
-from polymorph_ros.runtime.unchanged import difference
+from polymorph_ros.runtime.reuse import difference
 from polymorph_ros.training.frames import LabelledFrames
 
 AGREEMENT = 0.98
@@ -21,18 +21,18 @@ _BATCH = 64
 Mask = NDArray[np.bool_]
 
 
-def learn_unchanged(
+def learn_reuse(
     frames: LabelledFrames,
     active: Mask,
     preprocessing: Preprocessing,
     *,
     agreement: float = AGREEMENT,
     max_age_s: float = MAX_AGE_S,
-) -> UnchangedEntry | None:
+) -> ReuseEntry | None:
     """The largest difference of pictures up to which their label sets agree.
 
     All pairs of frames of a sequence that are at most `max_age_s` apart are compared, each as
-    if the later were carried over from the earlier. Label sets agree to their Jaccard index:
+    if the later were reused from the earlier. Label sets agree to their Jaccard index:
     labels in both, per label in either.
 
     The pace is how fast true labels change meanwhile: their disagreement per second in the pairs
@@ -45,10 +45,10 @@ def learn_unchanged(
             (frames, labels).
         preprocessing: the bundle's.
         agreement: mean agreement of the pairs that differ by no more than the threshold.
-        max_age_s: longest time over which a result will be carried.
+        max_age_s: longest time over which a result will be reused.
 
     Returns:
-        none where fewer than 50 pairs are as alike as that: nothing is then carried over.
+        none where fewer than 50 pairs are as alike as that: nothing is then reused.
     """
     pairs = _pairs(frames, max_age_s)
     if len(pairs) < _FEWEST:
@@ -68,7 +68,7 @@ def learn_unchanged(
     alike = differences <= threshold
     usual_hz = changed.sum() / ages_s.sum()
     meanwhile_hz = changed[alike].sum() / ages_s[alike].sum()
-    return UnchangedEntry(
+    return ReuseEntry(
         difference=round(threshold + _STEP / 2, 3),
         max_age_s=max_age_s,
         pace=min(1.0, float(meanwhile_hz / usual_hz)) if usual_hz > 0 else 1.0,

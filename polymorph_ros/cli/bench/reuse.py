@@ -1,4 +1,4 @@
-"""``polymorph bench unchanged``: what carrying results over saves, and its price."""
+"""``polymorph bench reuse``: what reusing results saves, and its price."""
 
 from __future__ import annotations
 
@@ -12,28 +12,30 @@ from rich.console import Console
 from rich.table import Table
 
 
-def unchanged(
+def reuse(
     bundle: Annotated[Path, typer.Argument(help="The bundle's folder.")],
     data: Annotated[
         list[Path] | None, typer.Argument(help="Labelled data sets, beside the drawn scenes.")
     ] = None,
     scenes: Annotated[int, typer.Option(min=0, help="Held-out drawn scenes, 50 frames each.")] = 60,
     seed: Annotated[int, typer.Option(help="Of the drawn scenes.")] = 7,
-    longest: Annotated[float, typer.Option(min=0, help="Seconds over which to carry.")] = 1.0,
+    longest: Annotated[
+        float, typer.Option(min=0, help="Seconds for which to reuse a result.")
+    ] = 1.0,
     device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "cpu",
     json: Annotated[Path | None, typer.Option(help="Rows go here.")] = None,
 ) -> None:
-    """Label the same frames twice: every picture computed, and results carried over."""
+    """Label the same frames twice: every picture computed, and results reused."""
     from polymorph_ros.bundle.reader import read_bundle
     from polymorph_ros.errors import PolymorphError
-    from polymorph_ros.evaluation.carrying import measure_carrying
     from polymorph_ros.evaluation.clips import data_clips, scene_clips, standing_still
+    from polymorph_ros.evaluation.reuse import measure_reuse
     from polymorph_ros.model.polymorph import PolymorphModel
 
     opened = read_bundle(bundle)
-    if opened.manifest.unchanged is None:
+    if opened.manifest.reuse is None:
         raise PolymorphError(
-            "a bundle that knows when a picture is unchanged", "one that does not",
+            "a bundle that knows when to reuse a result", "one that does not",
             where=str(bundle), remedy="train it again",
         )  # fmt: skip
     model = PolymorphModel.from_bundle(opened, device)
@@ -47,17 +49,17 @@ def unchanged(
             ),
             *clips,
         ]
-    rows = [measure_carrying(name, model, opened.manifest, some, longest) for name, some in clips]
-    table = Table("data", "frames", "carried", "mean AP", "price", "agree", "ms", "all ms")
+    rows = [measure_reuse(name, model, opened.manifest, some, longest) for name, some in clips]
+    table = Table("data", "frames", "reused", "mean AP", "price", "agree", "ms", "all ms")
     for row in rows:
         table.add_row(
             row.data,
             str(row.frames),
-            f"{row.carried:.1%}",
-            f"{row.mean_ap_carried:.4f}",
-            f"{row.mean_ap_computed - row.mean_ap_carried:+.4f}",
+            f"{row.reused:.1%}",
+            f"{row.mean_ap_reused:.4f}",
+            f"{row.mean_ap_computed - row.mean_ap_reused:+.4f}",
             f"{row.agreement:.3f}",
-            f"{1e3 * row.seconds_carried:.2f}",
+            f"{1e3 * row.seconds_reused:.2f}",
             f"{1e3 * row.seconds_computed:.2f}",
         )
     Console().print(table)

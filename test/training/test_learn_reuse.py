@@ -1,4 +1,4 @@
-"""Pins what is learned of unchanged pictures: the largest change up to which the engine's label
+"""Pins when a result may be reused: the largest change up to which the engine's label
 sets agree, the pace of true labels meanwhile, and nothing where too few pictures are alike."""
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ import pytest
 
 from polymorph_ros.bundle.manifest import Preprocessing
 from polymorph_ros.training.frames import LabelledFrames
-from polymorph_ros.training.unchanged import learn_unchanged
+from polymorph_ros.training.reuse import learn_reuse
 
 PREPROCESSING = Preprocessing(size=32, mean=(0.5,) * 3, std=(0.25,) * 3)
 HZ = 5.0
@@ -38,7 +38,7 @@ def test_the_threshold_is_the_change_up_to_which_the_label_sets_agree() -> None:
     active = np.ones((len(frames), LABELS), dtype=np.bool_)
     active[np.arange(len(frames)) % 10 >= 8] = False  # wholly others in the last two frames
 
-    entry = learn_unchanged(frames, active, PREPROCESSING, agreement=0.88)
+    entry = learn_reuse(frames, active, PREPROCESSING, agreement=0.88)
 
     # neighbours agree in 8 of 9 pairs; with those two frames apart, in fewer
     assert entry is not None
@@ -50,7 +50,7 @@ def test_the_threshold_is_the_change_up_to_which_the_label_sets_agree() -> None:
 def test_label_sets_that_always_agree_allow_the_largest_change_that_was_seen() -> None:
     frames = stepping(6.0)
 
-    entry = learn_unchanged(frames, np.ones((len(frames), LABELS), np.bool_), PREPROCESSING)
+    entry = learn_reuse(frames, np.ones((len(frames), LABELS), np.bool_), PREPROCESSING)
 
     assert entry is not None
     assert entry.difference == pytest.approx(30.0, abs=0.02), "5 frames are within a second"
@@ -60,14 +60,14 @@ def test_label_sets_that_always_agree_allow_the_largest_change_that_was_seen() -
 def test_label_sets_that_change_with_every_frame_allow_nothing() -> None:
     frames = stepping(6.0)
 
-    assert learn_unchanged(frames, changing_every(1, frames), PREPROCESSING, agreement=0.99) is None
+    assert learn_reuse(frames, changing_every(1, frames), PREPROCESSING, agreement=0.99) is None
 
 
 def test_few_pictures_teach_nothing() -> None:
     frames = stepping(6.0, sequences=1)  # 35 pairs within a second
 
     active = np.ones((len(frames), LABELS), np.bool_)
-    assert learn_unchanged(frames, active, PREPROCESSING) is None
+    assert learn_reuse(frames, active, PREPROCESSING) is None
 
 
 def test_frames_of_different_sequences_are_not_compared() -> None:
@@ -75,7 +75,7 @@ def test_frames_of_different_sequences_are_not_compared() -> None:
     active = np.ones((len(frames), LABELS), dtype=np.bool_)
     active[frames.sequence % 2 == 1] = False  # each sequence agrees within itself
 
-    entry = learn_unchanged(frames, active, PREPROCESSING, agreement=1.0)
+    entry = learn_reuse(frames, active, PREPROCESSING, agreement=1.0)
 
     assert entry is not None
     assert entry.difference == pytest.approx(6.0, abs=0.02)
@@ -96,7 +96,7 @@ def test_the_pace_is_that_of_true_labels_in_pictures_that_are_alike() -> None:
     active = truth == 1
     active[:300, 3] = True
 
-    entry = learn_unchanged(frames, active, PREPROCESSING, agreement=0.999)
+    entry = learn_reuse(frames, active, PREPROCESSING, agreement=0.999)
 
     assert entry is not None
     assert entry.difference < 12.0
