@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 MANIFEST_FILE = "manifest.json"
 SCOUT_FILE = "scout.safetensors"
 SCOUT_ADAPTER_FOLDER: Final = "scout"
-SCENE_FILE = "scene.safetensors"
+UNKNOWN_SCENE_FILE = "unknown_scene.safetensors"
 ADAPTER_CONFIG_FILE = "adapter_config.json"
 ADAPTER_WEIGHTS_FILE = "adapter_model.safetensors"
 HEAD_FILE = "head.safetensors"
@@ -121,8 +121,8 @@ class ReuseEntry(_Strict):
     agreement: float = Field(gt=0, le=1, description="of label sets this alike, in validation")
 
 
-class SceneEntry(_Strict):
-    """When a scene counts as unknown: the distance is taken by the statistics in SCENE_FILE."""
+class UnknownSceneEntry(_Strict):
+    """When a scene counts as unknown: the distance is taken by UNKNOWN_SCENE_FILE."""
 
     threshold: float = Field(gt=0, description="unknown above this distance")
     false_alarms: float = Field(gt=0, lt=1, description="share of known frames above it")
@@ -166,7 +166,9 @@ class Manifest(_Strict):
         default=None, description="folder of the scout's own adapter; none: it reads the trunk only"
     )
     reuse: ReuseEntry | None = Field(default=None, description="none: nothing is reused")
-    scene: SceneEntry | None = Field(default=None, description="none: no scene is judged")
+    unknown_scene: UnknownSceneEntry | None = Field(
+        default=None, description="none: unknown scenes are not detected"
+    )
     metrics: dict[str, float] = Field(default_factory=dict, description="measured when it was made")
     files: tuple[FileEntry, ...]
 

@@ -15,8 +15,8 @@ from polymorph_ros.bundle.manifest import (
     ADAPTER_WEIGHTS_FILE,
     HEAD_FILE,
     MANIFEST_FILE,
-    SCENE_FILE,
     SCOUT_FILE,
+    UNKNOWN_SCENE_FILE,
     Manifest,
 )
 from polymorph_ros.errors import PolymorphError
@@ -53,8 +53,8 @@ class Bundle:
         return None if folder is None else self.path / folder
 
     @property
-    def scene_file(self) -> Path:
-        return self.path / SCENE_FILE
+    def unknown_scene_file(self) -> Path:
+        return self.path / UNKNOWN_SCENE_FILE
 
     @property
     def backbone_location(self) -> str:
@@ -149,8 +149,8 @@ def _check_parts(bundle: Bundle) -> None:
     """Every part that the manifest speaks of is a listed, readable file."""
     listed = {entry.path for entry in bundle.manifest.files}
     parts = [SCOUT_FILE]
-    if bundle.manifest.scene is not None:
-        parts.append(SCENE_FILE)
+    if bundle.manifest.unknown_scene is not None:
+        parts.append(UNKNOWN_SCENE_FILE)
     heads = {context.folder: len(context.labels) for context in bundle.manifest.contexts}
     if bundle.manifest.scout_adapter is not None:
         rows = len(bundle.manifest.labels) + len(bundle.manifest.contexts)

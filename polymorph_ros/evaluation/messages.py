@@ -57,8 +57,8 @@ def label_array(result: FrameResult, labels: tuple[str, ...]) -> Any:
         camera=result.camera,
         state=int(result.state),
         reason=result.reason,
-        novelty=result.scene.novelty,
-        trust=result.scene.trust,
+        novelty=result.unknown_scene.novelty,
+        trust=result.unknown_scene.trust,
         labels=[
             kind(
                 name=name,

@@ -23,12 +23,12 @@ from polymorph_ros.model.bank import AdapterBank
 from polymorph_ros.model.gpu import RecordedRun
 from polymorph_ros.model.preprocess import Preprocessor
 from polymorph_ros.model.recorded import RecordedModel
-from polymorph_ros.model.scene import SceneStatistics
 from polymorph_ros.model.scout import Scout
 from polymorph_ros.model.scout_tail import ScoutTail
 from polymorph_ros.model.tails import ComposedTails
 from polymorph_ros.model.tensor_file import read_tensors
 from polymorph_ros.model.thumbnail import thumbnails
+from polymorph_ros.model.unknown_scene import FeatureStatistics
 
 _log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class PolymorphModel:
         backbone: Backbone,
         scout: Scout,
         adapters: Sequence[AdapterWeights],
-        scene: SceneStatistics | None = None,
+        statistics: FeatureStatistics | None = None,
         scout_adapter: AdapterWeights | None = None,
     ) -> None:
         vocabulary = Vocabulary(tuple(label.name for label in manifest.labels))
@@ -64,7 +64,7 @@ class PolymorphModel:
         self._tail_tokens = manifest.tail_tokens
         self._backbone = backbone
         self._scout = scout.to(self.device)
-        self._scene = scene.to(self.device) if scene else None
+        self._feature_statistics = statistics.to(self.device) if statistics else None
         self._std = manifest.preprocessing.std
         self._preprocessor = Preprocessor(manifest.preprocessing, self.device)
         self._bank = AdapterBank(adapters, manifest.tail_blocks, self.device, backbone.dtype)
@@ -119,10 +119,10 @@ class PolymorphModel:
             _read_fitting_adapter(bundle, context, backbone)
             for context in range(len(manifest.contexts))
         ]
-        scene = _read_scene(bundle, backbone) if manifest.scene else None
+        statistics = _read_feature_statistics(bundle, backbone) if manifest.unknown_scene else None
         scout_adapter = _read_scout_adapter(bundle, backbone)
         use_backend(backbone.to(chosen), manifest.tail_blocks, backend)
-        return cls(manifest, backbone, scout, adapters, scene, scout_adapter)
+        return cls(manifest, backbone, scout, adapters, statistics, scout_adapter)
 
     @torch.inference_mode()
     def preprocess(self, image: NDArray[np.uint8]) -> Tensor:
@@ -153,13 +153,15 @@ class PolymorphModel:
         return scores[: len(self.labels)], scores[len(self.labels) :]
 
     @torch.inference_mode()
-    def scene_distance(self, tokens: Tensor) -> Tensor | None:
+    def feature_distance(self, tokens: Tensor) -> Tensor | None:
         """How far tokens (1, N, D) are from all scenes of training; None without statistics.
 
         Returns:
             float (1,) on the device: read it after the scout's answer, and nothing waits twice.
         """
-        return self._scene.distance(tokens.float()) if self._scene else None
+        return (
+            self._feature_statistics.distance(tokens.float()) if self._feature_statistics else None
+        )
 
     @torch.inference_mode()
     def tails(self, tokens: Tensor, adapters: Sequence[int]) -> list[Scores]:
@@ -189,7 +191,7 @@ class PolymorphModel:
         if self.device.type == "cuda" and self._recorded is None:
             self._record()
         tokens = self.run_trunk_once()
-        self.scene_distance(tokens)
+        self.feature_distance(tokens)
         self.scout(tokens)
         for count in (len(self.contexts), 1):
             self.tails(tokens, range(count))
@@ -248,9 +250,9 @@ def _check_scout(manifest: Manifest, backbone: Backbone, scout: Scout, where: st
         raise PolymorphError(names.format(*expected), names.format(*found), where=where)
 
 
-def _read_scene(bundle: Bundle, backbone: Backbone) -> SceneStatistics:
-    file = bundle.scene_file
-    return SceneStatistics.from_tensors(read_tensors(file), backbone.hidden_size, file)
+def _read_feature_statistics(bundle: Bundle, backbone: Backbone) -> FeatureStatistics:
+    file = bundle.unknown_scene_file
+    return FeatureStatistics.from_tensors(read_tensors(file), backbone.hidden_size, file)
 
 
 def _read_fitting_adapter(bundle: Bundle, context: int, backbone: Backbone) -> AdapterWeights:

@@ -55,7 +55,7 @@ class FrameAccount:
     def answer(self, result: FrameResult, latency_s: float | None) -> None:
         self.answered += 1
         self.reused += result.reused
-        self.unknown_scenes += result.scene.unknown
+        self.unknown_scenes += result.unknown_scene.unknown
         self.rejected_scores += result.rejected_scores
         self.last_answer_s = time.monotonic()
         if latency_s is not None:

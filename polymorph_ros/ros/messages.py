@@ -39,8 +39,8 @@ class LabelMessage:
         array.header = header
         array.state = int(result.state)
         array.reason = result.reason
-        array.novelty = result.scene.novelty
-        array.trust = result.scene.trust
+        array.novelty = result.unknown_scene.novelty
+        array.trust = result.unknown_scene.trust
         chosen = result.active_labels if active_only else range(len(self._all))
         active = frozenset(result.active_labels)
         scores, sources = result.scores.tolist(), result.sources.tolist()

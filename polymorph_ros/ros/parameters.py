@@ -112,7 +112,7 @@ SPECS: tuple[ParameterSpec, ...] = (
         bounds=(0.0, 3600.0),
     ),
     ParameterSpec(
-        "judge_scenes", True, _LIVE, "whether scenes unlike those of training are told"
+        "detect_unknown_scenes", True, _LIVE, "whether scenes unlike those of training are told"
     ),
     ParameterSpec(
         "probe_share", 0.0, _LIVE,

@@ -105,7 +105,7 @@ class NodeSettings:
                 frame_budget_s=values["frame_budget_s"],
                 frame_budget_j=values["frame_budget_j"],
                 reuse_s=values["reuse_s"],
-                judge_scenes=values["judge_scenes"],
+                detect_unknown_scenes=values["detect_unknown_scenes"],
                 probe_share=values["probe_share"],
             ),
             energy=EnergySettings(

@@ -18,9 +18,9 @@ from polymorph_ros.runtime.knowledge import Knowledge
 from polymorph_ros.runtime.policy import Policy, PolicyOutput
 from polymorph_ros.runtime.result import Cover, FrameResult, ResultState
 from polymorph_ros.runtime.reuse import ReuseCache, reused_result
-from polymorph_ros.runtime.scene import NOT_JUDGED, Scene, SceneMemory, judge
 from polymorph_ros.runtime.settings import EngineSettings
 from polymorph_ros.runtime.thresholds import Thresholds
+from polymorph_ros.runtime.unknown_scene import NOT_JUDGED, DistanceFilter, SceneNovelty, judge
 
 MakePolicy = Callable[[Knowledge, Thresholds], Policy]
 
@@ -55,7 +55,7 @@ class Engine:
         self._governor = Governor()
         self._make_policy = make_policy
         self._policies: dict[str, Policy] = {}
-        self._scenes: dict[str, SceneMemory] = {}
+        self._distances: dict[str, DistanceFilter] = {}
         self._reuse_cache = ReuseCache(manifest.reuse)
         self.apply(settings or EngineSettings())
 
@@ -72,10 +72,10 @@ class Engine:
         self._reuse_cache.forget(camera)
         if camera is None:
             self._policies.clear()
-            self._scenes.clear()
+            self._distances.clear()
         else:
             self._policies.pop(camera, None)
-            self._scenes.pop(camera, None)
+            self._distances.pop(camera, None)
 
     def step(self, frame: Frame) -> FrameResult:
         """Label one frame.
@@ -116,16 +116,16 @@ class Engine:
         with clock.stage("trunk"):
             tokens = self.model.trunk(pixels)
         distance = None
-        if self.manifest.scene and self.settings.judge_scenes:
-            with clock.stage("scene"):
-                distance = self.model.scene_distance(tokens)
+        if self.manifest.unknown_scene and self.settings.detect_unknown_scenes:
+            with clock.stage("unknown_scene"):
+                distance = self.model.feature_distance(tokens)
         with clock.stage("scout"):
             label_scores, context_scores = self.model.scout(tokens)
-        scene = self._judge(frame, distance)
+        novelty = self._judge(frame, distance)
         policy = self._policy(frame.camera)
         with clock.stage("belief"):
             policy.update_from_scout(
-                frame.stamp_ns, label_scores, context_scores, trust=scene.trust
+                frame.stamp_ns, label_scores, context_scores, trust=novelty.trust
             )
         with clock.stage("cover"):
             cover = policy.select(self._governor.limit(self.settings))
@@ -133,13 +133,13 @@ class Engine:
             answers = self.model.tails(tokens, cover.adapters) if cover.adapters else []
         with clock.stage("update"):
             output = policy.update_from_adapters(cover.adapters, answers)
-        return self._result(frame, scene, cover, output, clock.seconds)
+        return self._result(frame, novelty, cover, output, clock.seconds)
 
-    def _judge(self, frame: Frame, distance: Tensor | None) -> Scene:
-        entry = self.manifest.scene
+    def _judge(self, frame: Frame, distance: Tensor | None) -> SceneNovelty:
+        entry = self.manifest.unknown_scene
         if entry is None or distance is None:
             return NOT_JUDGED
-        memory = self._scenes.setdefault(frame.camera, SceneMemory())
+        memory = self._distances.setdefault(frame.camera, DistanceFilter())
         return judge(memory.take(frame.stamp_ns, float(distance)), entry.threshold)
 
     def _policy(self, camera: str) -> Policy:
@@ -152,7 +152,7 @@ class Engine:
     def _result(
         self,
         frame: Frame,
-        scene: Scene,
+        novelty: SceneNovelty,
         cover: Cover,
         output: PolicyOutput,
         stage_seconds: dict[str, float],
@@ -164,7 +164,7 @@ class Engine:
             adapters=len(cover.adapters),
             joules=energy.joules,
         )
-        state, reason = _trust(scene, cover)
+        state, reason = _trust(novelty, cover)
         return FrameResult(
             stamp_ns=frame.stamp_ns,
             camera=frame.camera,
@@ -178,20 +178,20 @@ class Engine:
             cover=cover,
             stage_seconds=stage_seconds,
             energy=energy,
-            scene=scene,
+            unknown_scene=novelty,
             rejected_scores=output.rejected,
         )
 
 
-def _trust(scene: Scene, cover: Cover) -> tuple[ResultState, str]:
+def _trust(novelty: SceneNovelty, cover: Cover) -> tuple[ResultState, str]:
     """How far a computed result can be trusted, and why no farther: the gravest reason first."""
     state, reasons = ResultState.FRESH, []
     if cover.uncovered:
         state = ResultState.DEGRADED
         reasons.append(cover.reason)
-    if scene.unknown:
+    if novelty.unknown:
         state = ResultState.UNKNOWN_SCENE
-        reasons.insert(0, f"unlike anything seen in training (novelty {scene.novelty:.2f})")
+        reasons.insert(0, f"unlike anything seen in training (novelty {novelty.novelty:.2f})")
     return state, "; ".join(reasons)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polymorph_ros.energy.reading import FrameEnergy
-from polymorph_ros.runtime.scene import NOT_JUDGED, Scene
+from polymorph_ros.runtime.unknown_scene import NOT_JUDGED, SceneNovelty
 
 
 class ScoreSource(IntEnum):
@@ -86,7 +86,7 @@ class FrameResult:
         cover: the adapters that ran, and why.
         stage_seconds: seconds of each stage, in the order in which they ran.
         energy: what the frame cost.
-        scene: whether training knew such scenes, and what the scores' evidence counts there.
+        unknown_scene: how unlike training the scene is, and how much its scores count.
         reused: whether the frame was not computed, because its picture is as an earlier one;
             the state says so too unless there is something graver to say.
         rejected_scores: scores of scout and adapters that were not finite; they count for nothing.
@@ -104,6 +104,6 @@ class FrameResult:
     cover: Cover
     stage_seconds: Mapping[str, float]
     energy: FrameEnergy
-    scene: Scene = NOT_JUDGED
+    unknown_scene: SceneNovelty = NOT_JUDGED
     reused: bool = False
     rejected_scores: int = 0

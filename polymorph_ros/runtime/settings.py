@@ -19,7 +19,7 @@ class EngineSettings:
         frame_budget_j: joules that a frame should take; 0 for no budget.
         reuse_s: seconds for which a result may be reused while the picture stays
             nearly the same (the bundle's own limit holds too); 0 computes every picture.
-        judge_scenes: whether scenes unlike those of training are recognised.
+        detect_unknown_scenes: whether scenes unlike those of training are recognised.
         probe_share: share of the adapters' work that goes into one further adapter now and then,
             to find labels that the scout does not see; from 0 (never) to 0.9.
 
@@ -32,7 +32,7 @@ class EngineSettings:
     frame_budget_s: float = 0.0
     frame_budget_j: float = 0.0
     reuse_s: float = 0.0
-    judge_scenes: bool = True
+    detect_unknown_scenes: bool = True
     probe_share: float = 0.0
 
     def __post_init__(self) -> None:

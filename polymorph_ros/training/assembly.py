@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from polymorph_ros.bundle.manifest import (
-    SCENE_FILE,
     SCOUT_ADAPTER_FOLDER,
     SCOUT_FILE,
+    UNKNOWN_SCENE_FILE,
     BackboneEntry,
     ContextEntry,
     EvidenceEntry,
@@ -31,8 +31,8 @@ from polymorph_ros.runtime.knowledge import EvidenceWeights
 from polymorph_ros.runtime.thresholds import Thresholds
 from polymorph_ros.training.config import RECIPE_FILE, Recipe
 from polymorph_ros.training.grouping import Contexts
-from polymorph_ros.training.novelty import load_scene_entry
 from polymorph_ros.training.stages import RELIABILITY_FILE, SUMS_FILE, Kept
+from polymorph_ros.training.unknown_scene import load_unknown_scene_entry
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Parts:
         scout: folder with the scout's file, and its adapter where it has one.
         labels, presence: how labels and contexts come and go.
         company: which context a label comes with.
-        scene: what `SceneStage` made.
+        unknown_scene: what `UnknownSceneStage` made.
         recipe: how it was trained.
         weights: how much of which evidence counts.
         reuse: when a result stands for a later picture; none: never.
@@ -62,7 +62,7 @@ class Parts:
     labels: Dynamics
     presence: Dynamics
     company: Company
-    scene: Kept
+    unknown_scene: Kept
     recipe: Recipe
     weights: EvidenceWeights
     reuse: ReuseEntry | None = None
@@ -83,7 +83,7 @@ def assemble(
         shutil.copy(parts.scout / SCOUT_FILE, folder / SCOUT_FILE)
         if scout_adapter:
             shutil.copytree(parts.scout / SCOUT_ADAPTER_FOLDER, folder / SCOUT_ADAPTER_FOLDER)
-        shutil.copy(parts.scene.folder / SCENE_FILE, folder / SCENE_FILE)
+        shutil.copy(parts.unknown_scene.folder / UNKNOWN_SCENE_FILE, folder / UNKNOWN_SCENE_FILE)
         recipe = parts.recipe.model_dump_json(indent=1)
         (folder / RECIPE_FILE).write_text(recipe + "\n", encoding="utf-8")
 
@@ -101,7 +101,7 @@ def assemble(
             evidence=_evidence(parts.weights),
             scout_adapter=SCOUT_ADAPTER_FOLDER if scout_adapter else None,
             reuse=parts.reuse,
-            scene=load_scene_entry(parts.scene),
+            unknown_scene=load_unknown_scene_entry(parts.unknown_scene),
             metrics=dict(metrics),
             files=files,
         )

@@ -18,13 +18,13 @@ from pydantic import ValidationError
 
 from polymorph_ros.bundle.manifest import (
     HEAD_FILE,
-    SCENE_FILE,
     SCOUT_ADAPTER_FOLDER,
     SCOUT_FILE,
+    UNKNOWN_SCENE_FILE,
     FileEntry,
     LabelEntry,
     Manifest,
-    SceneEntry,
+    UnknownSceneEntry,
 )
 from polymorph_ros.bundle.reader import Bundle, read_bundle
 from polymorph_ros.bundle.writer import write_bundle
@@ -34,8 +34,8 @@ from polymorph_ros.contexts.statistics import Dynamics, dynamics
 from polymorph_ros.data.track import Track
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.model.polymorph import PolymorphModel
-from polymorph_ros.model.scene import SceneStatistics
 from polymorph_ros.model.tensor_file import read_tensors
+from polymorph_ros.model.unknown_scene import FeatureStatistics
 from polymorph_ros.runtime.knowledge import Knowledge
 from polymorph_ros.runtime.thresholds import Thresholds
 from polymorph_ros.training.assembly import context_entries, label_entries
@@ -54,7 +54,6 @@ from polymorph_ros.training.frames import LabelledFrames, load_about, load_frame
 from polymorph_ros.training.grouping import Contexts, context_names, load_contexts, save_contexts
 from polymorph_ros.training.grown_scout import GrownScoutStage
 from polymorph_ros.training.loop import set_up_torch
-from polymorph_ros.training.novelty import FALSE_ALARMS, known_frames, scene_distances
 from polymorph_ros.training.pipeline import (
     Features,
     Measure,
@@ -77,6 +76,7 @@ from polymorph_ros.training.stages import (
 )
 from polymorph_ros.training.token_set import TokenFiles
 from polymorph_ros.training.tuning import choose_thresholds, first_thresholds
+from polymorph_ros.training.unknown_scene import FALSE_ALARMS, feature_distances, trunk_features
 from polymorph_ros.training.workers import HERE, Workers
 
 
@@ -123,7 +123,7 @@ class _Addition:
     label_dynamics: Dynamics
     context_dynamics: Dynamics
     company: Company
-    scene: SceneEntry | None
+    unknown_scene: UnknownSceneEntry | None
 
 
 def growth_config(bundle: Path, source: SourceConfig) -> TrainConfig:
@@ -286,15 +286,15 @@ def _columns(track: Track, labels: tuple[int, ...]) -> Track:
     return replace(track, truth=np.ascontiguousarray(track.truth[:, list(labels)]))
 
 
-def _scene(old: Bundle, features: Features) -> SceneEntry | None:
+def _scene(old: Bundle, features: Features) -> UnknownSceneEntry | None:
     """The old statistics with a threshold that the new scenes seldom exceed either."""
-    entry = old.manifest.scene
+    entry = old.manifest.unknown_scene
     if entry is None:
         return None
-    frames = known_frames(features.validation)
-    file = old.path / SCENE_FILE
-    statistics = SceneStatistics.from_tensors(read_tensors(file), frames.tokens.shape[2], file)
-    distances = scene_distances(statistics, frames)
+    frames = trunk_features(features.validation)
+    file = old.path / UNKNOWN_SCENE_FILE
+    statistics = FeatureStatistics.from_tensors(read_tensors(file), frames.tokens.shape[2], file)
+    distances = feature_distances(statistics, frames)
     threshold = max(entry.threshold, float(np.quantile(distances, 1.0 - FALSE_ALARMS)))
     return entry.model_copy(update={"threshold": threshold})
 
@@ -355,7 +355,7 @@ def _write(
                         contexts, addition.context_dynamics, addition.company, addition.adapters
                     ),
                 ),
-                "scene": addition.scene,
+                "unknown_scene": addition.unknown_scene,
                 "metrics": manifest.metrics | metrics,
                 "files": files,
             }

@@ -1,6 +1,6 @@
 """From a configuration to a bundle, stage after stage.
 
-frames -> backbone -> tokens -> contexts -> scout -> adapters -> scene -> thresholds -> reuse
+frames -> backbone -> tokens -> contexts -> scout -> adapters -> unknown scene -> thresholds -> reuse
 -> bundle. Each stage
 keeps what it made (``stages.py``), so a run continues where it has to.
 """
@@ -35,7 +35,6 @@ from polymorph_ros.training.features import TokensStage, make_tokens
 from polymorph_ros.training.frames import LabelledFrames, load_about, load_frames
 from polymorph_ros.training.grouping import Contexts, ContextsStage, load_contexts
 from polymorph_ros.training.loop import set_up_torch
-from polymorph_ros.training.novelty import FALSE_ALARMS, SceneStage
 from polymorph_ros.training.recorded import record
 from polymorph_ros.training.rehearsal import rehearse
 from polymorph_ros.training.reuse import learn_reuse
@@ -45,6 +44,7 @@ from polymorph_ros.training.sources import frame_stages
 from polymorph_ros.training.stages import Kept, make, sole_use, told_when_the_disk_is_full
 from polymorph_ros.training.token_set import TokenFiles
 from polymorph_ros.training.tuning import choose_thresholds, choose_weights, first_thresholds
+from polymorph_ros.training.unknown_scene import FALSE_ALARMS, UnknownSceneStage
 from polymorph_ros.training.workers import HERE, Say, Workers
 
 Measure = Callable[[Engine, LabelledFrames], Mapping[str, float]]
@@ -144,7 +144,7 @@ def _train(
         dynamics(tracks),
         context_dynamics(tracks, contexts),
         context_company(tracks, contexts),
-        make(scene_stage(config, features), work, say),
+        make(unknown_scene_stage(config, features), work, say),
         config.recipe,
         EvidenceWeights(),
     )
@@ -211,9 +211,9 @@ def scout_stage(config: TrainConfig, features: Features) -> ScoutStage | DeepSco
     )
 
 
-def scene_stage(config: TrainConfig, features: Features) -> SceneStage:
+def unknown_scene_stage(config: TrainConfig, features: Features) -> UnknownSceneStage:
     """The stage that learns what scenes look like to the trunk."""
-    return SceneStage(features.train, features.validation, FALSE_ALARMS, config.threads)
+    return UnknownSceneStage(features.train, features.validation, FALSE_ALARMS, config.threads)
 
 
 def adapter_tasks(config: TrainConfig, features: Features, work: Path) -> tuple[ContextTask, ...]:

@@ -24,12 +24,12 @@ from polymorph_ros.bundle.manifest import (
     Manifest,
     Preprocessing,
     ReuseEntry,
-    SceneEntry,
+    UnknownSceneEntry,
 )
 from polymorph_ros.bundle.reader import Bundle, file_sha256
 from polymorph_ros.bundle.writer import write_bundle
-from polymorph_ros.model.scene import SceneStatistics
 from polymorph_ros.model.scout import Scout
+from polymorph_ros.model.unknown_scene import FeatureStatistics
 
 TAIL_BLOCKS = 2
 CONTEXTS: Mapping[str, Sequence[str]] = {
@@ -46,7 +46,7 @@ def write_tiny_bundle(
     on: float = 0.5,
     seed: int = 0,
     reuse: ReuseEntry | None = None,
-    scene: SceneEntry | None = None,
+    unknown_scene: UnknownSceneEntry | None = None,
     scout_adapter: bool = False,
 ) -> Bundle:
     """Writes a bundle of a ViT backbone for 32 px pictures, a PEFT adapter per context, a scout.
@@ -57,7 +57,7 @@ def write_tiny_bundle(
         on: threshold of every label; `off` and `cover` lie below it.
         seed: of the random weights.
         reuse: when a result stands for a later picture; none: never.
-        scene: when a scene counts as unknown, with mean 0 and covariance 1; none: never.
+        unknown_scene: when a scene counts as unknown, with mean 0 and covariance 1; none: never.
         scout_adapter: whether the scout has an adapter of its own.
     """
     vocabulary = list(dict.fromkeys(label for labels in contexts.values() for label in labels))
@@ -73,10 +73,10 @@ def write_tiny_bundle(
         if scout_adapter:
             spec = AdapterSpec(labels=len(vocabulary) + len(contexts), seed=seed + 50)
             write_tiny_adapter(folder / "scout", backbone, TAIL_BLOCKS, spec)
-        if scene is not None:
+        if unknown_scene is not None:
             features = 2 * HIDDEN_SIZE
-            statistics = SceneStatistics(torch.zeros(features), torch.eye(features))
-            save_file(statistics.tensors(), folder / "scene.safetensors")
+            statistics = FeatureStatistics(torch.zeros(features), torch.eye(features))
+            save_file(statistics.tensors(), folder / "unknown_scene.safetensors")
 
     def make_manifest(files: tuple[FileEntry, ...]) -> Manifest:
         rates = {"prior": 0.3, "appear_hz": 0.1, "vanish_hz": 0.2}
@@ -103,7 +103,7 @@ def write_tiny_bundle(
             ),
             scout_adapter="scout" if scout_adapter else None,
             reuse=reuse,
-            scene=scene,
+            unknown_scene=unknown_scene,
             files=files,
         )
 

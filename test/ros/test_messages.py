@@ -18,10 +18,10 @@ from polymorph_ros.msg import EnergyReport, Label, LabelArray, LabelEvent
 from polymorph_ros.ros import messages
 from polymorph_ros.ros.stamps import latency_s, to_ns, to_stamp
 from polymorph_ros.runtime.result import ChangeKind, Cover, FrameResult, LabelChange, ResultState
-from polymorph_ros.runtime.scene import NOT_JUDGED, Scene
+from polymorph_ros.runtime.unknown_scene import NOT_JUDGED, SceneNovelty
 
 LABELS = ("person", "desk", "car")
-KNOWN = Scene(novelty=0.25, trust=1.0)
+KNOWN = SceneNovelty(novelty=0.25, trust=1.0)
 HEADER = Header(stamp=Time(sec=7, nanosec=8), frame_id="camera_optical")
 
 
@@ -30,7 +30,7 @@ def result(
     active: tuple[int, ...] = (0, 2),
     changes: tuple[LabelChange, ...] = (),
     joules: float = 0.5,
-    scene: Scene = KNOWN,
+    unknown_scene: SceneNovelty = KNOWN,
 ) -> FrameResult:
     return FrameResult(
         stamp_ns=7_000_000_008,
@@ -45,7 +45,7 @@ def result(
         cover=Cover((1,), True, "+street (in play: car)", uncovered=(0,)),
         stage_seconds={"preprocess": 0.001, "trunk": 0.01},
         energy=FrameEnergy(joules, 3.0, 12.0, 4, EnergySource.ESTIMATED),
-        scene=scene,
+        unknown_scene=unknown_scene,
     )
 
 
@@ -108,9 +108,9 @@ def test_a_message_that_is_filled_again_holds_nothing_of_the_last_frame() -> Non
 def test_the_scene_is_told_with_what_its_scores_count() -> None:
     reused = messages.LabelMessage("front", LABELS)
 
-    unknown = reused.fill(result(scene=Scene(0.75, 0.25)), HEADER, active_only=True)
+    unknown = reused.fill(result(unknown_scene=SceneNovelty(0.75, 0.25)), HEADER, active_only=True)
     assert (unknown.novelty, unknown.trust) == (0.75, 0.25)
-    unjudged = reused.fill(result(scene=NOT_JUDGED), HEADER, active_only=True)
+    unjudged = reused.fill(result(unknown_scene=NOT_JUDGED), HEADER, active_only=True)
     assert math.isnan(unjudged.novelty)
     assert unjudged.trust == 1.0
 

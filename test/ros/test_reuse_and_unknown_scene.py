@@ -11,18 +11,18 @@ from rclpy.parameter import Parameter
 
 from helpers.ros_peer import Peer, image_message, latest_status, picture, value_of
 from helpers.tiny_bundle import write_tiny_bundle
-from polymorph_ros.bundle.manifest import ReuseEntry, SceneEntry
+from polymorph_ros.bundle.manifest import ReuseEntry, UnknownSceneEntry
 from polymorph_ros.msg import ContextState, EnergyReport, Label, LabelArray
 
 REUSE = ReuseEntry(difference=8.0, max_age_s=60.0, pace=0.5, agreement=0.99)
-ALL_UNKNOWN = SceneEntry(threshold=1e-6, false_alarms=0.01)
+ALL_UNKNOWN = UnknownSceneEntry(threshold=1e-6, false_alarms=0.01)
 
 
 @pytest.fixture(scope="module")
 def still(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle that reuses results and knows no scene."""
     path = tmp_path_factory.mktemp("still") / "still"
-    return write_tiny_bundle(path, on=0.02, reuse=REUSE, scene=ALL_UNKNOWN).path
+    return write_tiny_bundle(path, on=0.02, reuse=REUSE, unknown_scene=ALL_UNKNOWN).path
 
 
 def answers(peer: Peer, heard: list, images, stamps: range) -> list:
@@ -35,7 +35,7 @@ def answers(peer: Peer, heard: list, images, stamps: range) -> list:
 
 
 def test_a_picture_that_stays_is_reused_and_counted(peer: Peer, active_node, still: Path) -> None:
-    node = active_node(bundle=str(still), reuse_s=60.0, judge_scenes=False)
+    node = active_node(bundle=str(still), reuse_s=60.0, detect_unknown_scenes=False)
     heard = peer.listen(LabelArray, "polymorph/labels")
     contexts = peer.listen(ContextState, "polymorph/context")
     energy = peer.listen(EnergyReport, "polymorph/energy")
@@ -70,7 +70,7 @@ def test_an_unknown_scene_is_told_counted_and_switched_off(
     assert "unlike anything seen in training" in unknown.reason
     assert unknown.novelty > 0.99
     assert 0 < unknown.trust < 1
-    assert node.set_parameters([Parameter("judge_scenes", value=False)])[0].successful
+    assert node.set_parameters([Parameter("detect_unknown_scenes", value=False)])[0].successful
     (unjudged,) = answers(peer, heard, images, range(2, 3))
     assert unjudged.state == LabelArray.STATE_FRESH
     assert unjudged.trust == 1.0

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.tiny_bundle import write_tiny_bundle
-from polymorph_ros.bundle.manifest import ReuseEntry, SceneEntry
+from polymorph_ros.bundle.manifest import ReuseEntry, UnknownSceneEntry
 from polymorph_ros.bundle.reader import Bundle
 from polymorph_ros.data.frame import Frame
 from polymorph_ros.energy.ledger import EnergyLedger
@@ -295,8 +295,8 @@ def test_a_pace_of_nothing_keeps_the_scores(bundle: Bundle) -> None:
 
 
 def test_a_result_of_low_trust_is_reused_as_such(tmp_path: Path) -> None:
-    far = SceneEntry(threshold=1e-6, false_alarms=0.01)  # every scene is unknown
-    bundle = write_tiny_bundle(tmp_path / "far", reuse=REUSE, scene=far)
+    far = UnknownSceneEntry(threshold=1e-6, false_alarms=0.01)  # every scene is unknown
+    bundle = write_tiny_bundle(tmp_path / "far", reuse=REUSE, unknown_scene=far)
     engine = Engine(
         PolymorphModel.from_bundle(bundle, "cpu"),
         bundle.manifest,
@@ -310,7 +310,7 @@ def test_a_result_of_low_trust_is_reused_as_such(tmp_path: Path) -> None:
     assert reused.reused
     assert reused.state == first.state == ResultState.UNKNOWN_SCENE
     assert reused.reason.startswith(first.reason)
-    assert reused.scene == first.scene
+    assert reused.unknown_scene == first.unknown_scene
 
 
 def test_scores_that_are_not_finite_count_for_the_computed_frame_alone(bundle: Bundle) -> None:

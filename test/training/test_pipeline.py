@@ -47,8 +47,8 @@ def test_the_bundle_is_sound_and_says_what_was_measured(
     for context in trained.manifest.contexts:
         assert context.reliability is not None, "how much its scores tell was measured"
         assert all(0 <= value <= 1 for value in context.reliability)
-    assert trained.manifest.scene is not None, "it knows what its scenes look like"
-    assert trained.manifest.scene.threshold > 0
+    assert trained.manifest.unknown_scene is not None, "it knows what its scenes look like"
+    assert trained.manifest.unknown_scene.threshold > 0
 
 
 def test_peft_opens_the_adapters_and_computes_what_the_composed_tails_compute(

@@ -8,7 +8,7 @@ from polymorph_ros.cli.bench.compose import compose
 from polymorph_ros.cli.bench.contexts import contexts
 from polymorph_ros.cli.bench.policy import policy
 from polymorph_ros.cli.bench.reuse import reuse
-from polymorph_ros.cli.bench.scenes import scenes
+from polymorph_ros.cli.bench.unknown_scene import unknown_scene
 
 bench_app = typer.Typer(no_args_is_help=True, help="Measure parts beside their alternatives.")
 
@@ -21,5 +21,5 @@ def _group() -> None:
 bench_app.command()(compose)
 bench_app.command()(contexts)
 bench_app.command()(policy)
-bench_app.command()(scenes)
+bench_app.command()(unknown_scene)
 bench_app.command()(reuse)

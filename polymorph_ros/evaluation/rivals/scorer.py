@@ -60,7 +60,11 @@ def _composed(rival: Rival, bundle: Bundle, backbone: Backbone) -> Run:
     labels = rival.text.labels
     only = bundle.manifest.contexts[0].model_copy(update={"name": "all labels", "labels": labels})
     manifest = bundle.manifest.model_copy(
-        update={"contexts": (only,), "preprocessing": rival.text.preprocessing, "scene": None}
+        update={
+            "contexts": (only,),
+            "preprocessing": rival.text.preprocessing,
+            "unknown_scene": None,
+        }
     )
     unused = Scout(backbone.hidden_size, len(labels), 1, hidden=8, detectors=1)
     adapter = read_adapter(rival.folder, backbone, rival.text.tail_blocks)

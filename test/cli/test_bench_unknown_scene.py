@@ -1,4 +1,4 @@
-"""Pins `polymorph bench scenes` and `... reuse`: rows of figures, or one line why not."""
+"""Pins `polymorph bench unknown-scene` and `... reuse`: rows of figures, or one line why not."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from helpers.tiny_bundle import write_tiny_bundle
-from polymorph_ros.bundle.manifest import ReuseEntry, SceneEntry
+from polymorph_ros.bundle.manifest import ReuseEntry, UnknownSceneEntry
 from polymorph_ros.cli.main import app
 from polymorph_ros.errors import PolymorphError
 
@@ -17,12 +17,12 @@ CONTEXTS = {"room": ("window", "chair"), "office": ("window", "lamp")}
 
 
 def test_scenes_writes_a_row_for_each_kind_of_picture(tmp_path: Path) -> None:
-    scene = SceneEntry(threshold=1.0, false_alarms=0.01)
-    bundle = write_tiny_bundle(tmp_path / "tiny", contexts=CONTEXTS, scene=scene).path
+    scene = UnknownSceneEntry(threshold=1.0, false_alarms=0.01)
+    bundle = write_tiny_bundle(tmp_path / "tiny", contexts=CONTEXTS, unknown_scene=scene).path
     rows_file = tmp_path / "rows.json"
 
     result = CliRunner().invoke(
-        app, ["bench", "scenes", str(bundle), "--count", "1", "--json", str(rows_file)]
+        app, ["bench", "unknown-scene", str(bundle), "--count", "1", "--json", str(rows_file)]
     )
 
     assert result.exit_code == 0, result.output
@@ -47,7 +47,7 @@ def test_reuse_writes_a_row_for_moving_and_for_still_scenes(tmp_path: Path) -> N
     assert moving["reused"] < still["reused"]
 
 
-@pytest.mark.parametrize("command", ["scenes", "reuse"])
+@pytest.mark.parametrize("command", ["unknown-scene", "reuse"])
 def test_a_bundle_that_learned_neither_is_told_as_such(tmp_path: Path, command: str) -> None:
     bundle = write_tiny_bundle(tmp_path / "tiny").path
 

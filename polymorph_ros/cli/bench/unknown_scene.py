@@ -1,4 +1,4 @@
-"""``polymorph bench scenes``: how well a bundle tells unknown scenes from known ones."""
+"""``polymorph bench unknown-scene``: how well a bundle tells unknown scenes from known ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 
-def scenes(
+def unknown_scene(
     bundle: Annotated[Path, typer.Argument(help="The bundle's folder.")],
     unlike: Annotated[
         list[Path] | None, typer.Argument(help="Data sets of places that it was not trained for.")
@@ -34,7 +34,7 @@ def scenes(
     from polymorph_ros.data.open_dataset import open_dataset
     from polymorph_ros.errors import PolymorphError
     from polymorph_ros.evaluation.clips import scene_clips
-    from polymorph_ros.evaluation.scene_detection import (
+    from polymorph_ros.evaluation.unknown_scene import (
         Stream,
         detection,
         distances,
@@ -54,7 +54,7 @@ def scenes(
         return streams
 
     opened = read_bundle(bundle)
-    entry = opened.manifest.scene
+    entry = opened.manifest.unknown_scene
     if entry is None:
         raise PolymorphError(
             "a bundle that knows its scenes", "one that does not",

@@ -23,7 +23,7 @@ def pooled(tokens: Tensor) -> Tensor:
     return torch.cat([whole, patches.mean(dim=1)], dim=1)
 
 
-class SceneStatistics:
+class FeatureStatistics:
     """Mean and whitening of the pooled features of training.
 
     Attributes:
@@ -39,7 +39,7 @@ class SceneStatistics:
     @classmethod
     def from_tensors(
         cls, tensors: Mapping[str, Tensor], dim: int, where: Path | str
-    ) -> SceneStatistics:
+    ) -> FeatureStatistics:
         """From the tensors of a bundle's file, for tokens of length D.
 
         Raises:
@@ -54,9 +54,9 @@ class SceneStatistics:
         """What the bundle's file holds."""
         return {"mean": self.mean.contiguous(), "whitening": self.whitening.contiguous()}
 
-    def to(self, device: torch.device | str) -> SceneStatistics:
+    def to(self, device: torch.device | str) -> FeatureStatistics:
         """The same on a device."""
-        return SceneStatistics(self.mean.to(device), self.whitening.to(device))
+        return FeatureStatistics(self.mean.to(device), self.whitening.to(device))
 
     def distance(self, tokens: Tensor) -> Tensor:
         """Root mean square of the whitened feature: about 1 for the frames of training.

@@ -12,20 +12,20 @@ from safetensors.torch import save_file
 
 from helpers.tiny import HIDDEN_SIZE, IMAGE_SIZE
 from helpers.tiny_bundle import write_tiny_bundle
-from polymorph_ros.bundle.manifest import SceneEntry
+from polymorph_ros.bundle.manifest import UnknownSceneEntry
 from polymorph_ros.bundle.reader import Bundle, read_bundle
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.model.polymorph import PolymorphModel
 from polymorph_ros.model.thumbnail import GRID, thumbnails
 
 FEATURES = 2 * HIDDEN_SIZE
-SCENE = SceneEntry(threshold=1.5, false_alarms=0.01)
+SCENE = UnknownSceneEntry(threshold=1.5, false_alarms=0.01)
 STD = (0.5, 0.25, 0.125)
 
 
 @pytest.fixture
 def bundle(tmp_path: Path) -> Bundle:
-    return write_tiny_bundle(tmp_path / "tiny", scene=SCENE)
+    return write_tiny_bundle(tmp_path / "tiny", unknown_scene=SCENE)
 
 
 def picture() -> np.ndarray:
@@ -36,7 +36,7 @@ def test_the_distance_of_a_frame_is_one_number_that_is_left_on_the_device(bundle
     model = PolymorphModel.from_bundle(bundle, "cpu")
     tokens = model.trunk(model.preprocess(picture()))
 
-    distance = model.scene_distance(tokens)
+    distance = model.feature_distance(tokens)
 
     # mean 0 and covariance 1: the root mean square of the feature itself
     feature = torch.cat([tokens[0, 0], tokens[0, 1:].mean(dim=0)])
@@ -48,7 +48,7 @@ def test_the_distance_of_a_frame_is_one_number_that_is_left_on_the_device(bundle
 def test_a_bundle_without_statistics_judges_nothing(tmp_path: Path) -> None:
     model = PolymorphModel.from_bundle(write_tiny_bundle(tmp_path / "plain"), "cpu")
 
-    assert model.scene_distance(model.trunk(model.preprocess(picture()))) is None
+    assert model.feature_distance(model.trunk(model.preprocess(picture()))) is None
 
 
 @pytest.mark.parametrize(
@@ -69,18 +69,20 @@ def test_a_bundle_without_statistics_judges_nothing(tmp_path: Path) -> None:
 def test_statistics_that_do_not_fit_are_refused_by_name(
     bundle: Bundle, tensors: dict[str, torch.Tensor], told: str
 ) -> None:
-    save_file(tensors, bundle.scene_file)
+    save_file(tensors, bundle.unknown_scene_file)
 
-    with pytest.raises(PolymorphError, match=rf"scene\.safetensors: expected .*{told}"):
+    with pytest.raises(PolymorphError, match=rf"unknown_scene\.safetensors: expected .*{told}"):
         PolymorphModel.from_bundle(bundle, "cpu")
 
 
 def test_a_manifest_that_speaks_of_statistics_lists_their_file(tmp_path: Path) -> None:
     plain = write_tiny_bundle(tmp_path / "plain")
-    manifest = plain.manifest.model_copy(update={"scene": SCENE})
+    manifest = plain.manifest.model_copy(update={"unknown_scene": SCENE})
     (plain.path / "manifest.json").write_text(manifest.model_dump_json())
 
-    with pytest.raises(PolymorphError, match=r"expected scene\.safetensors in the manifest"):
+    with pytest.raises(
+        PolymorphError, match=r"expected unknown_scene\.safetensors in the manifest"
+    ):
         read_bundle(plain.path)
 
 
@@ -116,7 +118,7 @@ def test_a_gpu_takes_the_same_distance_and_thumbnail(bundle: Bundle) -> None:
     for device in ("cpu", "cuda"):
         model = PolymorphModel.from_bundle(bundle, device)
         pixels = model.preprocess(picture())
-        distance = model.scene_distance(model.trunk(pixels))
+        distance = model.feature_distance(model.trunk(pixels))
         assert distance is not None
         assert distance.device.type == device
         found.append((float(distance), model.thumbnail(pixels)))

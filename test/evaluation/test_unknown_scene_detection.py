@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from polymorph_ros.evaluation.scene_detection import Stream, detection, disturbed
+from polymorph_ros.evaluation.unknown_scene import Stream, detection, disturbed
 
 
 def stream(count: int = 4) -> Stream:

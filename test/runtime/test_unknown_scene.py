@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers.tiny_bundle import write_tiny_bundle
-from polymorph_ros.bundle.manifest import SceneEntry
+from polymorph_ros.bundle.manifest import UnknownSceneEntry
 from polymorph_ros.data.frame import Frame
 from polymorph_ros.energy.ledger import EnergyLedger
 from polymorph_ros.energy.meter import open_meter
@@ -25,16 +25,16 @@ from polymorph_ros.runtime.engine import Engine
 from polymorph_ros.runtime.knowledge import Knowledge
 from polymorph_ros.runtime.policy import Policy
 from polymorph_ros.runtime.result import ResultState
-from polymorph_ros.runtime.scene import UNKNOWN_SCENE_TRUST, SceneMemory, judge
 from polymorph_ros.runtime.settings import EngineSettings
+from polymorph_ros.runtime.unknown_scene import UNKNOWN_SCENE_TRUST, DistanceFilter, judge
 
 FRAME_NS = 33_333_333
 NEAR, FAR = 1e6, 1e-6  # thresholds by which every scene of the tiny bundle is known, or unknown
 
 
 def engine_of(path: Path, threshold: float | None, **settings: float) -> Engine:
-    scene = SceneEntry(threshold=threshold, false_alarms=0.01) if threshold else None
-    bundle = write_tiny_bundle(path, scene=scene)
+    scene = UnknownSceneEntry(threshold=threshold, false_alarms=0.01) if threshold else None
+    bundle = write_tiny_bundle(path, unknown_scene=scene)
     return Engine(
         PolymorphModel.from_bundle(bundle, "cpu"),
         bundle.manifest,
@@ -74,7 +74,7 @@ def test_the_threshold_is_where_a_scene_becomes_unknown() -> None:
 
 
 def test_one_odd_frame_makes_no_scene_and_a_covered_lens_soon_does() -> None:
-    memory = SceneMemory()
+    memory = DistanceFilter()
     for number in range(30):
         memory.take(number * FRAME_NS, 0.7)
 
@@ -89,7 +89,7 @@ def test_one_odd_frame_makes_no_scene_and_a_covered_lens_soon_does() -> None:
 
 @given(st.lists(st.tuples(st.floats(0.0, 10.0), st.floats(1e-3, 1e3)), min_size=1, max_size=30))
 def test_the_distance_of_the_last_frames_lies_among_them(frames: list[tuple[float, float]]) -> None:
-    memory, stamp_ns = SceneMemory(), 0
+    memory, stamp_ns = DistanceFilter(), 0
     seen = []
     for gap_s, distance in frames:
         stamp_ns += round(gap_s * 1e9)
@@ -100,7 +100,7 @@ def test_the_distance_of_the_last_frames_lies_among_them(frames: list[tuple[floa
 
 def test_the_same_seconds_weigh_the_same_at_any_rate() -> None:
     def after(hz: int) -> float:
-        memory = SceneMemory()
+        memory = DistanceFilter()
         memory.take(0, 0.5)
         return [memory.take(round(n * 1e9 / hz), 2.0) for n in range(1, hz + 1)][-1]
 
@@ -108,7 +108,7 @@ def test_the_same_seconds_weigh_the_same_at_any_rate() -> None:
 
 
 def test_stamps_that_jump_back_and_distances_that_are_none_leave_no_trace() -> None:
-    memory = SceneMemory()
+    memory = DistanceFilter()
     memory.take(5 * FRAME_NS, 2.0)
 
     assert memory.take(6 * FRAME_NS, math.nan) == math.inf
@@ -121,18 +121,21 @@ def test_a_known_scene_is_fresh_and_of_full_trust(tmp_path: Path) -> None:
 
     assert result.state == ResultState.FRESH
     assert result.reason == ""
-    assert result.scene.novelty < 0.5
-    assert result.scene.trust == 1.0
-    assert list(result.stage_seconds)[:4] == ["preprocess", "trunk", "scene", "scout"]
+    assert result.unknown_scene.novelty < 0.5
+    assert result.unknown_scene.trust == 1.0
+    assert list(result.stage_seconds)[:4] == ["preprocess", "trunk", "unknown_scene", "scout"]
 
 
 def test_an_unknown_scene_is_told_with_its_novelty_and_low_trust(tmp_path: Path) -> None:
     result = engine_of(tmp_path / "far", FAR).step(frame())
 
     assert result.state == ResultState.UNKNOWN_SCENE
-    assert result.scene.novelty > 0.99
-    assert result.scene.trust == UNKNOWN_SCENE_TRUST < 1.0
-    assert result.reason == f"unlike anything seen in training (novelty {result.scene.novelty:.2f})"
+    assert result.unknown_scene.novelty > 0.99
+    assert result.unknown_scene.trust == UNKNOWN_SCENE_TRUST < 1.0
+    assert (
+        result.reason
+        == f"unlike anything seen in training (novelty {result.unknown_scene.novelty:.2f})"
+    )
 
 
 def test_a_limit_on_adapters_is_told_after_the_unknown_scene(tmp_path: Path) -> None:
@@ -149,14 +152,14 @@ def test_a_limit_on_adapters_is_told_after_the_unknown_scene(tmp_path: Path) -> 
 def test_nothing_is_judged_without_statistics_or_where_it_is_switched_off(
     tmp_path: Path, threshold: float | None
 ) -> None:
-    engine = engine_of(tmp_path / "off", threshold, judge_scenes=threshold is None)
+    engine = engine_of(tmp_path / "off", threshold, detect_unknown_scenes=threshold is None)
 
     result = engine.step(frame())
 
     assert result.state == ResultState.FRESH
-    assert math.isnan(result.scene.novelty)
-    assert result.scene.trust == 1.0
-    assert "scene" not in result.stage_seconds
+    assert math.isnan(result.unknown_scene.novelty)
+    assert result.unknown_scene.trust == 1.0
+    assert "unknown_scene" not in result.stage_seconds
 
 
 def test_judging_known_scenes_changes_no_score(tmp_path: Path) -> None:

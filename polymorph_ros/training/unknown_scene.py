@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 from sklearn.covariance import LedoitWolf
 
-from polymorph_ros.bundle.manifest import SCENE_FILE, SceneEntry
-from polymorph_ros.model.scene import SceneStatistics, pooled
-from polymorph_ros.runtime.scene import SceneMemory
+from polymorph_ros.bundle.manifest import UNKNOWN_SCENE_FILE, UnknownSceneEntry
+from polymorph_ros.model.unknown_scene import FeatureStatistics, pooled
+from polymorph_ros.runtime.unknown_scene import DistanceFilter
 from polymorph_ros.training.features import load_tokens
 from polymorph_ros.training.frames import load_frames
 from polymorph_ros.training.loop import set_up_torch
@@ -27,7 +27,7 @@ _BATCH = 512
 
 
 @dataclass(frozen=True)
-class SceneStage:
+class UnknownSceneStage:
     """Statistics of the training frames as they are; a threshold that few known frames exceed."""
 
     train: TokenFiles
@@ -37,25 +37,27 @@ class SceneStage:
 
     @property
     def name(self) -> str:
-        return "scene"
+        return "unknown_scene"
 
     def write(self, folder: Path) -> None:
         """Write the statistics' file and the manifest's entry."""
         set_up_torch(self.threads)
-        statistics, entry = learn_scene(
-            known_frames(self.train), known_frames(self.validation), false_alarms=self.false_alarms
+        statistics, entry = learn_unknown_scene(
+            trunk_features(self.train),
+            trunk_features(self.validation),
+            false_alarms=self.false_alarms,
         )
-        save_file(statistics.tensors(), folder / SCENE_FILE)
+        save_file(statistics.tensors(), folder / UNKNOWN_SCENE_FILE)
         (folder / _ENTRY_FILE).write_text(entry.model_dump_json() + "\n", encoding="utf-8")
 
 
-def load_scene_entry(kept: Kept) -> SceneEntry:
+def load_unknown_scene_entry(kept: Kept) -> UnknownSceneEntry:
     """The manifest's entry; the statistics' file lies beside it."""
-    return SceneEntry.model_validate_json((kept.folder / _ENTRY_FILE).read_bytes())
+    return UnknownSceneEntry.model_validate_json((kept.folder / _ENTRY_FILE).read_bytes())
 
 
 @dataclass(frozen=True)
-class KnownFrames:
+class TrunkFeatures:
     """Frames of places that count as known.
 
     Attributes:
@@ -69,16 +71,16 @@ class KnownFrames:
     stamps_s: NDArray[np.float64]
 
 
-def known_frames(files: TokenFiles) -> KnownFrames:
+def trunk_features(files: TokenFiles) -> TrunkFeatures:
     """The frames as they are, without their changed views."""
     frames = load_frames(files.frames.folder)
     tokens = load_tokens(files.tokens.folder)[: len(frames)]
-    return KnownFrames(tokens, tuple(frames.slices()), frames.stamps_s)
+    return TrunkFeatures(tokens, tuple(frames.slices()), frames.stamps_s)
 
 
-def learn_scene(
-    train: KnownFrames, validation: KnownFrames, *, false_alarms: float = FALSE_ALARMS
-) -> tuple[SceneStatistics, SceneEntry]:
+def learn_unknown_scene(
+    train: TrunkFeatures, validation: TrunkFeatures, *, false_alarms: float = FALSE_ALARMS
+) -> tuple[FeatureStatistics, UnknownSceneEntry]:
     """Mean and whitening of the pooled features, and the distance that few known frames exceed.
 
     The covariance is shrunk (Ledoit and Wolf 2004), so that it can be inverted from few frames
@@ -94,25 +96,25 @@ def learn_scene(
     fit = LedoitWolf().fit(_pooled(train.tokens))
     variances, directions = np.linalg.eigh(fit.covariance_)
     whitening = (directions / np.sqrt(variances)).T
-    statistics = SceneStatistics(
+    statistics = FeatureStatistics(
         torch.from_numpy(fit.location_.astype(np.float32)),
         torch.from_numpy(np.ascontiguousarray(whitening, dtype=np.float32)),
     )
     threshold = max(
-        float(np.quantile(scene_distances(statistics, frames), 1.0 - false_alarms))
+        float(np.quantile(feature_distances(statistics, frames), 1.0 - false_alarms))
         for frames in (train, validation)
     )
-    return statistics, SceneEntry(threshold=threshold, false_alarms=false_alarms)
+    return statistics, UnknownSceneEntry(threshold=threshold, false_alarms=false_alarms)
 
 
-def scene_distances(statistics: SceneStatistics, frames: KnownFrames) -> NDArray[np.float64]:
+def feature_distances(statistics: FeatureStatistics, frames: TrunkFeatures) -> NDArray[np.float64]:
     """The distance of each frame as the engine takes it, (frames,)."""
     alone = np.concatenate(
         [statistics.distance(batch).numpy() for batch in _batches(frames.tokens)]
     )
     taken = np.empty(len(alone))
     for part in frames.sequences:
-        memory = SceneMemory()
+        memory = DistanceFilter()
         stamps_ns = np.round(frames.stamps_s[part] * 1e9).astype(np.int64).tolist()
         taken[part] = [
             memory.take(stamp_ns, distance)

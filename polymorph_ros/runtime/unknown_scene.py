@@ -11,7 +11,7 @@ _NEAREST = 1e-6
 
 
 @dataclass(frozen=True)
-class Scene:
+class SceneNovelty:
     """What is said of one frame's scene.
 
     Attributes:
@@ -29,10 +29,10 @@ class Scene:
         return self.novelty > 0.5
 
 
-NOT_JUDGED = Scene(novelty=math.nan, trust=1.0)
+NOT_JUDGED = SceneNovelty(novelty=math.nan, trust=1.0)
 
 
-class SceneMemory:
+class DistanceFilter:
     """The distances of one camera's last frames, as one: a scene lasts longer than a frame.
 
     A mean of logarithms that forgets with a time constant of half a second, by the stamps: a
@@ -59,7 +59,7 @@ class SceneMemory:
         return math.exp(level)
 
 
-def judge(distance: float, threshold: float) -> Scene:
+def judge(distance: float, threshold: float) -> SceneNovelty:
     """Judge a scene by its distance.
 
     Scores are calibrated for scenes like those of training. Elsewhere a trained network is
@@ -70,7 +70,7 @@ def judge(distance: float, threshold: float) -> Scene:
         threshold: of the bundle, above 0.
     """
     if not math.isfinite(distance):
-        return Scene(novelty=1.0, trust=UNKNOWN_SCENE_TRUST)
+        return SceneNovelty(novelty=1.0, trust=UNKNOWN_SCENE_TRUST)
     ratio = distance / threshold
     novelty = 1.0 - 1.0 / (1.0 + ratio * ratio)
-    return Scene(novelty, UNKNOWN_SCENE_TRUST if novelty > 0.5 else 1.0)
+    return SceneNovelty(novelty, UNKNOWN_SCENE_TRUST if novelty > 0.5 else 1.0)

@@ -7,18 +7,22 @@ import numpy as np
 import pytest
 import torch
 
-from polymorph_ros.model.scene import SceneStatistics, pooled
 from polymorph_ros.model.tensor_file import read_tensors
-from polymorph_ros.training.novelty import KnownFrames, learn_scene, scene_distances
+from polymorph_ros.model.unknown_scene import FeatureStatistics, pooled
+from polymorph_ros.training.unknown_scene import (
+    TrunkFeatures,
+    feature_distances,
+    learn_unknown_scene,
+)
 
 TOKENS, DIM = 5, 6
 
 
-def known(tokens: np.ndarray, hz: float = 0.2) -> KnownFrames:
+def known(tokens: np.ndarray, hz: float = 0.2) -> TrunkFeatures:
     """Two sequences, so slow that each frame counts by itself unless told otherwise."""
     half = len(tokens) // 2
     stamps_s = np.arange(len(tokens)) / hz
-    return KnownFrames(tokens, (slice(0, half), slice(half, len(tokens))), stamps_s)
+    return TrunkFeatures(tokens, (slice(0, half), slice(half, len(tokens))), stamps_s)
 
 
 def tokens_like_training(seed: int, frames: int) -> np.ndarray:
@@ -30,14 +34,14 @@ def tokens_like_training(seed: int, frames: int) -> np.ndarray:
 
 
 def test_few_known_frames_are_called_unknown_and_most_others_are() -> None:
-    statistics, entry = learn_scene(
+    statistics, entry = learn_unknown_scene(
         known(tokens_like_training(1, 2000)),
         known(tokens_like_training(3, 1000)),
         false_alarms=0.02,
     )
 
-    familiar = scene_distances(statistics, known(tokens_like_training(5, 1000)))
-    elsewhere = scene_distances(statistics, known(-tokens_like_training(7, 1000)))
+    familiar = feature_distances(statistics, known(tokens_like_training(5, 1000)))
+    elsewhere = feature_distances(statistics, known(-tokens_like_training(7, 1000)))
 
     assert entry.false_alarms == 0.02
     assert (familiar > entry.threshold).mean() < 0.05
@@ -50,18 +54,18 @@ def test_the_stated_rate_holds_for_training_and_for_validation(scale: float) -> 
     other = scale * (tokens_like_training(3, 1000) - 3.0) + 3.0
     validation = known(other.astype(np.float16))
 
-    statistics, entry = learn_scene(train, validation, false_alarms=0.05)
+    statistics, entry = learn_unknown_scene(train, validation, false_alarms=0.05)
 
     for frames in (train, validation):
-        assert (scene_distances(statistics, frames) > entry.threshold).mean() <= 0.05 + 1e-6
+        assert (feature_distances(statistics, frames) > entry.threshold).mean() <= 0.05 + 1e-6
 
 
 def test_the_distance_of_training_frames_is_about_one() -> None:
     train = known(tokens_like_training(1, 2000))
 
-    statistics, _ = learn_scene(train, train)
+    statistics, _ = learn_unknown_scene(train, train)
 
-    assert 0.7 < np.median(scene_distances(statistics, train)) < 1.1, "shrinking makes it less"
+    assert 0.7 < np.median(feature_distances(statistics, train)) < 1.1, "shrinking makes it less"
 
 
 def test_the_distance_is_mahalanobis_of_class_token_and_mean_patch() -> None:
@@ -71,7 +75,7 @@ def test_the_distance_is_mahalanobis_of_class_token_and_mean_patch() -> None:
     whitening = torch.randn(2 * DIM, 2 * DIM, generator=torch.Generator().manual_seed(0))
     mean = features.mean(dim=0)
 
-    distance = SceneStatistics(mean, whitening).distance(tokens)
+    distance = FeatureStatistics(mean, whitening).distance(tokens)
 
     precision = whitening.T @ whitening
     centred = features - mean
@@ -82,16 +86,16 @@ def test_the_distance_is_mahalanobis_of_class_token_and_mean_patch() -> None:
 def test_fewer_frames_than_features_can_be_learned_from() -> None:
     few = known(tokens_like_training(1, 8))
 
-    statistics, entry = learn_scene(few, few)
+    statistics, entry = learn_unknown_scene(few, few)
 
-    assert np.isfinite(scene_distances(statistics, few)).all()
+    assert np.isfinite(feature_distances(statistics, few)).all()
     assert entry.threshold > 0
 
 
 def test_the_threshold_is_of_distances_over_the_last_frames() -> None:
     slow, fast = (known(tokens_like_training(1, 2000), hz) for hz in (0.2, 10.0))
 
-    alone, together = (learn_scene(frames, frames)[1].threshold for frames in (slow, fast))
+    alone, together = (learn_unknown_scene(frames, frames)[1].threshold for frames in (slow, fast))
 
     assert together < 0.9 * alone, "frames that differ by chance even out"
 
@@ -100,10 +104,12 @@ def test_the_statistics_survive_their_file(tmp_path) -> None:
     from safetensors.torch import save_file
 
     train = known(tokens_like_training(1, 500))
-    statistics, _ = learn_scene(train, train)
-    save_file(statistics.tensors(), tmp_path / "scene.safetensors")
+    statistics, _ = learn_unknown_scene(train, train)
+    save_file(statistics.tensors(), tmp_path / "unknown_scene.safetensors")
 
-    read = SceneStatistics.from_tensors(read_tensors(tmp_path / "scene.safetensors"), DIM, tmp_path)
+    read = FeatureStatistics.from_tensors(
+        read_tensors(tmp_path / "unknown_scene.safetensors"), DIM, tmp_path
+    )
 
-    distances = scene_distances(statistics, train)
-    assert scene_distances(read, train) == pytest.approx(distances, rel=1e-5)
+    distances = feature_distances(statistics, train)
+    assert feature_distances(read, train) == pytest.approx(distances, rel=1e-5)

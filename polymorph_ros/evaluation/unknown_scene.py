@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from polymorph_ros.model.polymorph import PolymorphModel
-from polymorph_ros.runtime.scene import SceneMemory
+from polymorph_ros.runtime.unknown_scene import DistanceFilter
 
 Picture = NDArray[np.uint8]
 _NS_PER_MINUTE = 60e9
@@ -51,9 +51,9 @@ def distances(model: PolymorphModel, streams: Iterable[Stream]) -> list[NDArray[
 
 
 def _of_stream(model: PolymorphModel, stream: Stream) -> Iterator[float]:
-    memory = SceneMemory()
+    memory = DistanceFilter()
     for stamp_ns, picture in zip(stream.stamps_ns, stream.pictures, strict=True):
-        distance = model.scene_distance(model.trunk(model.preprocess(picture)))
+        distance = model.feature_distance(model.trunk(model.preprocess(picture)))
         if distance is not None:
             yield memory.take(stamp_ns, float(distance))
 
