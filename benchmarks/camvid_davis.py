@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
 from parts.camvid_davis import CONFIG, ROOT, TEST_TABLES, make_tables
 from parts.whole import compare
 

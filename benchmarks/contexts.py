@@ -24,7 +24,7 @@ from polymorph_ros.data.track import Track
 PER_CONTEXT = 8
 
 
-def made_tracks(labels: int, frames: int, sequences: int, seed: int = 0) -> list[Track]:
+def synthetic_tracks(labels: int, frames: int, sequences: int, seed: int = 0) -> list[Track]:
     """Sequences at 1 Hz; popular labels stand in many places."""
     rng = np.random.default_rng(seed)
     popularity = 1 / np.arange(1, labels + 1) ** 0.8
@@ -52,7 +52,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=300_000)
     parser.add_argument("--sequences", type=int, default=1000)
     asked = parser.parse_args()
-    tracks = made_tracks(asked.labels, asked.frames, asked.sequences)
+    tracks = synthetic_tracks(asked.labels, asked.frames, asked.sequences)
     limits = ContextLimits(2 * math.ceil(asked.labels / PER_CONTEXT), PER_CONTEXT)
     wall, cpu = time.perf_counter(), time.process_time()
     contexts = form_contexts(tracks, limits)

@@ -17,10 +17,10 @@ from typing import Annotated
 
 import torch
 import typer
+
 from parts.figures import Figures, milliseconds, rounded, write_json
 from parts.machine import bundle_facts, machine_facts, machine_name
 from parts.pictures import HZ, pictures
-
 from polymorph_ros.bundle.reader import read_bundle
 from polymorph_ros.data.frame import Frame
 from polymorph_ros.energy.ledger import EnergyLedger

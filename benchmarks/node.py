@@ -14,6 +14,7 @@ from typing import Annotated
 
 import rclpy
 import typer
+
 from parts.cpu import measure_cpu
 from parts.figures import Figures, write_json
 from parts.latency import measure_latency
@@ -21,7 +22,6 @@ from parts.machine import bundle_facts, machine_facts, machine_name
 from parts.memory import measure_memory
 from parts.start_up import measure_start_up
 from parts.surroundings import Stage, open_stage
-
 from polymorph_ros.bundle.reader import read_bundle
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.ros.loader import default_bundle

@@ -1,6 +1,6 @@
 """Experiment: adapters of one bit per weight, and what that costs in mean average precision.
 
-    build/venv/bin/python benchmarks/one_bit_adapters.py [--bundle PATH] [--scenes 40]
+    build/venv/bin/python benchmarks/one_bit_adapters.py [--bundle PATH] [--synthetic 40]
 
 Each matrix of an adapter becomes its signs, times one scale for each rank (the mean of the
 magnitudes, which is the nearest in squares; Rastegari et al., "XNOR-Net", ECCV 2016). The weights
@@ -23,23 +23,25 @@ from safetensors.torch import load_file, save_file
 from polymorph_ros.bundle.manifest import ADAPTER_WEIGHTS_FILE, MANIFEST_FILE
 from polymorph_ros.bundle.reader import Bundle, read_bundle
 from polymorph_ros.bundle.writer import write_bundle
-from polymorph_ros.evaluation.accuracy import mean_ap, scene_dataset
+from polymorph_ros.evaluation.accuracy import mean_ap, synthetic_dataset
 
 _DEFAULT = Path(__file__).resolve().parent.parent / "bundles/default"
 
 
 def main(
     bundle: Annotated[Path, typer.Option(help="The bundle.")] = _DEFAULT,
-    scenes: Annotated[int, typer.Option(min=1, help="Held-out scenes, 24 frames each.")] = 40,
+    synthetic: Annotated[int, typer.Option(min=1, help="Held-out scenes, 24 frames each.")] = 40,
 ) -> None:
     """Print mean AP and the adapters' size before and after."""
     whole = read_bundle(bundle)
-    data = scene_dataset(scenes)
+    data = synthetic_dataset(synthetic)
     with tempfile.TemporaryDirectory() as folder:
         signs, before, after = _one_bit(whole, Path(folder) / "one-bit")
         aps = [mean_ap(each, data, "cpu") for each in (whole, signs)]
     typer.echo(f"adapters without heads: {before / 1e3:.0f} kB as float32, {after / 1e3:.0f} kB")
-    typer.echo(f"mean AP on {scenes} held-out scenes: {aps[0]:.4f} before, {aps[1]:.4f} of one bit")
+    typer.echo(
+        f"mean AP on {synthetic} held-out scenes: {aps[0]:.4f} before, {aps[1]:.4f} of one bit"
+    )
 
 
 def _one_bit(whole: Bundle, out: Path) -> tuple[Bundle, int, int]:

@@ -2,8 +2,8 @@
 
     build/venv/bin/python benchmarks/policy.py [--labels 1000] [--adapters 200] [--frames 5000]
 
-Made contexts and made scores: what counts here is the size of the arrays and how many labels are
-in play. One thread. The result is a JSON file; docs/belief.md says what came out.
+Contexts and scores are synthetic: what counts is the size of the arrays and how many labels are in
+play. One thread. The result is a JSON file; docs/belief.md says what came out.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when NumPy is loaded
 
 import numpy as np
 import typer
+
 from parts.figures import Figures, write_json
 from parts.machine import machine_facts, machine_name, resident_mib
-
 from polymorph_ros.contexts.cost import membership
 from polymorph_ros.contexts.statistics import Dynamics
 from polymorph_ros.runtime.knowledge import Knowledge

@@ -14,10 +14,10 @@ from typing import Annotated, get_args
 
 import numpy as np
 import typer
+
 from parts.camvid_davis import CONFIG, ROOT, make_tables
 from parts.figures import Figures, rounded, write_json
 from parts.machine import machine_facts, machine_name
-
 from polymorph_ros.bundle.manifest import TailTokens
 from polymorph_ros.evaluation.replay import measure
 from polymorph_ros.training.config import TrainConfig, read_config

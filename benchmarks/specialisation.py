@@ -25,13 +25,13 @@ import numpy as np
 import torch
 import typer
 from numpy.typing import NDArray
-from parts.figures import Figures, rounded, write_json
-from parts.machine import machine_facts, machine_name
-from parts.made_backbone import made_backbone, resized
-from parts.scout_thresholds import cover_threshold, learn_correlation
-from parts.traced_tokens import PREPROCESSING, TAIL_BLOCKS, Part, traced_parts
 from transformers import ViTModel
 
+from parts.figures import Figures, rounded, write_json
+from parts.machine import machine_facts, machine_name
+from parts.scout_thresholds import cover_threshold, learn_correlation
+from parts.synthetic_backbone import resized, synthetic_backbone
+from parts.traced_tokens import PREPROCESSING, TAIL_BLOCKS, Part, traced_parts
 from polymorph_ros.contexts.cost import membership
 from polymorph_ros.contexts.formation import ContextLimits, form_contexts
 from polymorph_ros.contexts.presence import true_presence
@@ -125,14 +125,14 @@ def main(
     """Train and score every method; write the figures after each."""
     torch.set_num_threads(1)
     work.mkdir(parents=True, exist_ok=True)
-    made = backbone or made_backbone(_start(), PREPROCESSING, 6000, 4, work / "backbone")
+    made = backbone or synthetic_backbone(_start(), PREPROCESSING, 6000, 4, work / "backbone")
     names, parts = traced_parts(trace, labels, stretches, made, work)
     limits = ContextLimits(contexts, labels_per_context)
     setting = _setting(names, parts, limits, made, work, steps)
     figures: Figures = {
         "benchmark": "specialisation",
         "machine": machine_facts(),
-        "pixels": "made",
+        "pixels": "synthetic",
         "label_sequences": f"real: {trace.name}",
         "frames": {name: len(part.truth) for name, part in parts.items()},
         "labels": labels,

@@ -4,7 +4,7 @@
 
 Trains every context's adapter of a bundle anew, as `polymorph train` does it (trunk once, then
 tails from cached tokens), and as a plain PEFT run does it (the whole model on pictures, in every
-step): the same frames, batches, epochs, seeds and loss. Frames are procedural scenes (synthetic).
+step): the same frames, batches, epochs, seeds and loss. Frames are synthetic scenes.
 Times are seconds of computing on one thread, so that other work on the machine does not count; both
 have training, scoring the test frames and loading the model in them, the cached way the tokens too.
 """
@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from polymorph_ros.bundle.reader import Bundle, read_bundle
 from polymorph_ros.contexts.presence import true_presence
-from polymorph_ros.data.scenes import SCENE_LABELS, make_sequence
+from polymorph_ros.data.synthetic import SYNTHETIC_LABELS, make_sequence
 from polymorph_ros.data.track import Track
 from polymorph_ros.evaluation.metrics import label_average_precision
 from polymorph_ros.model.backbone import Backbone, load_backbone
@@ -101,7 +101,7 @@ def _frames(
 ) -> tuple[Pictures, NDArray[np.int8], NDArray[np.int8]]:
     """Pictures, truth in the bundle's vocabulary, and where each context is there."""
     knowledge = Knowledge.of(read.manifest)
-    order = [SCENE_LABELS.index(name) for name in knowledge.labels]
+    order = [SYNTHETIC_LABELS.index(name) for name in knowledge.labels]
     pictures, truths, presences = [], [], []
     for index in range(sequences):
         scene = make_sequence(11, index=index, split=split, frames=_FRAMES, hz=1.0, size=(160, 120))

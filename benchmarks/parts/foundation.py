@@ -1,4 +1,4 @@
-"""The backbones of the made scenes: ViTs of two widths that know made things, but no label."""
+"""The backbones for synthetic traces: ViTs of two widths that know drawn things, but no label."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from parts.made_backbone import made_backbone
+from parts.synthetic_backbone import synthetic_backbone
 from polymorph_ros.bundle.manifest import Preprocessing
 from polymorph_ros.model.families import VIT
 from polymorph_ros.training.config import PretrainConfig
@@ -28,7 +28,7 @@ def foundation(width: int, folder: Path) -> Path:
     )
     preprocessing = Preprocessing(size=SIDE, mean=VIT.mean, std=VIT.std)
     place = folder / f"backbone-{width}"
-    return made_backbone(small_vit(config), preprocessing, _SEQUENCES, _EPOCHS, place)
+    return synthetic_backbone(small_vit(config), preprocessing, _SEQUENCES, _EPOCHS, place)
 
 
 if __name__ == "__main__":  # both take long, and can be made side by side

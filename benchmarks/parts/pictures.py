@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from polymorph_ros.data.scenes import make_sequence
+from polymorph_ros.data.synthetic import make_sequence
 
 # Many enough that several adapters take their turn, few enough to be drawn in a second or two.
 COUNT = 60

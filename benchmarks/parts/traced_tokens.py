@@ -1,4 +1,4 @@
-"""Made scenes over a real label trace, seen by the trunk of a small backbone: cached on disk."""
+"""Synthetic scenes over a real label trace, as a small backbone's trunk sees them, cached."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from parts.traced import traced_scenes
 from polymorph_ros.bundle.manifest import Preprocessing
 from polymorph_ros.data.trace_parts import most_frequent, split, windows
-from polymorph_ros.data.traced import traced_scenes
 from polymorph_ros.data.traces import Trace, read_trace
 from polymorph_ros.data.track import Track
 from polymorph_ros.model.backbone import load_backbone

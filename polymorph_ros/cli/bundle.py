@@ -57,28 +57,30 @@ def pack(
     dtype: Annotated[PackType, typer.Option(help="fp16: PEFT opens them still; int8: smaller.")],
     out: Annotated[Path, typer.Option(help="Folder of the packed bundle; must not exist.")],
     data: Annotated[
-        Path | None, typer.Option(help="Labelled video to measure on; else procedural scenes.")
+        Path | None, typer.Option(help="Labelled video to measure on; else synthetic scenes.")
     ] = None,
     labels: Annotated[Path | None, typer.Option(help="The labels (CSV) of that video.")] = None,
-    scenes: Annotated[int, typer.Option(min=1, help="Held-out scenes, 24 frames each.")] = 40,
+    synthetic: Annotated[int, typer.Option(min=1, help="Held-out scenes, 24 frames each.")] = 40,
 ) -> None:
     """Write a copy with smaller adapters, and say what that costs in mean average precision."""
     from polymorph_ros.bundle import read_bundle
     from polymorph_ros.data.open_dataset import open_dataset
-    from polymorph_ros.evaluation.accuracy import mean_ap, scene_dataset
+    from polymorph_ros.evaluation.accuracy import mean_ap, synthetic_dataset
     from polymorph_ros.model.pack import adapter_bytes, pack_bundle
 
     bundle = read_bundle(path)
-    dataset = open_dataset(data, labels=labels) if data else scene_dataset(scenes)
+    dataset = open_dataset(data, labels=labels) if data else synthetic_dataset(synthetic)
     packed = pack_bundle(bundle, "int8" if dtype is PackType.INT8 else "float16", out)
-    before, after = (mean_ap(each, dataset, "auto", data or "scenes") for each in (bundle, packed))
+    before, after = (
+        mean_ap(each, dataset, "auto", data or "synthetic") for each in (bundle, packed)
+    )
     console = Console()
     console.print(
         f"adapters: {adapter_bytes(bundle) / 1e6:.2f} MB before, "
         f"{adapter_bytes(packed) / 1e6:.2f} MB as {packed.manifest.adapter_type}"
     )
     console.print(
-        f"mean AP on {data or f'{scenes} held-out procedural scenes'}: {before:.4f} before, "
+        f"mean AP on {data or f'{synthetic} held-out synthetic scenes'}: {before:.4f} before, "
         f"{after:.4f} packed ({after - before:+.4f})"
     )
     if dtype is PackType.INT8:

@@ -50,7 +50,7 @@ def train(
         str | None, typer.Option(help="Image topic of a recording that is added.")
     ] = None,
 ) -> None:
-    """Train a bundle on labelled video or on procedural scenes, or add labels to one.
+    """Train a bundle on labelled video or on synthetic scenes, or add labels to one.
 
     polymorph train CONFIG --out BUNDLE
 

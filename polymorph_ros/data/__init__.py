@@ -1,1 +1,1 @@
-"""Vocabulary, annotations, frame sources and procedural scenes."""
+"""Vocabulary, annotations, frame sources and synthetic scenes."""

@@ -1,4 +1,4 @@
-"""Write procedural scenes as a rosbag2 recording with their truth."""
+"""Write synthetic scenes as a rosbag2 recording with their truth."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
 from polymorph_ros.data.bags import COMPRESSED_IMAGE, IMAGE, STRING, TRUTH_TOPIC
-from polymorph_ros.data.scenes import SceneFrame, SceneSequence
+from polymorph_ros.data.synthetic import SyntheticFrame, SyntheticSequence
 from polymorph_ros.errors import PolymorphError
 
 DEFAULT_TOPIC = "/camera/image_raw"
@@ -27,9 +27,9 @@ _BAG_VERSION: Literal[8] = 8
 _TYPES = get_typestore(Stores.ROS2_HUMBLE)
 
 
-def write_scene_bag(
+def write_synthetic_bag(
     path: Path | str,
-    sequence: SceneSequence,
+    sequence: SyntheticSequence,
     *,
     topic: str = DEFAULT_TOPIC,
     jpeg_quality: int | None = None,
@@ -75,7 +75,7 @@ def write_scene_bag(
 
 def _write(
     path: Path,
-    sequence: SceneSequence,
+    sequence: SyntheticSequence,
     topic: str,
     jpeg_quality: int | None,
     frame_id: str,
@@ -128,6 +128,6 @@ def _compressed(image: NDArray[np.uint8], header: Any, quality: int) -> Any:
     )
 
 
-def _truth_of(frame: SceneFrame, stamp_ns: int, labels: tuple[str, ...]) -> str:
+def _truth_of(frame: SyntheticFrame, stamp_ns: int, labels: tuple[str, ...]) -> str:
     truth = dict(zip(labels, frame.truth.tolist(), strict=True))
     return json.dumps({"stamp_ns": stamp_ns, "place": frame.place, "truth": truth})

@@ -1,4 +1,4 @@
-"""Mean average precision of a bundle's engine on labelled video or on procedural scenes."""
+"""Mean average precision of a bundle's engine on labelled video or on synthetic scenes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from polymorph_ros.bundle.reader import Bundle
 from polymorph_ros.data.dataset import Dataset, Fault, LabelledSequence
 from polymorph_ros.data.frame import Frame
-from polymorph_ros.data.scenes import SCENE_LABELS, make_sequence
+from polymorph_ros.data.synthetic import SYNTHETIC_LABELS, make_sequence
 from polymorph_ros.data.track import Track
 from polymorph_ros.data.vocabulary import Vocabulary
 from polymorph_ros.energy.ledger import EnergyLedger
@@ -34,8 +34,8 @@ class DrawnPictures:
         yield from self.images
 
 
-def scene_dataset(sequences: int, frames: int = 24, hz: float = 4.0) -> Dataset:
-    """Held-out procedural scenes, 160x120, each sequence of so many frames."""
+def synthetic_dataset(sequences: int, frames: int = 24, hz: float = 4.0) -> Dataset:
+    """Held-out synthetic scenes, 160x120, each sequence of so many frames."""
     found = []
     for index in range(sequences):
         scene = make_sequence(0, index=index, split="test", frames=frames, hz=hz, size=(160, 120))
@@ -47,7 +47,7 @@ def scene_dataset(sequences: int, frames: int = 24, hz: float = 4.0) -> Dataset:
         )
         images = np.stack([frame.image for frame in drawn])
         found.append(LabelledSequence(track, DrawnPictures(images)))
-    return Dataset(Vocabulary(tuple(SCENE_LABELS)), tuple(found))
+    return Dataset(Vocabulary(tuple(SYNTHETIC_LABELS)), tuple(found))
 
 
 def mean_ap(bundle: Bundle, data: Dataset, device: str, where: Path | str = "") -> float:

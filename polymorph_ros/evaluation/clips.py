@@ -1,4 +1,4 @@
-"""Labelled sequences to try an engine on: held-out drawn scenes, still ones, or a data set."""
+"""Labelled sequences to try an engine on: held-out synthetic scenes, still ones, or a data set."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from polymorph_ros.data.dataset import Fault
 from polymorph_ros.data.frame import Frame
 from polymorph_ros.data.open_dataset import open_dataset
-from polymorph_ros.data.scenes import SCENE_LABELS, make_sequence
+from polymorph_ros.data.synthetic import SYNTHETIC_LABELS, make_sequence
 from polymorph_ros.evaluation.join import join
 
-SCENE_FRAMES = 50
-SCENE_HZ = 5.0
+SYNTHETIC_FRAMES = 50
+SYNTHETIC_HZ = 5.0
 _SENSOR_NOISE = 3.0  # grey levels of a picture that stands still
 
 
@@ -32,15 +32,17 @@ class Clip:
     truth: NDArray[np.int8]
 
 
-def scene_clips(labels: Sequence[str], count: int, seed: int) -> Iterator[Clip]:
-    """Held-out drawn scenes (synthetic): 50 frames each, 5 per second, moving camera."""
+def synthetic_clips(labels: Sequence[str], count: int, seed: int) -> Iterator[Clip]:
+    """Held-out synthetic scenes: 50 frames each, 5 per second, moving camera."""
     columns = [
-        (SCENE_LABELS.index(name), i) for i, name in enumerate(labels) if name in SCENE_LABELS
+        (SYNTHETIC_LABELS.index(name), i)
+        for i, name in enumerate(labels)
+        if name in SYNTHETIC_LABELS
     ]
     for index in range(count):
         drawn = list(
             make_sequence(
-                seed, index=index, split="test", frames=SCENE_FRAMES, hz=SCENE_HZ
+                seed, index=index, split="test", frames=SYNTHETIC_FRAMES, hz=SYNTHETIC_HZ
             ).frames()
         )
         truth = np.full((len(drawn), len(labels)), -1, np.int8)

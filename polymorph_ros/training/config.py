@@ -24,8 +24,8 @@ class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class ScenesConfig(_Strict):
-    """Procedural scenes to train on: sequences of frames, rendered small."""
+class SyntheticConfig(_Strict):
+    """synthetic scenes to train on: sequences of frames, rendered small."""
 
     train_sequences: int = Field(ge=1)
     validation_sequences: int = Field(ge=1)
@@ -200,7 +200,7 @@ class TrainConfig(_Strict):
     seed: int = 0
     threads: int = Field(2, ge=1, description="a different count changes the last digits")
     mean_ap_floor: float = Field(0.0, ge=0, le=1, description="the bundle's promise on new scenes")
-    scenes: ScenesConfig | None = None
+    synthetic: SyntheticConfig | None = None
     data: DataConfig | None = None
     backbone: BackboneConfig
     tokens: TokensConfig = TokensConfig(augmentations=0)
@@ -215,8 +215,8 @@ class TrainConfig(_Strict):
 
     @model_validator(mode="after")
     def _one_source(self) -> TrainConfig:
-        if (self.scenes is None) == (self.data is None):
-            raise ValueError("either scenes or data has to be given")
+        if (self.synthetic is None) == (self.data is None):
+            raise ValueError("either synthetic or data has to be given")
         return self
 
 

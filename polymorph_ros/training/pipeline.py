@@ -1,8 +1,7 @@
 """From a configuration to a bundle, stage after stage.
 
-frames -> backbone -> tokens -> contexts -> scout -> adapters -> unknown scene -> thresholds -> reuse
--> bundle. Each stage
-keeps what it made (``stages.py``), so a run continues where it has to.
+frames -> backbone -> tokens -> contexts -> scout -> adapters -> unknown scene -> thresholds ->
+reuse -> bundle. Each stage keeps what it made (``stages.py``), so a run continues where it has to.
 """
 
 from __future__ import annotations

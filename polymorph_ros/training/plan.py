@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from polymorph_ros.bundle.manifest import Preprocessing
-from polymorph_ros.data.scenes import SCENE_LABELS
+from polymorph_ros.data.synthetic import SYNTHETIC_LABELS
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.training.backbones import (
     backbone_location,
@@ -29,9 +29,9 @@ from polymorph_ros.training.grouping import ContextsStage, load_contexts
 from polymorph_ros.training.pipeline import Features, adapter_tasks, scout_stage
 from polymorph_ros.training.pretrain import small_vit
 from polymorph_ros.training.rates import Rates, measure_rates
-from polymorph_ros.training.scenes import ScenesStage
 from polymorph_ros.training.sources import FrameStage, FrameStages, frame_stages
 from polymorph_ros.training.stages import Kept, Stage, find, is_begun
+from polymorph_ros.training.synthetic import SyntheticStage
 from polymorph_ros.training.token_set import TokenFiles
 
 # While contexts are not known yet, a frame is taken to belong to this many of them.
@@ -156,15 +156,15 @@ class _Planner:
     @property
     def _labels(self) -> tuple[str, ...]:
         stage = self._stages.train
-        return tuple(SCENE_LABELS) if isinstance(stage, ScenesStage) else stage.vocabulary
+        return tuple(SYNTHETIC_LABELS) if isinstance(stage, SyntheticStage) else stage.vocabulary
 
     @property
     def _contexts(self) -> int:
         return min(self._config.contexts.count, len(self._labels))
 
     def _frames(self, stage: FrameStage) -> Kept | None:
-        if isinstance(stage, ScenesStage):
-            pixels = stage.scenes.height * stage.scenes.width
+        if isinstance(stage, SyntheticStage):
+            pixels = stage.synthetic.height * stage.synthetic.width
         else:
             pixels = stage.preprocessing.size**2
         count = _count(stage)
@@ -285,7 +285,7 @@ class _Planner:
 
 
 def _count(stage: FrameStage) -> int:
-    if isinstance(stage, ScenesStage):
+    if isinstance(stage, SyntheticStage):
         return stage.sequences * stage.frames
     return stage.frames()
 

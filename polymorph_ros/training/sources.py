@@ -11,12 +11,12 @@ from polymorph_ros.data.dataset import Dataset, Fault
 from polymorph_ros.data.open_dataset import open_dataset
 from polymorph_ros.data.union import union
 from polymorph_ros.errors import PolymorphError
-from polymorph_ros.training.config import DataConfig, ScenesConfig, TrainConfig
+from polymorph_ros.training.config import DataConfig, SyntheticConfig, TrainConfig
 from polymorph_ros.training.recordings import RecordingStage, content_of, with_labels
-from polymorph_ros.training.scenes import ScenesStage
 from polymorph_ros.training.splits import Sequences, split_by_sequences, split_by_time
+from polymorph_ros.training.synthetic import SyntheticStage
 
-FrameStage = ScenesStage | RecordingStage
+FrameStage = SyntheticStage | RecordingStage
 
 
 @dataclass(frozen=True)
@@ -52,17 +52,17 @@ def frame_stages(config: TrainConfig, preprocessing: Preprocessing) -> FrameStag
     Raises:
         PolymorphError: a source cannot be read, or too little can be used of all of them.
     """
-    if config.scenes is not None:
-        return _scene_stages(config.scenes, config.seed)
+    if config.synthetic is not None:
+        return _synthetic_stages(config.synthetic, config.seed)
     assert config.data is not None, "the configuration was checked"
     return recording_stages(config.data, preprocessing, config.seed)
 
 
-def _scene_stages(scenes: ScenesConfig, seed: int) -> FrameStages:
+def _synthetic_stages(synthetic: SyntheticConfig, seed: int) -> FrameStages:
     return FrameStages(
-        ScenesStage(scenes, "train", seed),
-        ScenesStage(scenes, "validation", seed),
-        ScenesStage(scenes, "test", seed),
+        SyntheticStage(synthetic, "train", seed),
+        SyntheticStage(synthetic, "validation", seed),
+        SyntheticStage(synthetic, "test", seed),
     )
 
 

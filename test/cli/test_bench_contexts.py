@@ -1,4 +1,4 @@
-"""Pins `polymorph bench contexts`: rows of all methods on made traces, the same places for each,
+"""Pins `polymorph bench contexts`: rows of all methods on synthetic traces, the same for each,
 and contexts that are never worse than the best of the others; or one line why not.
 """
 

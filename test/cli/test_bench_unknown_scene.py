@@ -38,7 +38,7 @@ def test_reuse_writes_a_row_for_moving_and_for_still_scenes(tmp_path: Path) -> N
     rows_file = tmp_path / "rows.json"
 
     result = CliRunner().invoke(
-        app, ["bench", "reuse", str(bundle), "--scenes", "1", "--json", str(rows_file)]
+        app, ["bench", "reuse", str(bundle), "--synthetic", "1", "--json", str(rows_file)]
     )
 
     assert result.exit_code == 0, result.output

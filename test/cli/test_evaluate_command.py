@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from helpers.tiny_bundle import write_tiny_bundle
-from polymorph_ros.data.bag_writer import write_scene_bag
-from polymorph_ros.data.scenes import make_sequence
+from polymorph_ros.data.bag_writer import write_synthetic_bag
+from polymorph_ros.data.synthetic import make_sequence
 
 ROW = {
     "method", "mean_ap", "mean_ap_low", "mean_ap_high", "joules_per_frame", "seconds_per_frame",
@@ -29,7 +29,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_tiny_bundle(root / "tiny")
     for index in range(2):
         sequence = make_sequence(3, index=index, split="test", frames=20, hz=5.0, size=(64, 48))
-        write_scene_bag(root / "bags" / f"walk{index}", sequence)
+        write_synthetic_bag(root / "bags" / f"walk{index}", sequence)
     return root
 
 

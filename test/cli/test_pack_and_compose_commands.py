@@ -32,12 +32,12 @@ def test_a_packed_bundle_is_written_and_its_cost_told(
     bundle = write_tiny_bundle(tmp_path / "bundle")
     words = [str(bundle.path), "--dtype", dtype, "--out", str(tmp_path / "packed")]
 
-    code = run(monkeypatch, "bundle", "pack", *words, "--scenes", "1")
+    code = run(monkeypatch, "bundle", "pack", *words, "--synthetic", "1")
 
     said = " ".join(capsys.readouterr().out.split())
     assert code == 0
     assert read_bundle(tmp_path / "packed").manifest.adapter_type == kind
-    assert "mean AP on 1 held-out procedural scenes" in said
+    assert "mean AP on 1 held-out synthetic scenes" in said
     assert ("PEFT cannot open" in said) == (dtype == "int8")
 
 
@@ -47,7 +47,7 @@ def test_packing_over_something_is_refused(
     bundle = write_tiny_bundle(tmp_path / "bundle")
     words = [str(bundle.path), "--dtype", "fp16", "--out", str(bundle.path)]
 
-    code = run(monkeypatch, "bundle", "pack", *words, "--scenes", "1")
+    code = run(monkeypatch, "bundle", "pack", *words, "--synthetic", "1")
 
     assert code == 1
     assert "a folder that does not exist yet" in " ".join(capsys.readouterr().err.split())

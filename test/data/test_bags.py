@@ -16,7 +16,7 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 from ruamel.yaml import YAML
 
-from polymorph_ros.data.bag_writer import START_NS, write_scene_bag
+from polymorph_ros.data.bag_writer import START_NS, write_synthetic_bag
 from polymorph_ros.data.bags import (
     COMPRESSED_IMAGE,
     IMAGE,
@@ -28,7 +28,7 @@ from polymorph_ros.data.bags import (
     read_bag_truth,
 )
 from polymorph_ros.data.pixels import ImageError
-from polymorph_ros.data.scenes import SCENE_LABELS, SceneSequence, make_sequence
+from polymorph_ros.data.synthetic import SYNTHETIC_LABELS, SyntheticSequence, make_sequence
 from polymorph_ros.errors import PolymorphError
 
 TYPES = get_typestore(Stores.ROS2_HUMBLE)
@@ -36,14 +36,14 @@ CAMVID = Path(__file__).parents[3] / "shared/data/camvid/bag_0016E5_15hz"
 
 
 @pytest.fixture(scope="module")
-def sequence() -> SceneSequence:
+def sequence() -> SyntheticSequence:
     return make_sequence(3, split="test", frames=7, hz=10.0, size=(64, 48))
 
 
 @pytest.fixture(scope="module")
-def bag(tmp_path_factory: pytest.TempPathFactory, sequence: SceneSequence) -> Path:
+def bag(tmp_path_factory: pytest.TempPathFactory, sequence: SyntheticSequence) -> Path:
     path = tmp_path_factory.mktemp("bags") / "scenes"
-    assert write_scene_bag(path, sequence, frame_id="front") == 7
+    assert write_synthetic_bag(path, sequence, frame_id="front") == 7
     return path
 
 
@@ -78,7 +78,7 @@ def picture(seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (6, 8, 3), np.uint8)
 
 
-def test_raw_pictures_survive(bag: Path, sequence: SceneSequence) -> None:
+def test_raw_pictures_survive(bag: Path, sequence: SyntheticSequence) -> None:
     frames = list(read_bag_frames(bag))
     assert len(frames) == len(sequence)
     for frame, scene in zip(frames, sequence.frames(), strict=True):
@@ -100,16 +100,16 @@ def test_a_lone_file_is_read_like_its_folder(bag: Path) -> None:
     ]
 
 
-def test_truth_lies_beside_the_pictures(bag: Path, sequence: SceneSequence) -> None:
+def test_truth_lies_beside_the_pictures(bag: Path, sequence: SyntheticSequence) -> None:
     truth = read_bag_truth(bag)
     assert list(truth) == [frame.stamp_ns for frame in read_bag_frames(bag)]
     for told, scene in zip(truth.values(), sequence.frames(), strict=True):
-        assert told == dict(zip(SCENE_LABELS, scene.truth.tolist(), strict=True))
+        assert told == dict(zip(SYNTHETIC_LABELS, scene.truth.tolist(), strict=True))
 
 
-def test_compressed_pictures_survive_nearly(tmp_path: Path, sequence: SceneSequence) -> None:
+def test_compressed_pictures_survive_nearly(tmp_path: Path, sequence: SyntheticSequence) -> None:
     path = tmp_path / "jpeg"
-    write_scene_bag(path, sequence, jpeg_quality=95)
+    write_synthetic_bag(path, sequence, jpeg_quality=95)
     (topic,) = image_topics(path)
     assert (topic.name, topic.type) == ("/camera/image_raw/compressed", COMPRESSED_IMAGE)
     for frame, scene in zip(read_bag_frames(path), sequence.frames(), strict=True):
@@ -134,19 +134,19 @@ def test_writing_leaves_nothing_else_behind(bag: Path) -> None:
     assert sorted(path.name for path in bag.iterdir()) == ["metadata.yaml", "scenes.mcap"]
 
 
-def test_a_folder_that_exists_is_left_alone(tmp_path: Path, sequence: SceneSequence) -> None:
+def test_a_folder_that_exists_is_left_alone(tmp_path: Path, sequence: SyntheticSequence) -> None:
     (tmp_path / "mine").mkdir()
     with pytest.raises(PolymorphError, match="does not exist yet"):
-        write_scene_bag(tmp_path / "mine", sequence)
+        write_synthetic_bag(tmp_path / "mine", sequence)
     assert list((tmp_path / "mine").iterdir()) == []
 
 
 @pytest.mark.parametrize("quality", [0, 101])
 def test_an_impossible_quality_is_refused(
-    tmp_path: Path, sequence: SceneSequence, quality: int
+    tmp_path: Path, sequence: SyntheticSequence, quality: int
 ) -> None:
     with pytest.raises(PolymorphError, match="quality"):
-        write_scene_bag(tmp_path / "bag", sequence, jpeg_quality=quality)
+        write_synthetic_bag(tmp_path / "bag", sequence, jpeg_quality=quality)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,6 +1,6 @@
 """Pins which meter is opened: the order of "auto", the reasons of a fallback, refusals.
 
-The made powercap tree stands in for a kernel with RAPL; this machine's own sensors are hidden.
+The synthetic powercap tree stands in for a kernel with RAPL; this machine's own sensors are hidden.
 """
 
 from __future__ import annotations

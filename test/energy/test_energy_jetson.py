@@ -1,4 +1,4 @@
-"""Pins the Jetson meter on a made sysfs tree: which rails count, integration, a lost sensor.
+"""Pins the Jetson meter on a synthetic sysfs tree: which rails count, integration, a lost sensor.
 
 Zeus's ``Path`` leads /sys into the tree. Not pinned: real INA3221 monitors.
 """

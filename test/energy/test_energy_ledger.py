@@ -1,4 +1,4 @@
-"""Pins the ledger: what a frame, the window and the total are, on a made meter and clock.
+"""Pins the ledger: what a frame, the window and the total are, on a synthetic meter and clock.
 
 Also pinned: the figures of slow meters, constant memory, use from two threads. Not pinned:
 that a real sensor's joules are true.
@@ -28,7 +28,7 @@ class Machine:
     now: float = 100.0
     joules: float = 40.0
     source: EnergySource = EnergySource.RAPL
-    scope: str = "a made machine"
+    scope: str = "a synthetic machine"
     resolution_s: float = 0.0
     note: str = ""
     closed: bool = False
@@ -111,7 +111,7 @@ def test_the_summary_adds_up_frames_adapters_seconds_and_stages() -> None:
     assert summary.total_joules == pytest.approx(18.0)
     assert summary.mean_watts == pytest.approx(6.0)
     assert summary.stage_seconds == {"trunk": 0.75, "tails": 0.375}
-    assert (summary.scope, summary.note) == ("a made machine", "why")
+    assert (summary.scope, summary.note) == ("a synthetic machine", "why")
 
 
 def test_a_frame_shorter_than_the_resolution_gets_its_share_of_the_mean_power() -> None:

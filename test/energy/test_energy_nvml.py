@@ -1,4 +1,4 @@
-"""Pins the NVML meter against a made driver library behind the real pynvml and the real Zeus.
+"""Pins the NVML meter against a synthetic driver library behind the real pynvml and the real Zeus.
 
 Not pinned: how often a real GPU renews its counter.
 """
@@ -49,7 +49,7 @@ class DriverLibrary:
         return pynvml.NVML_ERROR_NOT_SUPPORTED
 
     def nvmlDeviceGetName(self, device: Any, name: Any, length: Any) -> int:
-        name.value = b"Made GPU"
+        name.value = b"Synthetic GPU"
         return pynvml.NVML_SUCCESS
 
     def nvmlDeviceGetArchitecture(self, device: Any, architecture: Any) -> int:
@@ -84,7 +84,7 @@ def test_counts_joules_of_the_named_gpu(driver: DriverLibrary) -> None:
 
     assert meter.read() == pytest.approx(2.5)
     assert meter.source is EnergySource.NVML
-    assert "GPU 1 (Made GPU)" in meter.scope
+    assert "GPU 1 (Synthetic GPU)" in meter.scope
 
 
 def test_counts_gpus_as_cuda_visible_devices_does(
@@ -135,7 +135,7 @@ def test_closing_ends_the_driver_session(driver: DriverLibrary) -> None:
 def test_says_that_the_gpu_is_too_old(driver: DriverLibrary) -> None:
     driver.architecture = pynvml.NVML_DEVICE_ARCH_PASCAL
 
-    with pytest.raises(PolymorphError, match="Volta or newer.*Made GPU"):
+    with pytest.raises(PolymorphError, match="Volta or newer.*Synthetic GPU"):
         open_nvml("cuda")
 
 

@@ -1,4 +1,4 @@
-"""Pins the RAPL meter on a made powercap tree: which domains count, wrap-around, what is missing.
+"""Pins the RAPL meter on a written powercap tree: which domains count, wrap-around, faults.
 
 The tree stands in for the kernel; Zeus's folder constants point to it. Not pinned: real hardware.
 """

@@ -15,7 +15,7 @@ import torch
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.evaluation.composition.bench import Plan, measure, read_rows, write_rows
 from polymorph_ros.evaluation.composition.count import multiply_adds, peak_activation_bytes
-from polymorph_ros.evaluation.composition.made import Size, size_of
+from polymorph_ros.evaluation.composition.synthetic import Size, size_of
 from polymorph_ros.evaluation.composition.ways import METHODS, Ways
 from polymorph_ros.model import linear
 

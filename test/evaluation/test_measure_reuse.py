@@ -11,7 +11,7 @@ import pytest
 from helpers.tiny_bundle import write_tiny_bundle
 from polymorph_ros.bundle.manifest import ReuseEntry
 from polymorph_ros.bundle.reader import Bundle
-from polymorph_ros.evaluation.clips import Clip, scene_clips, standing_still
+from polymorph_ros.evaluation.clips import Clip, standing_still, synthetic_clips
 from polymorph_ros.evaluation.reuse import measure_reuse
 from polymorph_ros.model.polymorph import PolymorphModel
 
@@ -28,7 +28,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 @pytest.fixture(scope="module")
 def clips() -> list[Clip]:
-    return list(scene_clips(LABELS, 2, seed=3))
+    return list(synthetic_clips(LABELS, 2, seed=3))
 
 
 def test_drawn_scenes_are_held_out_and_know_what_they_show(clips: list[Clip]) -> None:

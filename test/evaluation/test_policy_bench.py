@@ -24,7 +24,7 @@ ROOMS = ((0, 1, 2), (3, 4, 5), (6, 7, 8))  # labels that occur together
 NAMES = tuple("abcdefghi")
 
 
-def made_trace(sequences: int = 12, frames: int = 120) -> Trace:
+def synthetic_trace(sequences: int = 12, frames: int = 120) -> Trace:
     """Sequences that go from room to room; each of a room's labels is there now and then."""
     rng = np.random.default_rng(0)
     tracks = []
@@ -48,7 +48,7 @@ def test_scores_have_the_average_precision_asked_for() -> None:
 
 
 def test_simulated_scores_are_calibrated() -> None:
-    trace = made_trace(sequences=40)
+    trace = synthetic_trace(sequences=40)
     known = learn(NAMES, trace.tracks, labels_per_context=3)
     simulator = Simulator(known, Quality())
     recordings = [simulator.record(track, number) for number, track in enumerate(trace.tracks)]
@@ -63,7 +63,7 @@ def test_simulated_scores_are_calibrated() -> None:
 
 
 def test_the_same_seed_gives_the_same_scores_and_each_sequence_its_own() -> None:
-    trace = made_trace()
+    trace = synthetic_trace()
     known = learn(NAMES, trace.tracks, labels_per_context=3)
     first, again = (Simulator(known, Quality(), seed=3).record(trace.tracks[0], 0) for _ in "ab")
     other = Simulator(known, Quality(), seed=3).record(trace.tracks[0], 1)
@@ -73,7 +73,7 @@ def test_the_same_seed_gives_the_same_scores_and_each_sequence_its_own() -> None
 
 
 def test_whole_sequences_are_split_and_none_is_in_two_parts() -> None:
-    trace = made_trace()
+    trace = synthetic_trace()
 
     split = split_sequences(trace.tracks, seed=0, frames=0)
 
@@ -105,7 +105,7 @@ def test_every_rival_has_a_row_and_polymorph_pays_between_none_and_all() -> None
     rows = {
         str(row["policy"]): row
         for row in bench_trace(
-            made_trace(), labels_per_context=3, quality=Quality(), seed=0, frames=300,
+            synthetic_trace(), labels_per_context=3, quality=Quality(), seed=0, frames=300,
             probe_share=0.0, say=lambda text: None,
         )
     }  # fmt: skip

@@ -7,7 +7,7 @@ QUICK = {
     "seed": 3,
     "threads": 1,
     "mean_ap_floor": 0.1,
-    "scenes": {
+    "synthetic": {
         "train_sequences": 6,
         "validation_sequences": 2,
         "test_sequences": 2,

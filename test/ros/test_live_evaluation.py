@@ -17,8 +17,8 @@ import cv2
 import numpy as np
 import pytest
 
-from polymorph_ros.data.bag_writer import write_scene_bag
-from polymorph_ros.data.scenes import make_sequence
+from polymorph_ros.data.bag_writer import write_synthetic_bag
+from polymorph_ros.data.synthetic import make_sequence
 from polymorph_ros.evaluation.methods.engine_method import AS_THE_NODE
 from polymorph_ros.ros.parameters import SPECS
 
@@ -39,7 +39,7 @@ def live(bundle: Path, data: Path, out: Path) -> subprocess.CompletedProcess[str
 
 def test_the_nodes_answers_equal_the_engines(bundle_root: Path, tmp_path: Path) -> None:
     sequence = make_sequence(3, index=0, split="test", frames=FRAMES, hz=5.0, size=(64, 48))
-    write_scene_bag(tmp_path / "walk", sequence)
+    write_synthetic_bag(tmp_path / "walk", sequence)
     out = tmp_path / "out"
 
     done = live(bundle_root / "tiny", tmp_path / "walk", out)

@@ -1,7 +1,7 @@
 """Pins a scout with an adapter of its own: a plain PEFT adapter that continues where its training
 was broken off, calibrated with the scout, and counted where rivals are given as many steps.
 
-Open: how much more it sees; benchmarks/scenes.py measures that.
+Open: how much more it sees; benchmarks/synthetic_traces.py measures that.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from polymorph_ros.bundle.reader import Bundle, read_bundle
-from polymorph_ros.data.scenes import make_sequence
+from polymorph_ros.data.synthetic import make_sequence
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.evaluation.replay import measure
 from polymorph_ros.model.polymorph import PolymorphModel

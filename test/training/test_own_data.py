@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from helpers.quick_training import QUICK
 from polymorph_ros.bundle.manifest import Preprocessing
 from polymorph_ros.data.dataset import Fault, LabelledSequence
-from polymorph_ros.data.scenes import SCENE_LABELS, make_sequence
+from polymorph_ros.data.synthetic import SYNTHETIC_LABELS, make_sequence
 from polymorph_ros.data.track import Track
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.evaluation.replay import measure
@@ -47,7 +47,7 @@ def write_video(folder: Path, sequences: int = 6) -> Path:
             file = folder / f"drive{index}" / f"{number:03d}.png"
             file.parent.mkdir(parents=True, exist_ok=True)
             cv2.imwrite(str(file), frame.image[:, :, ::-1])
-            labels = [SCENE_LABELS[label] for label in np.flatnonzero(frame.truth == 1)]
+            labels = [SYNTHETIC_LABELS[label] for label in np.flatnonzero(frame.truth == 1)]
             rows.append([f"drive{index}", frame.stamp_s, file.relative_to(folder), labels])
     return write_csv(folder / "labels.csv", rows)
 
@@ -61,7 +61,7 @@ def write_csv(file: Path, rows: list[list]) -> Path:
 
 
 def config_for(*sources: dict, **data: object) -> TrainConfig:
-    parts = {key: value for key, value in QUICK.items() if key != "scenes"}
+    parts = {key: value for key, value in QUICK.items() if key != "synthetic"}
     return TrainConfig.model_validate(parts | {"data": {"sources": sources, **data}})
 
 

@@ -16,7 +16,7 @@ from peft import PeftModel
 from safetensors.torch import load_file
 
 from polymorph_ros.bundle.reader import Bundle
-from polymorph_ros.data.scenes import make_sequence
+from polymorph_ros.data.synthetic import make_sequence
 from polymorph_ros.evaluation.replay import measure
 from polymorph_ros.model.backbone import load_backbone
 from polymorph_ros.model.polymorph import PolymorphModel

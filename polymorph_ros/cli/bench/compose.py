@@ -66,7 +66,7 @@ def compose(
         read_rows,
         write_rows,
     )
-    from polymorph_ros.evaluation.composition.made import size_of
+    from polymorph_ros.evaluation.composition.synthetic import size_of
     from polymorph_ros.evaluation.machine import machine_facts
     from polymorph_ros.model.polymorph import choose_device
     from polymorph_ros.training.loop import progress_bar

@@ -15,10 +15,12 @@ from rich.table import Table
 def reuse(
     bundle: Annotated[Path, typer.Argument(help="The bundle's folder.")],
     data: Annotated[
-        list[Path] | None, typer.Argument(help="Labelled data sets, beside the drawn scenes.")
+        list[Path] | None, typer.Argument(help="Labelled data sets, beside the synthetic scenes.")
     ] = None,
-    scenes: Annotated[int, typer.Option(min=0, help="Held-out drawn scenes, 50 frames each.")] = 60,
-    seed: Annotated[int, typer.Option(help="Of the drawn scenes.")] = 7,
+    synthetic: Annotated[
+        int, typer.Option(min=0, help="Held-out synthetic scenes, 50 frames each.")
+    ] = 60,
+    seed: Annotated[int, typer.Option(help="Of the synthetic scenes.")] = 7,
     longest: Annotated[
         float, typer.Option(min=0, help="Seconds for which to reuse a result.")
     ] = 1.0,
@@ -28,7 +30,7 @@ def reuse(
     """Label the same frames twice: every picture computed, and results reused."""
     from polymorph_ros.bundle.reader import read_bundle
     from polymorph_ros.errors import PolymorphError
-    from polymorph_ros.evaluation.clips import data_clips, scene_clips, standing_still
+    from polymorph_ros.evaluation.clips import data_clips, standing_still, synthetic_clips
     from polymorph_ros.evaluation.reuse import measure_reuse
     from polymorph_ros.model.polymorph import PolymorphModel
 
@@ -40,12 +42,12 @@ def reuse(
         )  # fmt: skip
     model = PolymorphModel.from_bundle(opened, device)
     clips = [(path.name, data_clips(path, model.labels)) for path in data or []]
-    if scenes:
+    if synthetic:
         clips = [
-            ("drawn scenes (synthetic)", scene_clips(model.labels, scenes, seed)),
+            ("synthetic scenes", synthetic_clips(model.labels, synthetic, seed)),
             (
                 "the same, standing still",
-                standing_still(scene_clips(model.labels, scenes, seed), seed),
+                standing_still(synthetic_clips(model.labels, synthetic, seed), seed),
             ),
             *clips,
         ]

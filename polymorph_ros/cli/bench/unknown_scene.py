@@ -18,10 +18,11 @@ def unknown_scene(
         list[Path] | None, typer.Argument(help="Data sets of places that it was not trained for.")
     ] = None,
     known: Annotated[
-        Path | None, typer.Option(help="A held-out data set of known places; else drawn scenes.")
+        Path | None,
+        typer.Option(help="A held-out data set of known places; else synthetic scenes."),
     ] = None,
-    count: Annotated[int, typer.Option(min=1, help="Drawn scenes, 50 frames each.")] = 60,
-    seed: Annotated[int, typer.Option(help="Of the drawn scenes and of disturbances.")] = 7,
+    count: Annotated[int, typer.Option(min=1, help="Synthetic scenes, 50 frames each.")] = 60,
+    seed: Annotated[int, typer.Option(help="Of the synthetic scenes and of disturbances.")] = 7,
     every: Annotated[int, typer.Option(min=1, help="Disturb each so many-th known sequence.")] = 8,
     device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "cpu",
     json: Annotated[Path | None, typer.Option(help="Rows go here.")] = None,
@@ -33,7 +34,7 @@ def unknown_scene(
     from polymorph_ros.data.dataset import Fault
     from polymorph_ros.data.open_dataset import open_dataset
     from polymorph_ros.errors import PolymorphError
-    from polymorph_ros.evaluation.clips import scene_clips
+    from polymorph_ros.evaluation.clips import synthetic_clips
     from polymorph_ros.evaluation.unknown_scene import (
         Stream,
         detection,
@@ -64,7 +65,7 @@ def unknown_scene(
     if known is not None:
         familiar = streams_of(known)
     else:
-        drawn = scene_clips(model.labels, count, seed)
+        drawn = synthetic_clips(model.labels, count, seed)
         familiar = [
             Stream(
                 tuple(frame.stamp_ns for frame in clip.frames),

@@ -18,7 +18,7 @@ import torch
 from polymorph_ros.bundle.manifest import TailTokens
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.evaluation.composition.count import multiply_adds, peak_activation_bytes
-from polymorph_ros.evaluation.composition.made import Size, room_for
+from polymorph_ros.evaluation.composition.synthetic import Size, room_for
 from polymorph_ros.evaluation.composition.ways import METHODS, Ways
 from polymorph_ros.evaluation.machine import machine_facts
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from polymorph_ros.bundle.manifest import TailTokens
-from polymorph_ros.evaluation.composition.made import (
+from polymorph_ros.evaluation.composition.synthetic import (
     Size,
     adapter_name,
     add_adapters,

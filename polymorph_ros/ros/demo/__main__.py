@@ -17,15 +17,15 @@ from rich.console import Console
 from polymorph_ros.data.bags import read_bag_truth
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.ros.demo.frames import draw_run
-from polymorph_ros.ros.demo.made_scenes import made_recording
 from polymorph_ros.ros.demo.recording import Recording, open_recording
 from polymorph_ros.ros.demo.run import Played, Settings, play, stated_floor
 from polymorph_ros.ros.demo.sheet import write_sheet
 from polymorph_ros.ros.demo.summary import Summary, Truth, summarise, write_summary
+from polymorph_ros.ros.demo.synthetic_recording import synthetic_recording
 from polymorph_ros.ros.demo.table import closing_view
 
-_MADE_SECONDS = 30.0
-_MADE_RATE = 10.0
+_SYNTHETIC_SECONDS = 30.0
+_SYNTHETIC_RATE = 10.0
 
 console = Console()
 
@@ -35,7 +35,9 @@ def demo(
         Path | None, typer.Option(help="A bag of yours; without it, held-out scenes are made.")
     ] = None,
     topic: Annotated[str, typer.Option(help="The bag's image topic, if it has several.")] = "",
-    seconds: Annotated[float, typer.Option(help="How much of it; 0: all (made scenes: 30 s).")] = 0,
+    seconds: Annotated[
+        float, typer.Option(help="How much of it; 0: all (synthetic scenes: 30 s).")
+    ] = 0,
     rate: Annotated[float, typer.Option(help="Images per second; 0: the bag's own pace.")] = 0,
     out: Annotated[Path, typer.Option(help="Folder for what is made.")] = Path("build/demo"),
     bundle: Annotated[Path | None, typer.Option(help="A bundle instead of the default.")] = None,
@@ -46,7 +48,9 @@ def demo(
     try:
         out.mkdir(parents=True, exist_ok=True)
         if bag is None:
-            recording = made_recording(out, seconds or _MADE_SECONDS, rate or _MADE_RATE, console)
+            recording = synthetic_recording(
+                out, seconds or _SYNTHETIC_SECONDS, rate or _SYNTHETIC_RATE, console
+            )
         else:
             recording = open_recording(bag, topic or None)
         truth = read_bag_truth(recording.path)

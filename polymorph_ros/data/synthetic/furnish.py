@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from polymorph_ros.data.scenes.backgrounds import Span
-from polymorph_ros.data.scenes.objects import KINDS, Layer, Motion
-from polymorph_ros.data.scenes.places import Place
-from polymorph_ros.data.scenes.thing import Thing, draw_looks
+from polymorph_ros.data.synthetic.backgrounds import Span
+from polymorph_ros.data.synthetic.objects import KINDS, Layer, Motion
+from polymorph_ros.data.synthetic.places import Place
+from polymorph_ros.data.synthetic.thing import Thing, draw_looks
 
 _KEPT = 0.75  # chance that a place has a label at all during one visit
 

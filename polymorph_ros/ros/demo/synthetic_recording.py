@@ -8,12 +8,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from polymorph_ros.data import scenes
-from polymorph_ros.data.bag_writer import write_scene_bag
-from polymorph_ros.data.scenes import make_sequence
+from polymorph_ros.data import synthetic
+from polymorph_ros.data.bag_writer import write_synthetic_bag
+from polymorph_ros.data.synthetic import make_sequence
 from polymorph_ros.ros.demo.recording import Recording, open_recording
 
-MATERIAL = "held-out scenes (synthetic)"
+MATERIAL = "held-out synthetic scenes"
 
 # Training and its checks use other seeds; "test" keeps this world apart from theirs anyway.
 _SEED = 20
@@ -24,7 +24,7 @@ _SIZE = (640, 480)
 _VISIT_S = (5.0, 9.0)
 
 
-def made_recording(out: Path, seconds: float, rate: float, console: Console) -> Recording:
+def synthetic_recording(out: Path, seconds: float, rate: float, console: Console) -> Recording:
     """A bag of held-out scenes with truth: the kept one, or a new one in its place.
 
     Args:
@@ -33,19 +33,19 @@ def made_recording(out: Path, seconds: float, rate: float, console: Console) -> 
         rate: frames per second.
     """
     count = max(1, round(seconds * rate))
-    path = out / f"scenes-{count}-at-{rate:g}hz-{_digest()}"
+    path = out / f"synthetic-{count}-at-{rate:g}hz-{_digest()}"
     if not path.exists():
-        for old in out.glob("scenes-*-at-*hz-*"):
+        for old in out.glob("synthetic-*-at-*hz-*"):
             shutil.rmtree(old)
         with console.status(f"drawing {count} frames of held-out scenes"):
             sequence = make_sequence(
                 _SEED, split=_SPLIT, frames=count, hz=rate, size=_SIZE, visit_s=_VISIT_S
             )
-            write_scene_bag(path, sequence)
+            write_synthetic_bag(path, sequence)
     return open_recording(path, material=MATERIAL)
 
 
 def _digest() -> str:
     """Short text that changes when the code that draws the scenes, or this file, does."""
-    sources = sorted([*Path(next(iter(scenes.__path__))).glob("*.py"), Path(__file__)])
+    sources = sorted([*Path(next(iter(synthetic.__path__))).glob("*.py"), Path(__file__)])
     return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from polymorph_ros.data.scenes.pen import Colour, Pen, pick, shade
+from polymorph_ros.data.synthetic.pen import Colour, Pen, pick, shade
 
 PAINT: tuple[Colour, ...] = (
     (190, 40, 40),

@@ -1,4 +1,4 @@
-"""Pictures for a trace: real label sequences, made pixels.
+"""Pictures for a trace: real label sequences, synthetic pixels.
 
 Which labels are there, for how long and in whose company is what the trace says, so sparsity,
 continuity and co-occurrence are those of real video. What is seen is made: while a label stays,
@@ -15,9 +15,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from parts.traced.look import draw, lay, look_of, seeded
+from parts.traced.place import Place
 from polymorph_ros.data.dataset import Dataset, LabelledSequence
-from polymorph_ros.data.traced.look import draw, lay, look_of, seeded
-from polymorph_ros.data.traced.place import Place
 from polymorph_ros.data.traces import Trace
 from polymorph_ros.data.track import Track
 from polymorph_ros.errors import PolymorphError

@@ -1,4 +1,4 @@
-"""Stage: render procedural scenes into labelled frames."""
+"""Stage: render synthetic scenes into labelled frames."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from polymorph_ros.data.scenes import SCENE_LABELS, SceneSequence, make_sequence
+from polymorph_ros.data.synthetic import SYNTHETIC_LABELS, SyntheticSequence, make_sequence
 from polymorph_ros.progress import progress_bar
-from polymorph_ros.training.config import ScenesConfig
+from polymorph_ros.training.config import SyntheticConfig
 from polymorph_ros.training.frames import About, frame_rows, save_about
 from polymorph_ros.training.rows import RowWriter
 
@@ -23,10 +23,10 @@ _SPLITS = {"train": "train", "validation": "val", "test": "test"}
 
 
 @dataclass(frozen=True)
-class ScenesStage:
+class SyntheticStage:
     """Frames of the sequences of one part, at the scenes' own resolution."""
 
-    scenes: ScenesConfig
+    synthetic: SyntheticConfig
     part: Part
     seed: int
 
@@ -36,17 +36,17 @@ class ScenesStage:
 
     @property
     def sequences(self) -> int:
-        return int(getattr(self.scenes, f"{self.part}_sequences"))
+        return int(getattr(self.synthetic, f"{self.part}_sequences"))
 
     @property
     def frames(self) -> int:
         """Frames of one sequence."""
-        return self.scenes.frames if self.part == "train" else self.scenes.evaluation_frames
+        return self.synthetic.frames if self.part == "train" else self.synthetic.evaluation_frames
 
     def write(self, folder: Path) -> None:
         """Render, after the sequences that an earlier attempt rendered."""
-        scenes = self.scenes
-        rows = frame_rows(scenes.height, scenes.width, len(SCENE_LABELS), _CELLS[::-1])
+        synthetic = self.synthetic
+        rows = frame_rows(synthetic.height, synthetic.width, len(SYNTHETIC_LABELS), _CELLS[::-1])
         # In this process: a pool would fork it, which may stand still where it has threads already.
         with RowWriter(folder, rows, whole=self.frames) as writer, progress_bar() as bars:
             done = writer.rows // self.frames
@@ -63,17 +63,17 @@ class ScenesStage:
                     patches=np.stack([_coarse(frame.cells) for frame in drawn]),
                 )
                 bars.update(task, advance=1)
-        save_about(folder, About(tuple(SCENE_LABELS)))
+        save_about(folder, About(tuple(SYNTHETIC_LABELS)))
 
-    def _sequence(self, index: int) -> SceneSequence:
+    def _sequence(self, index: int) -> SyntheticSequence:
         training = self.part == "train"
         return make_sequence(
             self.seed,
             index=index,
             split=_SPLITS[self.part],
             frames=self.frames,
-            hz=self.scenes.hz if training else self.scenes.evaluation_hz,
-            size=(self.scenes.width, self.scenes.height),
+            hz=self.synthetic.hz if training else self.synthetic.evaluation_hz,
+            size=(self.synthetic.width, self.synthetic.height),
         )
 
 

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from polymorph_ros.data.scenes.backgrounds import Span
-from polymorph_ros.data.scenes.objects import KINDS, Motion, draw_sprite, silhouette
-from polymorph_ros.data.scenes.pen import PAD
+from polymorph_ros.data.synthetic.backgrounds import Span
+from polymorph_ros.data.synthetic.objects import KINDS, Motion, draw_sprite, silhouette
+from polymorph_ros.data.synthetic.pen import PAD
 
 _LEVELS = 4  # sprite sizes, each half of the one before
 

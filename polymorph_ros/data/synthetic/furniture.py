@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from polymorph_ros.data.scenes.pen import Colour, Pen, pick, shade
+from polymorph_ros.data.synthetic.pen import Colour, Pen, pick, shade
 
 WOOD: tuple[Colour, ...] = ((150, 98, 56), (186, 136, 84), (104, 66, 40), (205, 170, 120))
 FABRIC: tuple[Colour, ...] = ((150, 50, 54), (58, 92, 140), (92, 122, 86), (176, 140, 96))

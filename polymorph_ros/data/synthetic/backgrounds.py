@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from polymorph_ros.data.scenes.pen import Colour, Pen, pick, shade
-from polymorph_ros.data.scenes.places import Place, Room
+from polymorph_ros.data.synthetic.pen import Colour, Pen, pick, shade
+from polymorph_ros.data.synthetic.places import Place, Room
 
 STRIP_PAD = 0.3  # units drawn beyond the view: room for zoom, jitter and roll
 GRAIN_CELLS = 22  # cells of the wall's mottling per unit, the same at every resolution

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from polymorph_ros.data.scenes.pen import Colour, Pen, pick, shade
+from polymorph_ros.data.synthetic.pen import Colour, Pen, pick, shade
 
 SKIN: tuple[Colour, ...] = ((236, 194, 160), (200, 150, 110), (140, 94, 64), (96, 62, 44))
 CLOTH: tuple[Colour, ...] = (

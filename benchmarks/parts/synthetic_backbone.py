@@ -1,4 +1,4 @@
-"""A small ViT that has learned to see made things, but none of the labels it is used for.
+"""A small ViT that has learned to see synthetic things, but none of the labels it is used for.
 
 It learns to name outline, pattern and colours of things whose looks belong to no label, in the
 picture and in each patch: what pretraining is to real pictures.
@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import ViTConfig, ViTModel
 
+from parts.traced import TracedPictures
+from parts.traced.look import look_of
 from polymorph_ros.bundle.manifest import Preprocessing
-from polymorph_ros.data.traced import TracedPictures
-from polymorph_ros.data.traced.look import look_of
 from polymorph_ros.data.track import Track
 from polymorph_ros.model.preprocess import Preprocessor
 from polymorph_ros.training.loop import fit
@@ -27,7 +27,7 @@ _GROUPS = (10, 6, 8, 8, 2, 2)  # outlines, patterns, two hues, brightness, waves
 _PAIRS = 128 + 60  # hues with brightness, outline with pattern
 
 
-def made_backbone(
+def synthetic_backbone(
     start: ViTModel, preprocessing: Preprocessing, sequences: int, epochs: int, folder: Path
 ) -> Path:
     """Train a ViT and save it to a folder, unless it is there.

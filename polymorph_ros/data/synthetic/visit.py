@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from polymorph_ros.data.scenes.camera import CameraPath
-from polymorph_ros.data.scenes.furnish import Furnisher, Plan
-from polymorph_ros.data.scenes.light import Light
-from polymorph_ros.data.scenes.places import PLACES
+from polymorph_ros.data.synthetic.camera import CameraPath
+from polymorph_ros.data.synthetic.furnish import Furnisher, Plan
+from polymorph_ros.data.synthetic.light import Light
+from polymorph_ros.data.synthetic.places import PLACES
 
 MARGIN = 1.3  # units of the strip beyond the camera's path on both sides
 

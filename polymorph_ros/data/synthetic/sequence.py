@@ -8,23 +8,23 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from polymorph_ros.data.scenes.objects import SCENE_LABELS
-from polymorph_ros.data.scenes.places import PLACES
-from polymorph_ros.data.scenes.render import Renderer, look
-from polymorph_ros.data.scenes.visit import Visit
+from polymorph_ros.data.synthetic.objects import SYNTHETIC_LABELS
+from polymorph_ros.data.synthetic.places import PLACES
+from polymorph_ros.data.synthetic.render import Renderer, look
+from polymorph_ros.data.synthetic.visit import Visit
 from polymorph_ros.errors import PolymorphError
 
 SPLITS: tuple[str, ...] = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
-class SceneFrame:
+class SyntheticFrame:
     """A picture with its truth.
 
     Attributes:
         image: uint8 RGB, shape (height, width, 3).
         stamp_s: seconds since the sequence began.
-        truth: int8, shape (V,), in ``SCENE_LABELS`` order: 1 present, 0 absent, -1 unknown
+        truth: int8, shape (V,), in ``SYNTHETIC_LABELS`` order: 1 present, 0 absent, -1 unknown
             (seen, but too little of it; see ``render.look``).
         cells: uint8, shape (90, round(90 * width / height)): label index + 1 of what each cell
             of the picture shows, 0 for none of the labels.
@@ -39,7 +39,7 @@ class SceneFrame:
 
 
 @dataclass(frozen=True)
-class SceneSequence:
+class SyntheticSequence:
     """A sequence that is drawn as it is read; every reading gives the same frames.
 
     Place, path and things depend on ``split``, ``seed``, ``index`` and time only: another
@@ -75,12 +75,12 @@ class SceneSequence:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        return SCENE_LABELS
+        return SYNTHETIC_LABELS
 
     def __len__(self) -> int:
         return self.count
 
-    def frames(self) -> Iterator[SceneFrame]:
+    def frames(self) -> Iterator[SyntheticFrame]:
         """The frames in order, ``1 / hz`` seconds apart."""
         aspect = self.size[0] / self.size[1]
         visits = self._visits()
@@ -94,7 +94,7 @@ class SceneSequence:
                 renderer, drawn = Renderer(visit, self.size), visit
             t = stamp - start
             seen = look(visit.things, visit.camera.at(t), t, aspect)
-            yield SceneFrame(
+            yield SyntheticFrame(
                 image=renderer.picture(t, round(stamp * 1000)),
                 stamp_s=stamp,
                 truth=seen.truth,
@@ -120,7 +120,7 @@ def make_sequence(
     hz: float = 10.0,
     size: tuple[int, int] = (160, 120),
     visit_s: tuple[float, float] = (8.0, 24.0),
-) -> SceneSequence:
+) -> SyntheticSequence:
     """A sequence of ``frames`` pictures of ``size`` (width, height), ``hz`` per second.
 
     The split is part of what seeds the world, so sequences of different splits never coincide.
@@ -132,4 +132,4 @@ def make_sequence(
     Raises:
         PolymorphError: unknown split, or a number out of its range.
     """
-    return SceneSequence(seed, index, split, frames, hz, size, visit_s)
+    return SyntheticSequence(seed, index, split, frames, hz, size, visit_s)

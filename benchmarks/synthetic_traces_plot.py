@@ -1,8 +1,8 @@
-"""Polymorph's gain against the size of the vocabulary, from the results of benchmarks/scenes.py.
+"""Polymorph's gain against the size of the vocabulary, by synthetic_traces.py's results.
 
-    build/venv/bin/python benchmarks/scenes_plot.py
+    build/venv/bin/python benchmarks/synthetic_traces_plot.py
 
-Reads benchmarks/results/scenes-LABELS-*.json; writes docs/images/scenes_gain.png.
+Reads benchmarks/results/synthetic_traces-LABELS-*.json; writes docs/images/scenes_gain.png.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import sys
 from pathlib import Path
 
 from matplotlib.figure import Figure
-from parts.whole import RESULTS
 
+from parts.whole import RESULTS
 from polymorph_ros.evaluation.report.style import BLUE, GREEN, GRID, ORANGE, VERMILION
 
 RIVALS = {
@@ -27,9 +27,9 @@ RIVALS = {
 
 def main() -> None:
     """Draw one line per rival: mean AP of Polymorph less that of the rival, with intervals."""
-    results = sorted(RESULTS.glob("scenes-*.json"), key=_labels)
+    results = sorted(RESULTS.glob("synthetic_traces-*.json"), key=_labels)
     if not results:
-        sys.exit(f"expected results of benchmarks/scenes.py, found none in {RESULTS}")
+        sys.exit(f"expected results of benchmarks/synthetic_traces.py, found none in {RESULTS}")
     figure = Figure(figsize=(6.4, 4.0), layout="constrained")
     axes = figure.add_subplot()
     for rival, colour in RIVALS.items():
@@ -42,7 +42,7 @@ def main() -> None:
         high = [row["mean_ap_gain_high"] - row["mean_ap_gain"] for _, row in points]
         axes.errorbar(labels, gain, (high, low), color=colour, marker="o", capsize=3, label=rival)
     axes.axhline(0, color="black", linewidth=0.8)
-    axes.set_xlabel("labels (made pictures along real label sequences)")
+    axes.set_xlabel("labels (synthetic pictures along real label sequences)")
     axes.set_ylabel("mean AP of polymorph less that of")
     axes.grid(color=GRID)
     figure.legend(frameon=False, loc="outside upper center", ncols=len(RIVALS), fontsize=8)
@@ -50,7 +50,7 @@ def main() -> None:
 
 
 def _labels(file: Path) -> int:
-    found = re.match(r"scenes-(\d+)-", file.name)
+    found = re.match(r"synthetic_traces-(\d+)-", file.name)
     assert found is not None, "the benchmark names its results so"
     return int(found.group(1))
 

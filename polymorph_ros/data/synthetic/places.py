@@ -1,11 +1,11 @@
-"""The places of the procedural scenes: what is found there, how it looks, what lies next door."""
+"""The places of the synthetic scenes: what is found there, how it looks, what lies next door."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from polymorph_ros.data.scenes.pen import Colour
+from polymorph_ros.data.synthetic.pen import Colour
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Every label of the procedural scenes: how it is drawn, how large it is and where it stands."""
+"""Every label of the synthetic scenes: how it is drawn, how large it is and where it stands."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from polymorph_ros.data.scenes import furniture, living, outdoors, tabletop
-from polymorph_ros.data.scenes.pen import Pen
+from polymorph_ros.data.synthetic import furniture, living, outdoors, tabletop
+from polymorph_ros.data.synthetic.pen import Pen
 
 
 class Layer(Enum):
@@ -86,7 +86,7 @@ KINDS: dict[str, ObjectKind] = {
     "hydrant": ObjectKind(outdoors.hydrant, 0.6, (0.26, 0.33), Layer.FLOOR),
 }
 
-SCENE_LABELS: tuple[str, ...] = tuple(sorted(KINDS))
+SYNTHETIC_LABELS: tuple[str, ...] = tuple(sorted(KINDS))
 
 
 def draw_sprite(label: str, rng: np.random.Generator) -> NDArray[np.uint8]:

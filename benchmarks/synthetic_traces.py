@@ -1,10 +1,10 @@
-"""Polymorph beside its rivals on made pictures along real label sequences.
+"""Polymorph beside its rivals on synthetic pictures along real label sequences.
 
-    build/venv/bin/python benchmarks/scenes.py [--labels 60] [--trace epic55_active_nouns_1hz]
+    build/venv/bin/python benchmarks/synthetic_traces.py [--labels 60] [--trace NAME]
 
 Takes the most frequent labels of a trace, draws pictures for stretches of its sequences (each
 label has a look of its own that moves smoothly, each sequence a background, and things that are
-no labels move too), trains a bundle and its rivals on a backbone that has seen made things but
+no labels move too), trains a bundle and its rivals on a backbone that has seen synthetic things but
 none of the labels, and evaluates all on sequences of their own. Run it with 20, 60, 150 and 300
 labels for the gain against the size of the vocabulary. A run that was stopped goes on. Needs
 ../shared/data/traces.
@@ -20,11 +20,11 @@ import cv2
 import numpy as np
 import typer
 import yaml
-from parts.foundation import LARGER_WIDTH, SIDE, WIDTH, foundation
-from parts.whole import compare
 
+from parts.foundation import LARGER_WIDTH, SIDE, WIDTH, foundation
+from parts.traced import traced_scenes
+from parts.whole import compare
 from polymorph_ros.data.trace_parts import most_frequent, split, windows
-from polymorph_ros.data.traced import traced_scenes
 from polymorph_ros.data.traces import Trace, read_trace
 from polymorph_ros.progress import progress_bar
 
@@ -56,7 +56,7 @@ def main(
     curve: Annotated[bool, typer.Option(help="Only the methods of the plot.")] = False,
     folder: Annotated[Path | None, typer.Option(help="For what is made on the way.")] = None,
 ) -> None:
-    """Draw, train, evaluate, and write benchmarks/results/scenes-LABELS-MACHINE.json."""
+    """Draw, train, evaluate, and write benchmarks/results/synthetic_traces-LABELS-MACHINE.json."""
     place = folder or ROOT / f"build/bench_scenes/{trace}-{labels}-{train}-{test}"
     whole = most_frequent(read_trace(TRACES / f"{trace}.jsonl.gz"), labels)
     counts = (train, max(2, train // 30), test)
@@ -75,7 +75,9 @@ def main(
     }
     methods = CURVE if curve else "all"
     data = [place / "test"]
-    typer.echo(compare(f"scenes-{labels}", config, data, place, about, str(larger), methods))
+    typer.echo(
+        compare(f"synthetic_traces-{labels}", config, data, place, about, str(larger), methods)
+    )
 
 
 def _draw(part: Trace, folder: Path) -> None:
@@ -91,7 +93,7 @@ def _draw(part: Trace, folder: Path) -> None:
             name = sequence.track.name.replace("/", "_")
             (folder / name).mkdir(parents=True, exist_ok=True)
             for frame, picture in enumerate(sequence.pictures.read()):
-                assert isinstance(picture, np.ndarray), "made pictures are never at fault"
+                assert isinstance(picture, np.ndarray), "synthetic pictures are never at fault"
                 file = f"{name}/{frame:04d}.jpg"
                 cv2.imwrite(str(folder / file), picture[:, :, ::-1])
                 present = np.flatnonzero(sequence.track.truth[frame] == 1)
@@ -108,7 +110,7 @@ def _config(labels: int, backbone: Path, epochs: int) -> dict[str, object]:
     contexts = max(2, round(labels / _OWN_LABELS))
     return {
         "name": f"scenes_{labels}",
-        "description": f"{labels} labels of a real trace, made pictures; for evaluation only.",
+        "description": f"{labels} labels of a real trace, synthetic pictures; for evaluation only.",
         "seed": 11,
         "threads": 1,
         "data": {

@@ -9,20 +9,20 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from polymorph_ros.data.scenes.backgrounds import STRIP_PAD, draw_background
-from polymorph_ros.data.scenes.camera import View
-from polymorph_ros.data.scenes.objects import SCENE_LABELS
-from polymorph_ros.data.scenes.pen import SPRITE_PIXELS
-from polymorph_ros.data.scenes.places import PLACES
-from polymorph_ros.data.scenes.thing import Thing
-from polymorph_ros.data.scenes.visit import Visit
+from polymorph_ros.data.synthetic.backgrounds import STRIP_PAD, draw_background
+from polymorph_ros.data.synthetic.camera import View
+from polymorph_ros.data.synthetic.objects import SYNTHETIC_LABELS
+from polymorph_ros.data.synthetic.pen import SPRITE_PIXELS
+from polymorph_ros.data.synthetic.places import PLACES
+from polymorph_ros.data.synthetic.thing import Thing
+from polymorph_ros.data.synthetic.visit import Visit
 
 PRESENT, ABSENT, UNKNOWN = 1, 0, -1
 MIN_SHARE = 0.4  # of an object's silhouette that must be seen for it to count
 MIN_AREA = 0.01  # of the picture that it must fill
 _TRUTH_HEIGHT = 90  # rows of the buffer that visibility is counted in, at any picture size
 _SLACK = 0.1  # units added to the view's half width for roll and shadows
-_INDEX = {label: index for index, label in enumerate(SCENE_LABELS)}
+_INDEX = {label: index for index, label in enumerate(SYNTHETIC_LABELS)}
 
 Matrix = NDArray[np.float64]
 
@@ -143,7 +143,7 @@ class Seen:
 
 
 def look(things: Sequence[Thing], view: View, t: float, aspect: float) -> Seen:
-    """Which labels are there at ``t`` seconds, in ``SCENE_LABELS`` order; nearer things come last.
+    """Labels at ``t`` seconds, in the order of ``SYNTHETIC_LABELS``; nearer things come last.
 
     ``PRESENT`` (1): of some instance at least ``MIN_SHARE`` of the silhouette is inside the
     picture and unoccluded, and it fills at least ``MIN_AREA`` of the picture. ``UNKNOWN`` (-1):
@@ -153,7 +153,7 @@ def look(things: Sequence[Thing], view: View, t: float, aspect: float) -> Seen:
     """
     owners, whole = _owners(things, view, t, aspect)
     visible = np.bincount(owners.ravel(), minlength=len(whole))
-    truth = np.full(len(SCENE_LABELS), ABSENT, np.int8)
+    truth = np.full(len(SYNTHETIC_LABELS), ABSENT, np.int8)
     labels = np.zeros(len(whole), np.uint8)
     for number, thing in enumerate(things, start=1):
         if visible[number] == 0:

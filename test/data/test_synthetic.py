@@ -1,4 +1,4 @@
-"""Pins the procedural scenes: deterministic, labelled by rule, continuous, overlapping in labels.
+"""Pins the synthetic scenes: deterministic, labelled by rule, continuous, overlapping in labels.
 
 Leaves open whether they are pretty and how hard they are to learn; the trained bundle's mean
 average precision on held-out scenes tells the latter.
@@ -11,11 +11,17 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from polymorph_ros.data.scenes import PLACES, SCENE_LABELS, SPLITS, SceneFrame, make_sequence
-from polymorph_ros.data.scenes.camera import View
-from polymorph_ros.data.scenes.objects import KINDS, Layer
-from polymorph_ros.data.scenes.render import ABSENT, PRESENT, UNKNOWN, look
-from polymorph_ros.data.scenes.thing import Thing, draw_looks
+from polymorph_ros.data.synthetic import (
+    PLACES,
+    SPLITS,
+    SYNTHETIC_LABELS,
+    SyntheticFrame,
+    make_sequence,
+)
+from polymorph_ros.data.synthetic.camera import View
+from polymorph_ros.data.synthetic.objects import KINDS, Layer
+from polymorph_ros.data.synthetic.render import ABSENT, PRESENT, UNKNOWN, look
+from polymorph_ros.data.synthetic.thing import Thing, draw_looks
 from polymorph_ros.errors import PolymorphError
 
 ASPECT = 4 / 3
@@ -28,11 +34,11 @@ def thing(label: str, x: float, *, height: float = 0.5, base: float = 0.8) -> Th
 
 def truth(*things: Thing, view: View = AHEAD) -> dict[str, int]:
     values = look(things, view, 0.0, ASPECT).truth
-    return dict(zip(SCENE_LABELS, values.tolist(), strict=True))
+    return dict(zip(SYNTHETIC_LABELS, values.tolist(), strict=True))
 
 
 @pytest.fixture(scope="module")
-def many() -> list[SceneFrame]:
+def many() -> list[SyntheticFrame]:
     """Frames of many short sequences, small: their truth is what is looked at."""
     return [
         frame
@@ -49,13 +55,13 @@ def test_shapes_and_dtypes() -> None:
     for frame in frames:
         assert frame.image.shape == (72, 96, 3)
         assert frame.image.dtype == np.uint8
-        assert frame.truth.shape == (len(SCENE_LABELS),)
+        assert frame.truth.shape == (len(SYNTHETIC_LABELS),)
         assert frame.truth.dtype == np.int8
         assert set(frame.truth.tolist()) <= {PRESENT, ABSENT, UNKNOWN}
         assert frame.cells.shape == (90, 120)
         assert frame.cells.dtype == np.uint8
-        seen = {SCENE_LABELS[cell - 1] for cell in np.unique(frame.cells) if cell}
-        truths = dict(zip(SCENE_LABELS, frame.truth.tolist(), strict=True))
+        seen = {SYNTHETIC_LABELS[cell - 1] for cell in np.unique(frame.cells) if cell}
+        truths = dict(zip(SYNTHETIC_LABELS, frame.truth.tolist(), strict=True))
         assert seen == {label for label, value in truths.items() if value != ABSENT}
         assert frame.place in PLACES
 
@@ -115,7 +121,7 @@ def test_impossible_settings_are_refused(wrong: dict[str, object]) -> None:
 
 
 def test_a_whole_object_is_present_and_nothing_else_is() -> None:
-    expected = dict.fromkeys(SCENE_LABELS, ABSENT) | {"fridge": PRESENT}
+    expected = dict.fromkeys(SYNTHETIC_LABELS, ABSENT) | {"fridge": PRESENT}
     assert truth(thing("fridge", 0.0)) == expected
 
 
@@ -157,7 +163,7 @@ def test_a_whole_but_tiny_object_is_unknown() -> None:
 def test_cells_show_the_nearest_label() -> None:
     behind, before = thing("fridge", 0.0), thing("mug", 0.0, height=0.2)
     cells = look((behind, before), AHEAD, 0.0, ASPECT).cells
-    names = {0: "", **{index + 1: label for index, label in enumerate(SCENE_LABELS)}}
+    names = {0: "", **{index + 1: label for index, label in enumerate(SYNTHETIC_LABELS)}}
     assert cells.shape == (90, 120)
     assert names[int(cells[5, 5])] == ""  # the wall
     assert names[int(cells[round(0.45 * 90), 60])] == "fridge"
@@ -171,33 +177,37 @@ def test_zoom_and_roll_keep_a_central_object_present() -> None:
             assert truth(thing("cat", 0.0), view=View(0.0, 0.5, zoom, roll))["cat"] == PRESENT
 
 
-def test_every_label_occurs_and_none_everywhere(many: list[SceneFrame]) -> None:
+def test_every_label_occurs_and_none_everywhere(many: list[SyntheticFrame]) -> None:
     rates = np.mean([frame.truth == PRESENT for frame in many], axis=0)
-    assert len(SCENE_LABELS) >= 28
-    assert {label for label, rate in zip(SCENE_LABELS, rates, strict=True) if rate == 0} == set()
+    assert len(SYNTHETIC_LABELS) >= 28
+    assert {
+        label for label, rate in zip(SYNTHETIC_LABELS, rates, strict=True) if rate == 0
+    } == set()
     assert rates.max() < 0.6
 
 
-def test_a_few_labels_are_seen_at_a_time(many: list[SceneFrame]) -> None:
+def test_a_few_labels_are_seen_at_a_time(many: list[SyntheticFrame]) -> None:
     counts = [int((frame.truth == PRESENT).sum()) for frame in many]
     assert 2 <= np.mean(counts) <= 5
     assert np.mean([1 <= count <= 7 for count in counts]) > 0.95
 
 
-def test_labels_appear_only_where_they_belong(many: list[SceneFrame]) -> None:
+def test_labels_appear_only_where_they_belong(many: list[SyntheticFrame]) -> None:
     for frame in many:
-        seen = {SCENE_LABELS[index] for index in np.flatnonzero(frame.truth != ABSENT)}
+        seen = {SYNTHETIC_LABELS[index] for index in np.flatnonzero(frame.truth != ABSENT)}
         assert seen <= set(PLACES[frame.place].weights)
 
 
 def test_places_overlap_but_differ() -> None:
     labels = {name: set(place.weights) for name, place in PLACES.items()}
-    shared = {label for label in SCENE_LABELS if sum(label in own for own in labels.values()) > 1}
+    shared = {
+        label for label in SYNTHETIC_LABELS if sum(label in own for own in labels.values()) > 1
+    }
     assert len(PLACES) >= 7
     assert len(shared) >= 15
-    assert len(SCENE_LABELS) - len(shared) >= 5
+    assert len(SYNTHETIC_LABELS) - len(shared) >= 5
     for own in labels.values():
-        assert own <= set(SCENE_LABELS)
+        assert own <= set(SYNTHETIC_LABELS)
         assert any(own & other and own != other for other in labels.values())
 
 
@@ -245,7 +255,7 @@ def test_a_long_sequence_walks_through_neighbouring_places() -> None:
         assert one == other or other in PLACES[one].neighbours
 
 
-@pytest.mark.parametrize("label", SCENE_LABELS)
+@pytest.mark.parametrize("label", SYNTHETIC_LABELS)
 def test_every_object_is_drawn_into_its_frame(label: str) -> None:
     looks = draw_looks(label, np.random.default_rng(0))
     alpha = looks.sprites[0][:, :, 3]
@@ -259,6 +269,6 @@ def test_every_object_is_drawn_into_its_frame(label: str) -> None:
 
 def test_instances_of_a_label_differ() -> None:
     rng = np.random.default_rng(0)
-    for label in SCENE_LABELS:
+    for label in SYNTHETIC_LABELS:
         first, second = draw_looks(label, rng), draw_looks(label, rng)
         assert not np.array_equal(first.sprites[0], second.sprites[0])

@@ -1,4 +1,4 @@
-"""Where a sequence happens: a made background, wider than the view, over which the camera sways."""
+"""Where a sequence happens: a drawn background, wider than the view, over which it sways."""
 
 from __future__ import annotations
 
