@@ -18,7 +18,7 @@ import typer
 
 from polymorph_ros.data.traces import read_trace
 from polymorph_ros.evaluation.policy.bench import learn, split_sequences, weights_for
-from polymorph_ros.evaluation.policy.rivals import Polymorph
+from polymorph_ros.evaluation.policy.contenders import Polymorph
 from polymorph_ros.evaluation.policy.scores import Quality, Simulator
 
 mpl.use("agg")

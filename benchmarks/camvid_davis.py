@@ -1,8 +1,8 @@
-"""Polymorph beside its rivals on real video: CamVid's drives and DAVIS's clips.
+"""Polymorph beside its baselines on real video: CamVid's drives and DAVIS's clips.
 
     build/venv/bin/python benchmarks/camvid_davis.py
 
-Trains config/camvid_davis.yaml, its rivals, and evaluates all on the test parts. A run that was
+Trains config/camvid_davis.yaml, its baselines, and evaluates all on the test parts. A run that was
 stopped goes on. Needs ../shared/data; tables by examples/camvid_davis.py.
 """
 

@@ -10,7 +10,7 @@ small and has never seen the labels. Scored on sequences that were not trained o
 - ``runtime``: the node's own policy: scout, belief over time, cover.
 - ``oracle_cover``: the same policy, but the true cover runs.
 
-A rival for all labels is scored as an adapter of each context, and as ``rival_belief``: the
+A baseline for all labels is scored as an adapter of each context, and as ``baseline_belief``: the
 policy takes its scores of all labels in place of the scout's, the fairest that can be done for it.
 """
 
@@ -250,7 +250,7 @@ def _figures(setting: Setting, name: str, method: Method) -> Figures:
             alone = sigmoid((taught[0][part] * scale + shift).astype(np.float64))
             own = [alone[:, list(labels)] for labels in setting.contexts]
             belief, _ = _run(setting, part, alone, own)
-            figures[part]["rival_belief"] = _mean_ap(setting, part, belief)
+            figures[part]["baseline_belief"] = _mean_ap(setting, part, belief)
     return figures
 
 

@@ -1,10 +1,10 @@
-"""Polymorph beside its rivals on synthetic pictures along real label sequences.
+"""Polymorph beside its baselines on synthetic pictures along real label sequences.
 
     build/venv/bin/python benchmarks/synthetic_traces.py [--labels 60] [--trace NAME]
 
 Takes the most frequent labels of a trace, draws pictures for stretches of its sequences (each
 label has a look of its own that moves smoothly, each sequence a background, and things that are
-no labels move too), trains a bundle and its rivals on a backbone that has seen synthetic things but
+no labels move too), trains a bundle and its baselines on a backbone that has seen drawn things but
 none of the labels, and evaluates all on sequences of their own. Run it with 20, 60, 150 and 300
 labels for the gain against the size of the vocabulary. A run that was stopped goes on. Needs
 ../shared/data/traces.

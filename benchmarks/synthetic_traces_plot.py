@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from parts.whole import RESULTS
 from polymorph_ros.evaluation.report.style import BLUE, GREEN, GRID, ORANGE, VERMILION
 
-RIVALS = {
+BASELINES = {
     "all_label_lora": VERMILION,
     "all_label_lora_belief": BLUE,
     "larger_backbone": ORANGE,
@@ -26,26 +26,28 @@ RIVALS = {
 
 
 def main() -> None:
-    """Draw one line per rival: mean AP of Polymorph less that of the rival, with intervals."""
+    """Draw a line per baseline: mean AP of Polymorph less the baseline's, with intervals."""
     results = sorted(RESULTS.glob("synthetic_traces-*.json"), key=_labels)
     if not results:
         sys.exit(f"expected results of benchmarks/synthetic_traces.py, found none in {RESULTS}")
     figure = Figure(figsize=(6.4, 4.0), layout="constrained")
     axes = figure.add_subplot()
-    for rival, colour in RIVALS.items():
-        points = [(_labels(file), row) for file in results if (row := _row(file, rival))]
+    for baseline, colour in BASELINES.items():
+        points = [(_labels(file), row) for file in results if (row := _row(file, baseline))]
         if not points:
             continue
         labels = [count for count, _ in points]
         gain = [-row["mean_ap_gain"] for _, row in points]
         low = [row["mean_ap_gain"] - row["mean_ap_gain_low"] for _, row in points]
         high = [row["mean_ap_gain_high"] - row["mean_ap_gain"] for _, row in points]
-        axes.errorbar(labels, gain, (high, low), color=colour, marker="o", capsize=3, label=rival)
+        axes.errorbar(
+            labels, gain, (high, low), color=colour, marker="o", capsize=3, label=baseline
+        )
     axes.axhline(0, color="black", linewidth=0.8)
     axes.set_xlabel("labels (synthetic pictures along real label sequences)")
     axes.set_ylabel("mean AP of polymorph less that of")
     axes.grid(color=GRID)
-    figure.legend(frameon=False, loc="outside upper center", ncols=len(RIVALS), fontsize=8)
+    figure.legend(frameon=False, loc="outside upper center", ncols=len(BASELINES), fontsize=8)
     figure.savefig(RESULTS.parents[1] / "docs/images/scenes_gain.png", dpi=200)
 
 

@@ -1,4 +1,4 @@
-"""A whole comparison by the command line: a bundle, its rivals, and all of them side by side."""
+"""A whole comparison by the command line: a bundle, its baselines, and all of them side by side."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ def compare(
     bundle, out, work = folder / "bundle", folder / "evaluation", folder / "work"
     if not (bundle / "manifest.json").is_file():
         _polymorph("train", config, "--out", bundle, "--work", work)
-    rivals = ["--train-rivals", config, "--work", work]
-    rivals += ["--larger-backbone", larger] if larger else []
-    _polymorph("evaluate", "--bundle", bundle, "--compare", methods, *rivals)
+    baselines = ["--train-baselines", config, "--work", work]
+    baselines += ["--larger-backbone", larger] if larger else []
+    _polymorph("evaluate", "--bundle", bundle, "--compare", methods, *baselines)
     _polymorph(
         "evaluate", "--bundle", bundle, "--out", out, "--compare", methods,
         *(word for path in data for word in ("--data", path)),

@@ -60,20 +60,20 @@ def evaluate(
     memory: Annotated[
         bool, typer.Option(help="Measure peak memory, in a process per method.")
     ] = True,
-    rivals: Annotated[
-        Path | None, typer.Option(help="Folder of trained rivals; else beside the bundle.")
+    baselines: Annotated[
+        Path | None, typer.Option(help="Folder of trained baselines; else beside the bundle.")
     ] = None,
-    train_rivals: Annotated[
+    train_baselines: Annotated[
         Path | None,
         typer.Option(
-            help="First train the rivals that --compare names (else all) from this configuration."
+            help="First train the baselines of --compare (else all) from this configuration."
         ),
     ] = None,
     larger_backbone: Annotated[
-        str, typer.Option(help="Hub name of the next larger backbone, for --train-rivals.")
+        str, typer.Option(help="Hub name of the next larger backbone, for --train-baselines.")
     ] = "",
     work: Annotated[
-        Path, typer.Option(help="Work folder of the bundle's training, for --train-rivals.")
+        Path, typer.Option(help="Work folder of the bundle's training, for --train-baselines.")
     ] = Path("build/train"),
 ) -> None:
     """Replay labelled video through a bundle and what else one would run, and sum it up."""
@@ -81,9 +81,9 @@ def evaluate(
     from polymorph_ros.data.open_dataset import open_dataset
     from polymorph_ros.data.union import union
     from polymorph_ros.evaluation.methods.registry import (
+        baselines_beside,
+        baselines_of,
         method_names,
-        rivals_beside,
-        rivals_of,
     )
     from polymorph_ros.evaluation.report.write import write_report
     from polymorph_ros.evaluation.run_folder import write_json
@@ -96,12 +96,12 @@ def evaluate(
     def say(line: str) -> None:
         console.print(line, highlight=False)
 
-    folder = rivals or rivals_beside(bundle)
-    if train_rivals is not None:
-        names = rivals_of(compare, folder)
-        _train(train_rivals, bundle, folder, work, names, larger_backbone, say)
+    folder = baselines or baselines_beside(bundle)
+    if train_baselines is not None:
+        names = baselines_of(compare, folder)
+        _train(train_baselines, bundle, folder, work, names, larger_backbone, say)
     if not data or out is None:
-        if train_rivals is not None:
+        if train_baselines is not None:
             return
         raise typer.BadParameter("--data and --out are needed")
     request = Request(
@@ -109,7 +109,7 @@ def evaluate(
         where=", ".join(map(str, data)),
         methods=method_names(compare, folder),
         out=out,
-        rivals=folder,
+        baselines=folder,
         device=device,
         threads=threads,
         energy=energy,
@@ -147,10 +147,10 @@ def _train(
     from functools import partial
 
     from polymorph_ros.bundle import read_bundle
-    from polymorph_ros.evaluation.methods.rivals import beliefs
-    from polymorph_ros.evaluation.rivals.train import train_rivals
+    from polymorph_ros.evaluation.baselines.train import train_baselines
+    from polymorph_ros.evaluation.methods.baselines import beliefs
     from polymorph_ros.training.config import read_config
 
     checked = read_bundle(bundle)
     ask = partial(beliefs, checked)
-    train_rivals(read_config(config), checked, out, work, ask, say, larger=larger, names=names)
+    train_baselines(read_config(config), checked, out, work, ask, say, larger=larger, names=names)

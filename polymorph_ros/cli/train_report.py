@@ -56,18 +56,18 @@ def print_summary(console: Console, trained: Trained) -> None:
         console.print(f"left out: {len(trained.left_out) - _SHOWN} more", style="yellow")
     manifest = trained.bundle.manifest
     console.print(f"{len(manifest.labels)} labels in {len(manifest.contexts)} contexts")
-    if trained.rivals:
-        _print_rivals(console, trained)
+    if trained.baselines:
+        _print_baselines(console, trained)
     else:
         for name, value in manifest.metrics.items():
             console.print(f"{name}: {value:.3f}", highlight=False)
     console.print(f"bundle: {trained.bundle.path}", soft_wrap=True, highlight=False)
 
 
-def _print_rivals(console: Console, trained: Trained) -> None:
+def _print_baselines(console: Console, trained: Trained) -> None:
     metrics = trained.bundle.manifest.metrics
     table = Table("trained equally long", *metrics)
-    for name, figures in {"this bundle": metrics, **trained.rivals}.items():
+    for name, figures in {"this bundle": metrics, **trained.baselines}.items():
         table.add_row(name, *(f"{figures[key]:.3f}" for key in metrics))
     console.print(table)
 

@@ -1,6 +1,6 @@
 """Peak memory of a method: that of a process of its own which runs it alone.
 
-``python -m polymorph_ros.evaluation.peak_memory METHOD BUNDLE DEVICE RIVALS`` prints bytes.
+``python -m polymorph_ros.evaluation.peak_memory METHOD BUNDLE DEVICE BASELINES`` prints bytes.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ _PICTURE = (480, 640, 3)
 _DEADLINE_S = 600.0
 
 
-def peak_bytes(method: str, bundle: Path, device: str, rivals: Path) -> int:
+def peak_bytes(method: str, bundle: Path, device: str, baselines: Path) -> int:
     """Peak memory of a method, bytes; see ``WORDS`` for what it covers.
 
     Raises:
         PolymorphError: the process failed.
     """
-    words = [sys.executable, "-m", __name__, method, str(bundle), device, str(rivals)]
+    words = [sys.executable, "-m", __name__, method, str(bundle), device, str(baselines)]
     done = subprocess.run(words, capture_output=True, text=True, timeout=_DEADLINE_S)
     if done.returncode != 0:
         last = (done.stderr.strip() or "no word").splitlines()[-1]
@@ -51,10 +51,10 @@ def _pictures() -> Iterator[Frame]:
         yield Frame(image, index * 100_000_000)
 
 
-def _run_alone(method: str, bundle: Path, device: str, rivals: Path) -> int:
+def _run_alone(method: str, bundle: Path, device: str, baselines: Path) -> int:
     torch.set_num_threads(1)
     checked = read_bundle(bundle)
-    (built,) = make_methods([method], Source(checked, device, rivals))
+    (built,) = make_methods([method], Source(checked, device, baselines))
     truth = np.ones(len(checked.manifest.labels), np.int8)
     for frame in _pictures():
         built.label(frame, truth)

@@ -26,8 +26,8 @@ from polymorph_ros.evaluation.machine import MachineFacts, machine_facts
 from polymorph_ros.evaluation.methods.registry import (
     POLYMORPH,
     Source,
+    baselines_beside,
     make_methods,
-    rivals_beside,
     trained_as,
     words_of,
 )
@@ -49,7 +49,7 @@ class Request:
     Attributes:
         where: the data's place, for errors and the report.
         methods: names, the reference first.
-        rivals: folder with trained rivals; None for the one beside the bundle.
+        baselines: folder with trained baselines; None for the one beside the bundle.
         device: "auto", "cpu" or "cuda".
         threads: of a computation on the CPU; another number may change the last bits.
         energy: which meter, as ``open_meter`` names them.
@@ -60,16 +60,16 @@ class Request:
     where: str
     methods: tuple[str, ...]
     out: Path
-    rivals: Path | None = None
+    baselines: Path | None = None
     device: str = "auto"
     threads: int = 1
     energy: str = "auto"
     memory: bool = True
 
     @property
-    def rivals_folder(self) -> Path:
-        """Where trained rivals lie."""
-        return self.rivals or rivals_beside(self.bundle)
+    def baselines_folder(self) -> Path:
+        """Where trained baselines lie."""
+        return self.baselines or baselines_beside(self.bundle)
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,7 @@ def _opened(request: Request, dataset: Dataset, say: Say, more: dict[str, Any]) 
 
 def _replayed(run: _Run, data: JoinedData, say: Say) -> MachineFacts:
     """Replay all that is left to replay; the machine as it was before."""
-    source = Source(run.bundle, run.device.type, run.request.rivals_folder)
+    source = Source(run.bundle, run.device.type, run.request.baselines_folder)
     methods = make_methods(run.request.methods, source)
     warm(methods, data)
     facts = machine_facts(run.device)
@@ -233,7 +233,7 @@ def _sum_up(
             {
                 **one.details(),
                 "what": words_of(one.method),
-                "trained": trained_as(one.method, bundle, run.request.rivals_folder),
+                "trained": trained_as(one.method, bundle, run.request.baselines_folder),
             }
             for one in figures
         ],
@@ -292,7 +292,7 @@ def _peaks(request: Request, folder: RunFolder, device: torch.device) -> dict[st
         task = bars.add_task("peak memory", total=len(request.methods), note="")
         for name in request.methods:
             bars.update(task, note=name)
-            peak[name] = peak_bytes(name, request.bundle, device.type, request.rivals_folder)
+            peak[name] = peak_bytes(name, request.bundle, device.type, request.baselines_folder)
             bars.update(task, advance=1)
     write_json(peak, file)
     return peak

@@ -27,6 +27,7 @@ from polymorph_ros.runtime.knowledge import EvidenceWeights, Knowledge
 from polymorph_ros.runtime.thresholds import Thresholds
 from polymorph_ros.training.assembly import Parts, assemble
 from polymorph_ros.training.backbones import backbone_stage, preprocessing_of, weights_folder
+from polymorph_ros.training.baselines import baselines
 from polymorph_ros.training.config import TrainConfig
 from polymorph_ros.training.context_task import ContextTask, gradient_steps
 from polymorph_ros.training.deep_scout import DeepScoutStage
@@ -37,7 +38,6 @@ from polymorph_ros.training.loop import set_up_torch
 from polymorph_ros.training.recorded import record
 from polymorph_ros.training.rehearsal import rehearse
 from polymorph_ros.training.reuse import learn_reuse
-from polymorph_ros.training.rivals import rivals
 from polymorph_ros.training.scout import ScoutStage
 from polymorph_ros.training.sources import frame_stages
 from polymorph_ros.training.stages import Kept, make, sole_use, told_when_the_disk_is_full
@@ -56,12 +56,12 @@ class Trained:
     Attributes:
         bundle: as it is on disk now.
         left_out: labels, rows, files and pictures that nothing was learned from, and why.
-        rivals: figures of others that were trained as long, by name; only where asked for.
+        baselines: figures of others that were trained as long, by name; only where asked for.
     """
 
     bundle: Bundle
     left_out: tuple[Fault, ...]
-    rivals: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    baselines: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -106,11 +106,11 @@ def train_bundle(
         tasks = adapter_tasks(config, features, work)
         figures = {}
         steps = lora_steps(config, features, tasks)
-        for rival in rivals(config, tasks, steps, len(trained.bundle.manifest.labels)):
-            say(f"for comparison: {rival.name}")
-            other, _ = _train(rival.config, work / "rival", work, measure, say, workers)
-            figures[rival.name] = other.bundle.manifest.metrics
-        return replace(trained, rivals=figures)
+        for baseline in baselines(config, tasks, steps, len(trained.bundle.manifest.labels)):
+            say(f"for comparison: {baseline.name}")
+            other, _ = _train(baseline.config, work / "baseline", work, measure, say, workers)
+            figures[baseline.name] = other.bundle.manifest.metrics
+        return replace(trained, baselines=figures)
 
 
 def _train(

@@ -77,11 +77,11 @@ def test_too_little_room_is_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("method", ["spectral", "louvain"])
-def test_rivals_place_every_label_within_the_limits(tmp_path: Path, method: str) -> None:
+def test_baselines_place_every_label_within_the_limits(tmp_path: Path, method: str) -> None:
     from polymorph_ros.contexts.formation import ContextLimits
     from polymorph_ros.contexts.label_sets import label_sets
     from polymorph_ros.data.traces import read_trace
-    from polymorph_ros.evaluation.grouping.rivals import louvain_groups, spectral_groups
+    from polymorph_ros.evaluation.grouping.groupings import louvain_groups, spectral_groups
 
     trace = read_trace(write_trace(tmp_path / "rooms.jsonl.gz"))
     way = {"spectral": spectral_groups, "louvain": louvain_groups}[method]

@@ -1,4 +1,4 @@
-"""Pins the policy benchmark: scores of the quality asked for, figures, split, and every rival."""
+"""Pins the policy benchmark: scores of the quality asked for, metrics, split, every baseline."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_figures_of_a_sequence_that_can_be_counted_by_hand() -> None:
     }
 
 
-def test_every_rival_has_a_row_and_polymorph_pays_between_none_and_all() -> None:
+def test_every_baseline_has_a_row_and_polymorph_pays_between_none_and_all() -> None:
     rows = {
         str(row["policy"]): row
         for row in bench_trace(

@@ -1,5 +1,5 @@
 """Pins a scout with an adapter of its own: a plain PEFT adapter that continues where its training
-was broken off, calibrated with the scout, and counted where rivals are given as many steps.
+was broken off, calibrated with the scout, and counted where baselines are given as many steps.
 
 Open: how much more it sees; benchmarks/synthetic_traces.py measures that.
 """
@@ -112,7 +112,7 @@ def test_training_that_was_broken_off_ends_with_the_same_scout(
     assert again.digest == kept.digest
 
 
-def test_rivals_are_given_the_scouts_steps_too(
+def test_baselines_are_given_the_scouts_steps_too(
     config: TrainConfig, quick_config: TrainConfig, features: Features, work: Path
 ) -> None:
     tasks = adapter_tasks(config, features, work)

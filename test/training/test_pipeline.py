@@ -101,7 +101,7 @@ def test_an_interrupted_run_continues_and_ends_with_the_same_bundle(
     assert (kept / "adapter_model.safetensors").stat().st_mtime_ns == written
 
 
-def test_rivals_are_trained_as_long_and_measured_alike(
+def test_baselines_are_trained_as_long_and_measured_alike(
     quick_config: TrainConfig, tmp_path: Path
 ) -> None:
     work = tmp_path / "work"
@@ -111,11 +111,11 @@ def test_rivals_are_trained_as_long_and_measured_alike(
     )
 
     contexts = len(trained.bundle.manifest.contexts)
-    assert list(trained.rivals) == [
+    assert list(trained.baselines) == [
         "one adapter, same rank (2)",
         f"one adapter, same size in all ({2 * contexts})",
     ]
-    for figures in trained.rivals.values():
+    for figures in trained.baselines.values():
         assert figures.keys() == trained.bundle.manifest.metrics.keys()
         assert 0 < figures["mean_ap"] < 1
         assert figures["adapters_per_frame"] <= 1

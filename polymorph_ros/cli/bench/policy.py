@@ -1,4 +1,4 @@
-"""``polymorph bench policy``: belief, cover and discovery on label traces, beside rivals."""
+"""``polymorph bench policy``: belief, cover and discovery on label traces, beside baselines."""
 
 from __future__ import annotations
 

@@ -14,7 +14,11 @@ from polymorph_ros.contexts.label_sets import LabelSets, label_sets
 from polymorph_ros.data.traces import Trace
 from polymorph_ros.data.track import Track
 from polymorph_ros.errors import PolymorphError
-from polymorph_ros.evaluation.grouping.rivals import louvain_groups, random_groups, spectral_groups
+from polymorph_ros.evaluation.grouping.groupings import (
+    louvain_groups,
+    random_groups,
+    spectral_groups,
+)
 
 METHODS = ("polymorph", "random", "spectral", "louvain")
 

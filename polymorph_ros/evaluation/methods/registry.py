@@ -9,7 +9,8 @@ from pathlib import Path
 
 from polymorph_ros.bundle.reader import Bundle
 from polymorph_ros.errors import PolymorphError
-from polymorph_ros.evaluation.methods import rivals
+from polymorph_ros.evaluation.baselines.files import BASELINE_FILE, read_baseline
+from polymorph_ros.evaluation.methods import baselines
 from polymorph_ros.evaluation.methods.engine_method import (
     AS_THE_NODE,
     EngineMethod,
@@ -24,7 +25,6 @@ from polymorph_ros.evaluation.methods.switching import (
     WholeForwardModel,
 )
 from polymorph_ros.evaluation.methods.ungated import UngatedModel
-from polymorph_ros.evaluation.rivals.files import RIVAL_FILE, read_rival
 from polymorph_ros.model.polymorph import PolymorphModel
 from polymorph_ros.runtime.engine import MakePolicy
 from polymorph_ros.runtime.policy import Policy
@@ -38,21 +38,21 @@ class Source:
     """What methods are made from.
 
     Attributes:
-        rivals: folder with trained rivals.
+        baselines: folder with trained baselines.
     """
 
     bundle: Bundle
     device: str
-    rivals: Path
+    baselines: Path
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A method: what it is, how it is made, and the trained rival that it needs, if any."""
+    """A method: what it is, how it is made, and the trained baseline that it needs, if any."""
 
     words: str
     make: Callable[[str, Source], Method]
-    rival: str = ""
+    baseline: str = ""
 
 
 def _engine(
@@ -88,10 +88,10 @@ def _no_reuse(name: str, source: Source) -> Method:
     return EngineMethod(name, model, source.bundle, settings=settings)
 
 
-def _rival(
+def _baseline(
     make: Callable[[str, Bundle, str, Path], Method],
 ) -> Callable[[str, Source], Method]:
-    return lambda name, source: make(name, source.bundle, source.device, source.rivals)
+    return lambda name, source: make(name, source.bundle, source.device, source.baselines)
 
 
 METHODS: Mapping[str, Entry] = {
@@ -105,7 +105,7 @@ METHODS: Mapping[str, Entry] = {
     "polymorph_no_reuse": Entry("every picture computed, also unchanged ones", _no_reuse),
     "polymorph_all_label_weights": Entry(
         "same gating and cover, one all-label LoRA of the adapters' total size",
-        _rival(rivals.all_label_weights),
+        _baseline(baselines.all_label_weights),
         "lora_same_size",
     ),
     "switched_specialists": Entry(
@@ -118,39 +118,39 @@ METHODS: Mapping[str, Entry] = {
         "PEFT's batch with an adapter per row", _whole_forward(PeftMixedBatch)
     ),
     "all_label_lora": Entry(
-        "one LoRA for all labels, an adapter's rank", _rival(rivals.all_label_lora), "lora"
+        "one LoRA for all labels, an adapter's rank", _baseline(baselines.all_label_lora), "lora"
     ),
     "all_label_lora_same_size": Entry(
         "one LoRA for all labels, of the adapters' total size",
-        _rival(partial(rivals.of_folder, "lora_same_size")),
+        _baseline(partial(baselines.of_folder, "lora_same_size")),
         "lora_same_size",
     ),
     "all_label_lora_belief": Entry(
-        "that LoRA with Polymorph's belief and gating: the fair rival",
-        _rival(rivals.all_label_lora_belief),
+        "that LoRA with Polymorph's belief and gating: the fair baseline",
+        _baseline(baselines.all_label_lora_belief),
         "lora_same_size",
     ),
     "restricted_head": Entry(
         "all_label_lora, scores kept for active contexts only",
-        _rival(rivals.restricted_head),
+        _baseline(baselines.restricted_head),
         "lora",
     ),
     "frame_skip": Entry(
-        "all_label_lora, unchanged pictures skipped", _rival(rivals.frame_skip), "lora"
+        "all_label_lora, unchanged pictures skipped", _baseline(baselines.frame_skip), "lora"
     ),
     "linear_probe": Entry(
         "a head on the frozen backbone",
-        _rival(partial(rivals.of_folder, "linear_probe")),
+        _baseline(partial(baselines.of_folder, "linear_probe")),
         "linear_probe",
     ),
     "full_finetune": Entry(
         "every weight of the backbone trained",
-        _rival(partial(rivals.of_folder, "full_finetune")),
+        _baseline(partial(baselines.of_folder, "full_finetune")),
         "full_finetune",
     ),
     "larger_backbone": Entry(
         "the next larger backbone, one LoRA for all labels",
-        _rival(partial(rivals.of_folder, "larger_backbone")),
+        _baseline(partial(baselines.of_folder, "larger_backbone")),
         "larger_backbone",
     ),
 }
@@ -162,24 +162,24 @@ def words_of(method: str) -> str:
 
 
 def trained_as(method: str, bundle: Bundle, folder: Path) -> dict[str, int] | None:
-    """Gradient steps and trained parameters of a method's rival; None where it needs none."""
+    """Gradient steps and trained parameters of a method's baseline; None where it needs none."""
     entry = METHODS.get(method)
-    if entry is None or not entry.rival:
+    if entry is None or not entry.baseline:
         return None
-    text = read_rival(folder / entry.rival, bundle).text
+    text = read_baseline(folder / entry.baseline, bundle).text
     return {"steps": text.steps, "parameters": text.parameters}
 
 
-def rivals_beside(bundle: Path) -> Path:
-    """The folder in which a bundle's rivals lie."""
+def baselines_beside(bundle: Path) -> Path:
+    """The folder in which a bundle's baselines lie."""
     resolved = bundle.expanduser().resolve()
-    return resolved.with_name(f"{resolved.name}-rivals")
+    return resolved.with_name(f"{resolved.name}-baselines")
 
 
 def method_names(compare: str, folder: Path) -> tuple[str, ...]:
     """The methods to run: Polymorph, and those of a list with commas, or all.
 
-    All are those whose trained rival is in the folder, where they need one.
+    All are those whose trained baseline is in the folder, where they need one.
 
     Raises:
         PolymorphError: a name that is none of them; it lists those that there are.
@@ -189,7 +189,7 @@ def method_names(compare: str, folder: Path) -> tuple[str, ...]:
         return tuple(
             name
             for name, entry in METHODS.items()
-            if not entry.rival or (folder / entry.rival / RIVAL_FILE).is_file()
+            if not entry.baseline or (folder / entry.baseline / BASELINE_FILE).is_file()
         )
     for name in wanted:
         if name not in METHODS:
@@ -197,15 +197,15 @@ def method_names(compare: str, folder: Path) -> tuple[str, ...]:
     return tuple(dict.fromkeys((POLYMORPH, *wanted)))
 
 
-def rivals_of(compare: str, folder: Path) -> tuple[str, ...]:
-    """The trained rivals that some methods need; those of all where none is named.
+def baselines_of(compare: str, folder: Path) -> tuple[str, ...]:
+    """The trained baselines that some methods need; those of all where none is named.
 
     Raises:
         PolymorphError: as ``method_names``.
     """
     every = compare.strip() in ("", "all")
     names = tuple(METHODS) if every else method_names(compare, folder)
-    return tuple(dict.fromkeys(METHODS[name].rival for name in names if METHODS[name].rival))
+    return tuple(dict.fromkeys(METHODS[name].baseline for name in names if METHODS[name].baseline))
 
 
 def make_methods(names: Sequence[str], source: Source) -> tuple[Method, ...]:

@@ -16,8 +16,7 @@ from polymorph_ros.contexts.presence import true_presence
 from polymorph_ros.contexts.statistics import dynamics
 from polymorph_ros.data.traces import Trace
 from polymorph_ros.data.track import Track
-from polymorph_ros.evaluation.policy.figures import Played, Tally
-from polymorph_ros.evaluation.policy.rivals import (
+from polymorph_ros.evaluation.policy.contenders import (
     AllAdapters,
     Contender,
     FixedContext,
@@ -27,6 +26,7 @@ from polymorph_ros.evaluation.policy.rivals import (
     Polymorph,
     RandomContexts,
 )
+from polymorph_ros.evaluation.policy.figures import Played, Tally
 from polymorph_ros.evaluation.policy.scores import Quality, Recording, Simulator
 from polymorph_ros.runtime.knowledge import EvidenceWeights, Knowledge
 from polymorph_ros.runtime.pairs import make_pairs
@@ -113,7 +113,7 @@ def bench_trace(
     ours = measure("polymorph", polymorph, known) | chosen
     yield ours
     RandomContexts.mean = float(str(ours["adapters_per_frame"]))
-    rivals: dict[str, Make] = {
+    baselines: dict[str, Make] = {
         "oracle_cover": OracleCover,
         "all_adapters": AllAdapters,
         "last_frame": LastFrame,
@@ -121,7 +121,7 @@ def bench_trace(
         "fixed_context": FixedContext,
         "random_contexts": RandomContexts,
     }
-    for name, make in rivals.items():
+    for name, make in baselines.items():
         fitted = choose_on(known, make, tuning)
         yield measure(name, make, fitted) | {"on": float(fitted.thresholds.on[0])}
     for factor in _CURVE:

@@ -170,7 +170,7 @@ def facts(summary: Mapping[str, Any], figures: Sequence[Figures]) -> str:
         "energy": f"{energy['source']}: {energy['scope']}",
         "limits of that": energy["note"],
         "memory": summary["memory"],
-        "trained rivals": _trained(summary),
+        "trained baselines": _trained(summary),
         "machine": f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB"
         + (f", {machine['gpu']}" if machine["gpu"] else ", no GPU"),
         "CPU threads": str(machine["threads"]),
@@ -183,7 +183,7 @@ def facts(summary: Mapping[str, Any], figures: Sequence[Figures]) -> str:
 
 
 def _trained(summary: Mapping[str, Any]) -> str:
-    """How long rivals were trained, and how large they are."""
+    """How long baselines were trained, and how large they are."""
     told = [
         f"{one['method']}: {one['trained']['steps']} steps, "
         f"{one['trained']['parameters']:,} parameters"

@@ -27,7 +27,7 @@ _KINDS = {
 
 
 def colour_of(method: str) -> str:
-    """A method's colour: variants of Polymorph are grey, trained rivals vermilion."""
+    """A method's colour: variants of Polymorph are grey, trained baselines vermilion."""
     if method in _KINDS:
         return _KINDS[method]
     return FAINT if method.startswith("polymorph_") else VERMILION

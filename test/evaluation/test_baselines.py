@@ -1,4 +1,4 @@
-"""Pins trained rivals: how long they are trained, what each answers, and that all run side by side.
+"""Pins trained baselines: how long they are trained, what each answers, and that all run together.
 
 The training is over in seconds, so nothing is said about accuracy.
 """
@@ -19,17 +19,17 @@ from helpers.labelled_video import noise_dataset
 from helpers.quick_training import QUICK
 from polymorph_ros.bundle.reader import Bundle, read_bundle
 from polymorph_ros.errors import PolymorphError
+from polymorph_ros.evaluation.baselines.files import read_baseline
+from polymorph_ros.evaluation.baselines.scorer import Scorer
+from polymorph_ros.evaluation.baselines.train import TRAINED, train_baselines
+from polymorph_ros.evaluation.methods.baselines import beliefs
 from polymorph_ros.evaluation.methods.registry import (
     METHODS,
+    baselines_beside,
+    baselines_of,
     method_names,
-    rivals_beside,
-    rivals_of,
 )
-from polymorph_ros.evaluation.methods.rivals import beliefs
 from polymorph_ros.evaluation.replay import measure
-from polymorph_ros.evaluation.rivals.files import read_rival
-from polymorph_ros.evaluation.rivals.scorer import Scorer
-from polymorph_ros.evaluation.rivals.train import TRAINED, train_rivals
 from polymorph_ros.evaluation.session import Outcome, Request, evaluate
 from polymorph_ros.model.backbone import load_backbone
 from polymorph_ros.training.config import TrainConfig
@@ -38,27 +38,31 @@ from polymorph_ros.training.pipeline import train_bundle
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """A trained bundle with its rivals beside it."""
-    root = tmp_path_factory.mktemp("rivals")
+    """A trained bundle with its baselines beside it."""
+    root = tmp_path_factory.mktemp("baselines")
     config = TrainConfig.model_validate(QUICK)
     trained = train_bundle(config, root / "quick", root / "work", measure, lambda _: None).bundle
-    folder = rivals_beside(trained.path)
-    train_rivals(config, trained, folder, root / "work", partial(beliefs, trained), lambda _: None)
+    folder = baselines_beside(trained.path)
+    train_baselines(
+        config, trained, folder, root / "work", partial(beliefs, trained), lambda _: None
+    )
     return trained
 
 
 @pytest.fixture(scope="module")
 def outcome(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     """Every method over the same frames."""
-    methods = method_names("all", rivals_beside(bundle.path))
+    methods = method_names("all", baselines_beside(bundle.path))
     out = tmp_path_factory.mktemp("evaluated") / "out"
     labels = tuple(label.name for label in bundle.manifest.labels)
     request = Request(bundle.path, "noise", methods, out, device="cpu", memory=False)
     return evaluate(request, noise_dataset(labels, sequences=2), lambda _: None)
 
 
-def test_all_rivals_take_as_many_steps(bundle: Bundle) -> None:
-    texts = {name: read_rival(rivals_beside(bundle.path) / name, bundle).text for name in TRAINED}
+def test_all_baselines_take_as_many_steps(bundle: Bundle) -> None:
+    texts = {
+        name: read_baseline(baselines_beside(bundle.path) / name, bundle).text for name in TRAINED
+    }
 
     assert len({text.steps for text in texts.values()}) == 1
     size = len(bundle.manifest.contexts)
@@ -67,12 +71,12 @@ def test_all_rivals_take_as_many_steps(bundle: Bundle) -> None:
         for index in range(size)
         for tensor in load_file(bundle.adapter_folder(index) / "adapter_model.safetensors").values()
     )
-    same = load_file(rivals_beside(bundle.path) / "lora_same_size/adapter_model.safetensors")
+    same = load_file(baselines_beside(bundle.path) / "lora_same_size/adapter_model.safetensors")
     assert sum(tensor.numel() for tensor in same.values()) == adapters
 
 
-def test_a_lora_rival_is_a_plain_peft_adapter_and_scores_as_peft_does(bundle: Bundle) -> None:
-    folder = rivals_beside(bundle.path) / "lora"
+def test_a_lora_baseline_is_a_plain_peft_adapter_and_scores_as_peft_does(bundle: Bundle) -> None:
+    folder = baselines_beside(bundle.path) / "lora"
     pixels = torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     backbone = load_backbone(bundle.backbone_location)
     PeftModel.from_pretrained(backbone.model, folder)
@@ -81,7 +85,7 @@ def test_a_lora_rival_is_a_plain_peft_adapter_and_scores_as_peft_does(bundle: Bu
         pooled = backbone.tail(backbone.trunk(pixels, 2), 2)
         expected = torch.sigmoid(pooled[0] @ head["weight"].T + head["bias"]).numpy()
 
-    scorer = Scorer(read_rival(folder, bundle), bundle, torch.device("cpu"))
+    scorer = Scorer(read_baseline(folder, bundle), bundle, torch.device("cpu"))
 
     assert np.abs(scorer.scores(scorer.trunk(pixels)) - expected).max() < 1e-4
 
@@ -96,7 +100,7 @@ def test_every_method_runs_beside_the_others(outcome: Outcome) -> None:
         assert ((first.scores >= 0) & (first.scores <= 1)).all()
 
 
-def test_rivals_run_one_adapter_or_none(outcome: Outcome) -> None:
+def test_baselines_run_one_adapter_or_none(outcome: Outcome) -> None:
     adapters = {one.method: one.cover.adapters_per_frame for one in outcome.figures}
 
     for method in ("all_label_lora", "all_label_lora_same_size", "all_label_lora_belief"):
@@ -114,34 +118,36 @@ def test_a_restricted_head_says_nothing_outside_the_cover(outcome: Outcome) -> N
         assert np.allclose(restricted.scores[kept], plain.scores[kept], atol=1e-5)
 
 
-def test_all_are_those_whose_rival_is_trained(tmp_path: Path) -> None:
+def test_all_are_those_whose_baseline_is_trained(tmp_path: Path) -> None:
     names = method_names("all", tmp_path)
 
     assert "polymorph_no_gating" in names
-    assert not any(METHODS[name].rival for name in names)
+    assert not any(METHODS[name].baseline for name in names)
 
 
 def test_only_what_is_needed_is_trained(tmp_path: Path) -> None:
-    assert set(rivals_of("all", tmp_path)) == set(rivals_of("", tmp_path)) == set(TRAINED)
-    assert rivals_of("frame_skip,all_adapters,all_label_lora", tmp_path) == ("lora",)
+    assert set(baselines_of("all", tmp_path)) == set(baselines_of("", tmp_path)) == set(TRAINED)
+    assert baselines_of("frame_skip,all_adapters,all_label_lora", tmp_path) == ("lora",)
 
 
-def test_a_rival_that_was_not_trained_is_asked_for_in_vain(bundle: Bundle, tmp_path: Path) -> None:
+def test_a_baseline_that_was_not_trained_is_asked_for_in_vain(
+    bundle: Bundle, tmp_path: Path
+) -> None:
     request = Request(
         bundle.path, "noise", ("polymorph", "linear_probe"), tmp_path / "out",
-        rivals=tmp_path / "none", device="cpu", memory=False,
+        baselines=tmp_path / "none", device="cpu", memory=False,
     )  # fmt: skip
     labels = tuple(label.name for label in bundle.manifest.labels)
 
-    with pytest.raises(PolymorphError, match="--train-rivals"):
+    with pytest.raises(PolymorphError, match="--train-baselines"):
         evaluate(request, noise_dataset(labels, sequences=1), lambda _: None)
 
 
-def test_rivals_of_another_vocabulary_are_refused(bundle: Bundle, tmp_path: Path) -> None:
-    file = rivals_beside(bundle.path) / "linear_probe" / "rival.json"
+def test_baselines_of_another_vocabulary_are_refused(bundle: Bundle, tmp_path: Path) -> None:
+    file = baselines_beside(bundle.path) / "linear_probe" / "baseline.json"
     text = json.loads(file.read_text())
     text["labels"][0] = "unheard of"
-    (tmp_path / "rival.json").write_text(json.dumps(text))
+    (tmp_path / "baseline.json").write_text(json.dumps(text))
 
     with pytest.raises(PolymorphError, match="for another"):
-        read_rival(tmp_path, read_bundle(bundle.path))
+        read_baseline(tmp_path, read_bundle(bundle.path))

@@ -1,4 +1,4 @@
-"""Stages that train the rivals without LoRA, each kept and continued like those of a bundle.
+"""Stages that train the baselines without LoRA, each kept and continued like those of a bundle.
 
 What a stage leaves: a head, with or without a backbone, and ``logits.npy``, the raw logits of all
 validation frames.
@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from polymorph_ros.bundle.manifest import HEAD_FILE, Preprocessing
-from polymorph_ros.evaluation.rivals.files import OWN_BACKBONE
+from polymorph_ros.evaluation.baselines.files import OWN_BACKBONE
 from polymorph_ros.model.backbone import load_backbone
 from polymorph_ros.model.preprocess import Preprocessor
 from polymorph_ros.training.backbones import save_weights, weights_folder
@@ -48,7 +48,7 @@ class LinearProbeStage:
 
     @property
     def name(self) -> str:
-        return "rival-linear-probe"
+        return "baseline-linear-probe"
 
     def write(self, folder: Path) -> None:
         set_up_torch(self.threads)
@@ -106,7 +106,7 @@ class FullFinetuneStage:
 
     @property
     def name(self) -> str:
-        return "rival-full-finetune"
+        return "baseline-full-finetune"
 
     def write(self, folder: Path) -> None:
         set_up_torch(self.threads)

@@ -1,6 +1,6 @@
 """What a bundle of contexts has to beat: one adapter for all labels, trained just as long.
 
-A rival is a bundle with one context of all labels, so everything else is the same: backbone,
+A baseline is a bundle with one context of all labels, so everything else is the same: backbone,
 frames, the training of the scout, calibration, thresholds, and belief over time.
 """
 
@@ -15,7 +15,7 @@ from polymorph_ros.training.frames import load_frames
 
 
 @dataclass(frozen=True)
-class Rival:
+class Baseline:
     """One adapter for all labels: how it is trained, in as many gradient steps as the bundle.
 
     Attributes:
@@ -27,9 +27,9 @@ class Rival:
     config: TrainConfig
 
 
-def rivals(
+def baselines(
     config: TrainConfig, tasks: Sequence[ContextTask], steps: int, labels: int
-) -> tuple[Rival, ...]:
+) -> tuple[Baseline, ...]:
     """One adapter of the same rank, and one as large as all adapters together.
 
     Args:
@@ -54,5 +54,5 @@ def rivals(
         contexts = config.contexts.model_copy(update={"count": 1, "labels_per_context": labels})
         update = {"adapters": adapters, "contexts": contexts, "scout": scout}
         part = config.model_copy(update=update)
-        found.append(Rival(f"one adapter, {name} ({adapters.rank})", part))
+        found.append(Baseline(f"one adapter, {name} ({adapters.rank})", part))
     return tuple(found)

@@ -1,4 +1,4 @@
-"""Methods that run trained rivals."""
+"""Methods that run trained baselines."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from torch import Tensor
 from polymorph_ros.bundle.manifest import ReuseEntry
 from polymorph_ros.bundle.reader import Bundle
 from polymorph_ros.data.frame import Frame
+from polymorph_ros.evaluation.baselines.files import (
+    Baseline,
+    GivenContext,
+    read_baseline,
+    read_given_context,
+)
+from polymorph_ros.evaluation.baselines.scorer import Scorer, logits_of, sigmoid
 from polymorph_ros.evaluation.methods.engine_method import AS_THE_NODE, EngineMethod
 from polymorph_ros.evaluation.methods.method import Labelled
 from polymorph_ros.evaluation.methods.policies import AllAdapters
-from polymorph_ros.evaluation.rivals.files import (
-    GivenContext,
-    Rival,
-    read_given_context,
-    read_rival,
-)
-from polymorph_ros.evaluation.rivals.scorer import Scorer, logits_of, sigmoid
 from polymorph_ros.model.polymorph import PolymorphModel, Scores, choose_device
 from polymorph_ros.model.preprocess import Preprocessor
 from polymorph_ros.model.thumbnail import thumbnails
@@ -37,7 +37,7 @@ from polymorph_ros.training.rehearsal import rehearse
 ALL = ("all_labels",)
 
 
-class RivalMethod:
+class BaselineMethod:
     """Scores every frame on its own; a label is active at or above its threshold.
 
     Args:
@@ -48,18 +48,18 @@ class RivalMethod:
     def __init__(
         self,
         name: str,
-        rival: Rival,
+        baseline: Baseline,
         bundle: Bundle,
         device: str,
         skip: ReuseEntry | None = None,
     ) -> None:
         self.name = name
         chosen = choose_device(device)
-        self._scorer = Scorer(rival, bundle, chosen)
-        self._preprocessor = Preprocessor(rival.text.preprocessing, chosen)
-        self._std = rival.text.preprocessing.std
-        self._on = np.array(rival.text.on)
-        self._adapters = ALL if rival.text.form == "lora" else ()
+        self._scorer = Scorer(baseline, bundle, chosen)
+        self._preprocessor = Preprocessor(baseline.text.preprocessing, chosen)
+        self._std = baseline.text.preprocessing.std
+        self._on = np.array(baseline.text.on)
+        self._adapters = ALL if baseline.text.form == "lora" else ()
         self._skip = skip
         self._last: tuple[int, NDArray[np.float32], Scores] | None = None
 
@@ -111,21 +111,21 @@ def _since(start: float) -> tuple[float, float]:
 class AllLabelModel(PolymorphModel):
     """A bundle's model in which one LoRA of all labels answers for every adapter."""
 
-    rival_scores: Scores
+    baseline_scores: Scores
     _scorer: Scorer
     _given: GivenContext
 
-    def use(self, rival: Rival, bundle: Bundle) -> AllLabelModel:
-        """Answer with this rival from now on."""
-        self._scorer = Scorer(rival, bundle, self.device)
-        self._given = read_given_context(rival.folder)
-        self.rival_scores = np.zeros(len(self.labels), np.float32)
+    def use(self, baseline: Baseline, bundle: Bundle) -> AllLabelModel:
+        """Answer with this baseline from now on."""
+        self._scorer = Scorer(baseline, bundle, self.device)
+        self._given = read_given_context(baseline.folder)
+        self.baseline_scores = np.zeros(len(self.labels), np.float32)
         return self
 
     @torch.inference_mode()
     def tails(self, tokens: Tensor, adapters: Sequence[int]) -> list[Scores]:
-        self.rival_scores = self._scorer.scores(tokens)
-        given = logits_of(self.rival_scores) * self._given.scale + self._given.shift
+        self.baseline_scores = self._scorer.scores(tokens)
+        given = logits_of(self.baseline_scores) * self._given.scale + self._given.shift
         return [sigmoid(given[adapter, list(self.contexts[adapter])]) for adapter in adapters]
 
 
@@ -142,7 +142,7 @@ class AllLabelEngine:
     def __init__(
         self,
         name: str,
-        rival: Rival,
+        baseline: Baseline,
         bundle: Bundle,
         device: str,
         make_policy: MakePolicy,
@@ -152,10 +152,12 @@ class AllLabelEngine:
         self.name = name
         model = AllLabelModel.from_bundle(bundle, device)
         assert isinstance(model, AllLabelModel)
-        self._model = model.use(rival, bundle)
-        self._method = EngineMethod(name, self._model, _with_thresholds(bundle, rival), make_policy)
+        self._model = model.use(baseline, bundle)
+        self._method = EngineMethod(
+            name, self._model, _with_thresholds(bundle, baseline), make_policy
+        )
         self._restricted = restricted
-        self._on = np.array(rival.text.on)
+        self._on = np.array(baseline.text.on)
 
     @property
     def method(self) -> EngineMethod:
@@ -174,15 +176,15 @@ class AllLabelEngine:
             return alone
         kept = np.zeros(len(said.scores), np.bool_)
         kept[[label for adapter in cover for label in self._model.contexts[adapter]]] = True
-        scores = np.where(kept, self._model.rival_scores, np.float32(0))
+        scores = np.where(kept, self._model.baseline_scores, np.float32(0))
         return replace(alone, scores=scores, active=kept & (scores >= self._on))
 
 
-def _with_thresholds(bundle: Bundle, rival: Rival) -> Bundle:
-    """The bundle with the rival's thresholds on beliefs; those that cover labels stay."""
-    if not rival.text.belief_on:
+def _with_thresholds(bundle: Bundle, baseline: Baseline) -> Bundle:
+    """The bundle with the baseline's thresholds on beliefs; those that cover labels stay."""
+    if not baseline.text.belief_on:
         return bundle
-    pairs = zip(rival.text.belief_on, rival.text.belief_off, strict=True)
+    pairs = zip(baseline.text.belief_on, baseline.text.belief_off, strict=True)
     labels = tuple(
         label.model_copy(update={"on": on, "off": off})
         for label, (on, off) in zip(bundle.manifest.labels, pairs, strict=True)
@@ -190,41 +192,45 @@ def _with_thresholds(bundle: Bundle, rival: Rival) -> Bundle:
     return replace(bundle, manifest=bundle.manifest.model_copy(update={"labels": labels}))
 
 
-def all_label_lora(name: str, bundle: Bundle, device: str, rivals: Path) -> RivalMethod:
+def all_label_lora(name: str, bundle: Bundle, device: str, baselines: Path) -> BaselineMethod:
     """The LoRA of an adapter's rank."""
-    return RivalMethod(name, read_rival(rivals / "lora", bundle), bundle, device)
+    return BaselineMethod(name, read_baseline(baselines / "lora", bundle), bundle, device)
 
 
-def frame_skip(name: str, bundle: Bundle, device: str, rivals: Path) -> RivalMethod:
+def frame_skip(name: str, bundle: Bundle, device: str, baselines: Path) -> BaselineMethod:
     """The same, that skips pictures which the bundle takes for unchanged."""
-    rival = read_rival(rivals / "lora", bundle)
-    return RivalMethod(name, rival, bundle, device, bundle.manifest.reuse)
+    baseline = read_baseline(baselines / "lora", bundle)
+    return BaselineMethod(name, baseline, bundle, device, bundle.manifest.reuse)
 
 
-def of_folder(folder: str, name: str, bundle: Bundle, device: str, rivals: Path) -> RivalMethod:
-    """Another rival that scores every frame on its own."""
-    return RivalMethod(name, read_rival(rivals / folder, bundle), bundle, device)
+def of_folder(
+    folder: str, name: str, bundle: Bundle, device: str, baselines: Path
+) -> BaselineMethod:
+    """Another baseline that scores every frame on its own."""
+    return BaselineMethod(name, read_baseline(baselines / folder, bundle), bundle, device)
 
 
-def restricted_head(name: str, bundle: Bundle, device: str, rivals: Path) -> AllLabelEngine:
+def restricted_head(name: str, bundle: Bundle, device: str, baselines: Path) -> AllLabelEngine:
     """The LoRA of an adapter's rank, its scores kept for labels of active contexts only."""
-    rival = read_rival(rivals / "lora", bundle)
-    return AllLabelEngine(name, rival, bundle, device, Policy, restricted=True)
+    baseline = read_baseline(baselines / "lora", bundle)
+    return AllLabelEngine(name, baseline, bundle, device, Policy, restricted=True)
 
 
-def all_label_lora_belief(name: str, bundle: Bundle, device: str, rivals: Path) -> AllLabelEngine:
+def all_label_lora_belief(
+    name: str, bundle: Bundle, device: str, baselines: Path
+) -> AllLabelEngine:
     """The LoRA of all adapters' size with Polymorph's belief; it answers for every context."""
-    rival = read_rival(rivals / "lora_same_size", bundle)
-    return AllLabelEngine(name, rival, bundle, device, AllAdapters)
+    baseline = read_baseline(baselines / "lora_same_size", bundle)
+    return AllLabelEngine(name, baseline, bundle, device, AllAdapters)
 
 
-def all_label_weights(name: str, bundle: Bundle, device: str, rivals: Path) -> AllLabelEngine:
+def all_label_weights(name: str, bundle: Bundle, device: str, baselines: Path) -> AllLabelEngine:
     """The same, answering only for the contexts that Polymorph's policy covers."""
-    rival = read_rival(rivals / "lora_same_size", bundle)
-    return AllLabelEngine(name, rival, bundle, device, Policy)
+    baseline = read_baseline(baselines / "lora_same_size", bundle)
+    return AllLabelEngine(name, baseline, bundle, device, Policy)
 
 
-def beliefs(bundle: Bundle, rival: Rival, frames: LabelledFrames) -> NDArray[np.float32]:
-    """What an engine with a rival in place of the adapters believes of frames."""
-    engine = AllLabelEngine("validation", rival, bundle, "cpu", AllAdapters).method.engine
+def beliefs(bundle: Bundle, baseline: Baseline, frames: LabelledFrames) -> NDArray[np.float32]:
+    """What an engine with a baseline in place of the adapters believes of frames."""
+    engine = AllLabelEngine("validation", baseline, bundle, "cpu", AllAdapters).method.engine
     return np.stack([result.scores for result in rehearse(engine, frames)])

@@ -1,4 +1,4 @@
-"""Train the rivals of a bundle, from the configuration that the bundle was trained from.
+"""Train the baselines of a bundle, from the configuration that the bundle was trained from.
 
 All see the bundle's training frames and take as many gradient steps of the same batch size as all
 of its adapters together (up to half an epoch). Learning rate and decay are the adapters' own
@@ -24,30 +24,30 @@ from polymorph_ros.bundle.reader import Bundle, file_sha256
 from polymorph_ros.contexts.cost import membership
 from polymorph_ros.contexts.presence import true_presence
 from polymorph_ros.errors import PolymorphError
-from polymorph_ros.evaluation.rivals.files import (
+from polymorph_ros.evaluation.baselines.files import (
     GIVEN_FILE,
     OWN_BACKBONE,
+    Baseline,
+    BaselineText,
     GivenContext,
-    Rival,
-    RivalText,
+    write_baseline,
     write_given_context,
-    write_rival,
 )
-from polymorph_ros.evaluation.rivals.scorer import Scorer, logits_of, sigmoid
-from polymorph_ros.evaluation.rivals.stages import (
+from polymorph_ros.evaluation.baselines.scorer import Scorer, logits_of, sigmoid
+from polymorph_ros.evaluation.baselines.stages import (
     LOGITS_FILE,
     FullFinetuneStage,
     LinearProbeStage,
 )
 from polymorph_ros.progress import progress_bar
 from polymorph_ros.training.backbones import preprocessing_of, weights_folder
+from polymorph_ros.training.baselines import baselines
 from polymorph_ros.training.calibration import fold_into_head, platt
 from polymorph_ros.training.config import HubBackboneConfig, PretrainConfig, TrainConfig
 from polymorph_ros.training.context_task import gradient_steps, train_context
 from polymorph_ros.training.frames import LabelledFrames, load_about, load_frames
 from polymorph_ros.training.loop import set_up_torch
 from polymorph_ros.training.pipeline import Features, adapter_tasks, lora_steps, make_features
-from polymorph_ros.training.rivals import rivals
 from polymorph_ros.training.sources import frame_stages
 from polymorph_ros.training.stages import SUMS_FILE, Stage, make, sole_use
 from polymorph_ros.training.tuning import on_alone, on_off
@@ -55,12 +55,12 @@ from polymorph_ros.training.tuning import on_alone, on_off
 TRAINED = ("lora", "lora_same_size", "linear_probe", "full_finetune", "larger_backbone")
 
 Say = Callable[[str], None]
-Beliefs = Callable[[Rival, LabelledFrames], NDArray[np.float32]]
+Beliefs = Callable[[Baseline, LabelledFrames], NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
 class _Given:
-    """What all rivals are trained from.
+    """What all baselines are trained from.
 
     Attributes:
         steps: of all of the bundle's adapters together.
@@ -82,7 +82,7 @@ class _Given:
         return load_frames(self.features.validation.frames.folder)
 
 
-def train_rivals(
+def train_baselines(
     config: TrainConfig,
     bundle: Bundle,
     out: Path,
@@ -93,16 +93,16 @@ def train_rivals(
     larger: str = "",
     names: Sequence[str] = TRAINED,
 ) -> None:
-    """Train rivals into folders below ``out``; what an earlier run made stays.
+    """Train baselines into folders below ``out``; what an earlier run made stays.
 
     Args:
         config: the bundle's own.
         bundle: whose vocabulary, contexts and backbone they share.
         work: where stages keep what they made; with the bundle's own, frames and tokens are found.
-        beliefs: an engine's beliefs of frames, with a rival's scores in place of the adapters'.
+        beliefs: an engine's beliefs of frames, with a baseline's scores in place of the adapters'.
         say: takes a line on what was done.
         larger: the next larger backbone's Hub name. Without it, a backbone that was trained from
-            scratch is made twice as wide, and for any other this rival is left out.
+            scratch is made twice as wide, and for any other this baseline is left out.
         names: which to train, of ``TRAINED``.
 
     Raises:
@@ -110,18 +110,20 @@ def train_rivals(
     """
     with sole_use(work):
         given = _given(config, bundle, work, say)
-        say(f"{given.steps} gradient steps for each rival, as many as all adapters together")
+        say(f"{given.steps} gradient steps for each baseline, as many as all adapters together")
         for name in names:
             if name == "larger_backbone" and not _has_larger(config, larger):
                 say("larger_backbone is left out: --larger-backbone has to name it")
                 continue
-            rival = _train(name, given, out, larger)
-            if (rival.folder / GIVEN_FILE).is_file():
+            baseline = _train(name, given, out, larger)
+            if (baseline.folder / GIVEN_FILE).is_file():
                 frames = given.validation
-                on, off = on_off(beliefs(rival, frames), np.asarray(frames.truth), frames.slices())
+                on, off = on_off(
+                    beliefs(baseline, frames), np.asarray(frames.truth), frames.slices()
+                )
                 told = {"belief_on": tuple(on.tolist()), "belief_off": tuple(off.tolist())}
-                write_rival(rival.folder, rival.text.model_copy(update=told))
-            say(f"{rival.folder}: {rival.text.parameters} trained parameters")
+                write_baseline(baseline.folder, baseline.text.model_copy(update=told))
+            say(f"{baseline.folder}: {baseline.text.parameters} trained parameters")
 
 
 def _given(config: TrainConfig, bundle: Bundle, work: Path, say: Say) -> _Given:
@@ -130,7 +132,7 @@ def _given(config: TrainConfig, bundle: Bundle, work: Path, say: Say) -> _Given:
     _check_same(bundle, features)
     tasks = adapter_tasks(config, features, work)
     steps = lora_steps(config, features, tasks)
-    small, large = rivals(config, tasks, steps, len(bundle.manifest.labels))
+    small, large = baselines(config, tasks, steps, len(bundle.manifest.labels))
     return _Given(config, bundle, features, steps, small.config, large.config, work, say)
 
 
@@ -158,8 +160,8 @@ def _check_same(bundle: Bundle, features: Features) -> None:
         )
 
 
-def _train(name: str, given: _Given, out: Path, larger: str) -> Rival:
-    """Train a rival unless it is kept, put it into its folder, calibrate it."""
+def _train(name: str, given: _Given, out: Path, larger: str) -> Baseline:
+    """Train a baseline unless it is kept, put it into its folder, calibrate it."""
     if name in ("linear_probe", "full_finetune"):
         return _plain(name, given, out / name)
     if name == "larger_backbone":
@@ -169,7 +171,7 @@ def _train(name: str, given: _Given, out: Path, larger: str) -> Rival:
     return _lora(config, given, out / name, own=False)
 
 
-def _lora(config: TrainConfig, given: _Given, target: Path, *, own: bool) -> Rival:
+def _lora(config: TrainConfig, given: _Given, target: Path, *, own: bool) -> Baseline:
     """One LoRA of all labels, trained as the adapter of a context that has them all."""
     preprocessing = preprocessing_of(config.backbone)
     train, validation = given.features.train.frames, given.features.validation.frames
@@ -180,7 +182,9 @@ def _lora(config: TrainConfig, given: _Given, target: Path, *, own: bool) -> Riv
         shutil.copytree(weights_folder(features.backbone), folder / OWN_BACKBONE)
     text = _text(given, folder, "lora", preprocessing, own=own, steps=gradient_steps(task))
     tokens = features.validation.load(features.contexts)
-    scores = _scores(Scorer(Rival(folder, text), given.bundle, torch.device("cpu")), tokens.tokens)
+    scores = _scores(
+        Scorer(Baseline(folder, text), given.bundle, torch.device("cpu")), tokens.tokens
+    )
     if not own:
         calibrated = _given_context(logits_of(scores), given.validation, given.bundle)
         write_given_context(folder, calibrated)
@@ -197,8 +201,8 @@ def _scores(scorer: Scorer, tokens: NDArray[np.float16]) -> NDArray[np.float32]:
     return np.stack(rows)
 
 
-def _plain(name: str, given: _Given, target: Path) -> Rival:
-    """A rival without LoRA: a head on the frozen backbone, or the whole backbone."""
+def _plain(name: str, given: _Given, target: Path) -> Baseline:
+    """A baseline without LoRA: a head on the frozen backbone, or the whole backbone."""
     features, adapters = given.features, given.small.adapters
     own = name == "full_finetune"
     stage: Stage
@@ -246,7 +250,7 @@ def _larger(config: TrainConfig, name: str) -> PretrainConfig | HubBackboneConfi
 
 
 def _copy(made: Path, target: Path) -> Path:
-    """A stage's weights in the rival's folder; an older rival goes."""
+    """A stage's weights in the baseline's folder; an older baseline goes."""
     shutil.rmtree(target, ignore_errors=True)
     left = shutil.ignore_patterns(SUMS_FILE, LOGITS_FILE)
     shutil.copytree(made, target, ignore=left)
@@ -261,9 +265,9 @@ def _text(
     *,
     own: bool,
     steps: int,
-) -> RivalText:
+) -> BaselineText:
     labels = tuple(label.name for label in given.bundle.manifest.labels)
-    return RivalText(
+    return BaselineText(
         form=form,
         backbone="own" if own else "bundle",
         preprocessing=preprocessing,
@@ -276,11 +280,11 @@ def _text(
 
 
 def _with_thresholds(
-    folder: Path, text: RivalText, scores: NDArray[np.float32], given: _Given
-) -> Rival:
+    folder: Path, text: BaselineText, scores: NDArray[np.float32], given: _Given
+) -> Baseline:
     """The on-thresholds with the best F1 of single validation frames: nothing holds a label on."""
     on = on_alone(scores, np.asarray(given.validation.truth))
-    return write_rival(folder, text.model_copy(update={"on": tuple(on.tolist())}))
+    return write_baseline(folder, text.model_copy(update={"on": tuple(on.tolist())}))
 
 
 def _given_context(
@@ -307,7 +311,7 @@ def _given_context(
 
 
 def _trained(folder: Path) -> int:
-    """Numbers in the rival's own weights; those of a frozen backbone are not among them."""
+    """Numbers in the baseline's own weights; those of a frozen backbone are not among them."""
     lora = (folder / ADAPTER_WEIGHTS_FILE).is_file()
     files = [
         file

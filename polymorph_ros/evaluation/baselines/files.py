@@ -1,4 +1,4 @@
-"""A trained rival on disk."""
+"""A trained baseline on disk."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from polymorph_ros.bundle.manifest import Preprocessing
 from polymorph_ros.bundle.reader import Bundle
 from polymorph_ros.errors import PolymorphError
 
-RIVAL_FILE = "rival.json"
+BASELINE_FILE = "baseline.json"
 GIVEN_FILE = "given_context.safetensors"
 OWN_BACKBONE = "backbone"
 
 
-class RivalText(BaseModel):
-    """What ``rival.json`` says.
+class BaselineText(BaseModel):
+    """What ``baseline.json`` says.
 
     Attributes:
         form: a LoRA and a head on a frozen backbone, or a backbone and a head.
@@ -49,11 +49,11 @@ class RivalText(BaseModel):
 
 
 @dataclass(frozen=True)
-class Rival:
-    """A trained rival: its folder and its text."""
+class Baseline:
+    """A trained baseline: its folder and its text."""
 
     folder: Path
-    text: RivalText
+    text: BaselineText
 
     def backbone_location(self, bundle: Bundle) -> str:
         """A folder, or the backbone's name on the Hub."""
@@ -73,37 +73,37 @@ class GivenContext:
     shift: NDArray[np.float32]
 
 
-def read_rival(folder: Path, bundle: Bundle) -> Rival:
-    """Read a rival.
+def read_baseline(folder: Path, bundle: Bundle) -> Baseline:
+    """Read a baseline.
 
     Raises:
         PolymorphError: it was not trained, or for another vocabulary than the bundle's.
     """
-    file = folder / RIVAL_FILE
+    file = folder / BASELINE_FILE
     if not file.is_file():
         raise PolymorphError(
-            "a trained rival", "none", where=str(folder),
-            remedy="train it: polymorph evaluate --train-rivals CONFIG",
+            "a trained baseline", "none", where=str(folder),
+            remedy="train it: polymorph evaluate --train-baselines CONFIG",
         )  # fmt: skip
     try:
-        text = RivalText.model_validate_json(file.read_bytes())
+        text = BaselineText.model_validate_json(file.read_bytes())
     except ValidationError as error:
         first = error.errors()[0]["msg"]
-        raise PolymorphError("a rival's text", first, where=str(file)) from None
+        raise PolymorphError("a baseline's text", first, where=str(file)) from None
     if text.labels != tuple(label.name for label in bundle.manifest.labels):
         raise PolymorphError(
-            "a rival for the bundle's vocabulary", "one for another", where=str(folder),
-            remedy="train the rivals of this bundle",
+            "a baseline for the bundle's vocabulary", "one for another", where=str(folder),
+            remedy="train the baselines of this bundle",
         )  # fmt: skip
-    return Rival(folder, text)
+    return Baseline(folder, text)
 
 
-def write_rival(folder: Path, text: RivalText) -> Rival:
+def write_baseline(folder: Path, text: BaselineText) -> Baseline:
     """Write the text; weights lie in the folder already."""
-    scratch = folder / f".{RIVAL_FILE}.new"
+    scratch = folder / f".{BASELINE_FILE}.new"
     scratch.write_text(text.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    scratch.rename(folder / RIVAL_FILE)
-    return Rival(folder, text)
+    scratch.rename(folder / BASELINE_FILE)
+    return Baseline(folder, text)
 
 
 def write_given_context(folder: Path, given: GivenContext) -> None:

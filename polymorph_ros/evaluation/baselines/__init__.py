@@ -1,0 +1,1 @@
+"""Baselines that have to be trained: on the same frames, as long, by the same code."""

@@ -1,1 +1,0 @@
-"""Rivals that have to be trained: on the same frames, as long, by the same code."""
