@@ -58,7 +58,7 @@ def main() -> None:
     contexts = form_contexts(tracks, limits)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     sets = label_sets(tracks)
-    figures = vars(asked) | {
+    metrics = vars(asked) | {
         "label_sets": len(sets.weights),
         "contexts": len(contexts),
         "labels_per_context": PER_CONTEXT,
@@ -68,7 +68,7 @@ def main() -> None:
             expected_adapters(membership(contexts, asked.labels), sets), 4
         ),
     }  # fmt: skip
-    print(json.dumps(figures, indent=1))
+    print(json.dumps(metrics, indent=1))
 
 
 if __name__ == "__main__":

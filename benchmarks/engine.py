@@ -2,7 +2,7 @@
 
     build/venv/bin/python benchmarks/engine.py [--bundle PATH] [--frames 300]
 
-What is measured, and what the figures mean: docs/benchmarks.md. The result is a JSON file.
+What is measured, and what the metrics mean: docs/benchmarks.md. The result is a JSON file.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from typing import Annotated
 import torch
 import typer
 
-from parts.figures import Figures, milliseconds, rounded, write_json
 from parts.machine import bundle_facts, machine_facts, machine_name
+from parts.metrics import MethodMetrics, milliseconds, rounded, write_json
 from parts.pictures import HZ, pictures
 from polymorph_ros.bundle.reader import read_bundle
 from polymorph_ros.data.frame import Frame
@@ -38,7 +38,7 @@ _WARM_FRAMES = 20
 def main(
     bundle: Annotated[Path, typer.Option(help="The bundle.")] = _HERE.parent / "bundles/default",
     frames: Annotated[int, typer.Option(min=10, help="Frames, and repetitions.")] = 300,
-    json: Annotated[Path | None, typer.Option(help="Where the figures go.")] = None,
+    json: Annotated[Path | None, typer.Option(help="Where the metrics go.")] = None,
 ) -> None:
     """Measure the stages of the engine and the composed tails."""
     path = json or _HERE / "results" / f"engine-{machine_name()}.json"
@@ -51,7 +51,7 @@ def main(
     use_threads(0, model.run_trunk_once)  # as the node does
     model.warm()
     ledger = EnergyLedger(open_meter("auto", device=str(model.device)))
-    figures: Figures = {
+    metrics: MethodMetrics = {
         "benchmark": "engine",
         "machine": machine_facts(),
         "bundle": bundle_facts(read),
@@ -60,13 +60,13 @@ def main(
         "composition": _composition(model, frames),
     }
     ledger.close()
-    figures["machine"]["load_after"] = round(os.getloadavg()[0], 2)
-    write_json(path, figures)
-    _print(figures)
-    typer.echo(f"figures: {os.path.relpath(path)}")
+    metrics["machine"]["load_after"] = round(os.getloadavg()[0], 2)
+    write_json(path, metrics)
+    _print(metrics)
+    typer.echo(f"metrics: {os.path.relpath(path)}")
 
 
-def _stages(engine: Engine, frames: int) -> Figures:
+def _stages(engine: Engine, frames: int) -> MethodMetrics:
     """Milliseconds of each stage over synthetic scenes, with the cover that the engine chooses."""
     images = pictures(*_SIZE)
     period_ns = round(1e9 / HZ)
@@ -86,7 +86,7 @@ def _stages(engine: Engine, frames: int) -> Figures:
     }
 
 
-def _composition(model: PolymorphModel, repetitions: int) -> Figures:
+def _composition(model: PolymorphModel, repetitions: int) -> MethodMetrics:
     """Trunk alone and with 1, 2, … adapters' tails, taken in turn so that noise meets all alike."""
     pixels = model.preprocess(pictures(*_SIZE, count=1)[0])
     tokens = model.trunk(pixels)
@@ -120,13 +120,13 @@ def _seconds(model: PolymorphModel, computation: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def _print(figures: Figures) -> None:
-    stages = figures["stages"]
+def _print(metrics: MethodMetrics) -> None:
+    stages = metrics["stages"]
     for name, values in stages.items():
         if name.endswith("_ms"):
             typer.echo(f"{name:14} p50 {values['p50']:8.3f}  p95 {values['p95']:8.3f}")
     typer.echo(f"{stages['adapters_per_frame']} adapters per frame")
-    for count, values in figures["composition"]["adapters"].items():
+    for count, values in metrics["composition"]["adapters"].items():
         typer.echo(
             f"{count} adapters: tails {values['tails_ms']['p50']:.3f} ms, "
             f"trunk and tails {values['trunk_and_tails_to_trunk']:.2f} x trunk"

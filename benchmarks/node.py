@@ -2,7 +2,7 @@
 
     build/venv/bin/python benchmarks/node.py [--bundle PATH] [--quick]
 
-What is measured, and what the figures mean: docs/benchmarks.md. The result is a JSON file.
+What is measured, and what the metrics mean: docs/benchmarks.md. The result is a JSON file.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import rclpy
 import typer
 
 from parts.cpu import measure_cpu
-from parts.figures import Figures, write_json
 from parts.latency import measure_latency
 from parts.machine import bundle_facts, machine_facts, machine_name
 from parts.memory import measure_memory
+from parts.metrics import MethodMetrics, write_json
 from parts.start_up import measure_start_up
 from parts.surroundings import Stage, open_stage
 from polymorph_ros.bundle.reader import read_bundle
@@ -34,7 +34,7 @@ def main(
     seconds: Annotated[float, typer.Option(help="Images to the node, for each way.")] = 60.0,
     rate: Annotated[float, typer.Option(help="Images per second.")] = 30.0,
     frames: Annotated[int, typer.Option(min=200, help="Frames of the memory test.")] = 10_000,
-    json: Annotated[Path | None, typer.Option(help="Where the figures go.")] = None,
+    json: Annotated[Path | None, typer.Option(help="Where the metrics go.")] = None,
     quick: Annotated[bool, typer.Option(help="A trial in a minute; not to be quoted.")] = False,
 ) -> None:
     """Measure latency, CPU share, memory and start-up of the node."""
@@ -44,29 +44,29 @@ def main(
     if quick:
         seconds, frames, block_s, repetitions = 6.0, 300, 3.0, 1
     try:
-        figures: Figures = {
+        metrics: MethodMetrics = {
             "benchmark": "node",
             "quick": quick,
             "machine": machine_facts() | {"rmw": rclpy.get_rmw_implementation_identifier()},
             "bundle": bundle_facts(read_bundle(bundle or default_bundle())),
         }
         with open_stage(bundle) as stage:
-            figures |= _measure(stage, rate, seconds, block_s, frames, repetitions)
+            metrics |= _measure(stage, rate, seconds, block_s, frames, repetitions)
     except PolymorphError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
         typer.echo("interrupted", err=True)
         raise typer.Exit(130) from None
-    figures["machine"]["load_after"] = round(os.getloadavg()[0], 2)
-    write_json(path, figures)
-    _print(figures)
-    typer.echo(f"figures: {os.path.relpath(path)}")
+    metrics["machine"]["load_after"] = round(os.getloadavg()[0], 2)
+    write_json(path, metrics)
+    _print(metrics)
+    typer.echo(f"metrics: {os.path.relpath(path)}")
 
 
 def _measure(
     stage: Stage, rate: float, seconds: float, block_s: float, frames: int, repetitions: int
-) -> Figures:
+) -> MethodMetrics:
     typer.echo("start-up")
     start_up = measure_start_up(stage, rate, repetitions)
     typer.echo("latency")
@@ -78,8 +78,8 @@ def _measure(
     return {"latency": latency, "cpu": cpu, "memory": memory, "start_up": start_up}
 
 
-def _print(figures: Figures) -> None:
-    latency, cpu, memory = figures["latency"], figures["cpu"], figures["memory"]
+def _print(metrics: MethodMetrics) -> None:
+    latency, cpu, memory = metrics["latency"], metrics["cpu"], metrics["memory"]
     for way in ("alternating", "together"):
         for name in ("total_ms", "engine_ms", "transport_ms", "overhead_ms"):
             values = latency[way][name]
@@ -93,7 +93,7 @@ def _print(figures: Figures) -> None:
     )
     typer.echo(
         f"memory after {memory['frames']} frames: {memory['growth_mib']:+} MiB; "
-        f"first answer after {figures['start_up']['first_answer_s']} s"
+        f"first answer after {metrics['start_up']['first_answer_s']} s"
     )
 
 

@@ -19,8 +19,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when NumPy is loaded
 import numpy as np
 import typer
 
-from parts.figures import Figures, write_json
 from parts.machine import machine_facts, machine_name, resident_mib
+from parts.metrics import MethodMetrics, write_json
 from polymorph_ros.contexts.cost import membership
 from polymorph_ros.contexts.statistics import Dynamics
 from polymorph_ros.runtime.knowledge import Knowledge
@@ -40,7 +40,7 @@ def main(
     frames: Annotated[int, typer.Option(min=100, help="Frames that are timed.")] = 5000,
     endure: Annotated[int, typer.Option(min=0, help="Frames of the memory test.")] = 0,
     hz: Annotated[float, typer.Option(help="Frames per second.")] = 10.0,
-    json: Annotated[Path | None, typer.Option(help="Where the figures go.")] = None,
+    json: Annotated[Path | None, typer.Option(help="Where the metrics go.")] = None,
 ) -> None:
     """Time the three steps of the policy; with --endure look for growth."""
     rng = np.random.default_rng(0)
@@ -57,7 +57,7 @@ def main(
         )
     )
     total = seconds.sum(axis=1) * 1e3
-    figures: Figures = {
+    metrics: MethodMetrics = {
         "benchmark": "policy",
         "machine": machine_facts(),
         "labels": labels,
@@ -70,8 +70,8 @@ def main(
         "median_ms_of_stages": {name: float(value) for name, value in stages.items()},
     }
     if endure:
-        figures["memory"] = _endure(policy, made, _WARM + frames, endure, hz)
-    write_json(json or _HERE / "results" / f"policy-speed-{machine_name()}.json", figures)
+        metrics["memory"] = _endure(policy, made, _WARM + frames, endure, hz)
+    write_json(json or _HERE / "results" / f"policy-speed-{machine_name()}.json", metrics)
     typer.echo(f"median {np.median(total):.3f} ms, {counts.mean():.2f} adapters per frame")
 
 
@@ -140,7 +140,7 @@ def _play(
     return seconds, counts
 
 
-def _endure(policy: Policy, made: list[Made], first: int, count: int, hz: float) -> Figures:
+def _endure(policy: Policy, made: list[Made], first: int, count: int, hz: float) -> MethodMetrics:
     """Resident memory before and after many frames, in ten parts."""
     gc.collect()
     resident = [resident_mib(os.getpid())]

@@ -16,14 +16,14 @@ import numpy as np
 import typer
 
 from parts.camvid_davis import CONFIG, ROOT, make_tables
-from parts.figures import Figures, rounded, write_json
 from parts.machine import machine_facts, machine_name
+from parts.metrics import MethodMetrics, rounded, write_json
 from polymorph_ros.bundle.manifest import TailTokens
 from polymorph_ros.evaluation.replay import measure
 from polymorph_ros.training.config import TrainConfig, read_config
 from polymorph_ros.training.pipeline import train_bundle
 
-_FIGURES = ("mean_ap", "micro_f1", "adapters_per_frame")
+_METRICS = ("mean_ap", "micro_f1", "adapters_per_frame")
 _KINDS: tuple[TailTokens, ...] = get_args(TailTokens)
 
 
@@ -50,26 +50,26 @@ def main(
         "config": config.name,
         "machine": machine,
         "runs": runs,
-        "pooled_less_all": {name: _difference(runs, name) for name in _FIGURES},
+        "pooled_less_all": {name: _difference(runs, name) for name in _METRICS},
     }
     write_json(ROOT / f"benchmarks/results/pooled_tails-{machine_name()}.json", result)
-    for name, figures in result["pooled_less_all"].items():
-        typer.echo(f"{name}: pooled less all {figures}")
+    for name, metrics in result["pooled_less_all"].items():
+        typer.echo(f"{name}: pooled less all {metrics}")
 
 
-def _run(config: TrainConfig, which: TailTokens, folder: Path) -> Figures:
-    """One bundle's figures on the test part."""
+def _run(config: TrainConfig, which: TailTokens, folder: Path) -> MethodMetrics:
+    """One bundle's metrics on the test part."""
     adapters = config.adapters.model_copy(update={"tail_tokens": which})
     changed = config.model_copy(update={"adapters": adapters})
     out = folder / f"{config.name}-{which}-{config.seed}"
     trained = train_bundle(changed, out, folder / "work", measure, typer.echo)
     metrics = trained.bundle.manifest.metrics
-    figures = {name: rounded(metrics[name]) for name in _FIGURES}
-    typer.echo(f"seed {config.seed}, {which}: {figures}")
-    return {"seed": config.seed, "tail_tokens": which, **figures}
+    metrics = {name: rounded(metrics[name]) for name in _METRICS}
+    typer.echo(f"seed {config.seed}, {which}: {metrics}")
+    return {"seed": config.seed, "tail_tokens": which, **metrics}
 
 
-def _difference(runs: list[Figures], name: str) -> Figures:
+def _difference(runs: list[MethodMetrics], name: str) -> MethodMetrics:
     """Of a figure, pooled less all: its mean over seeds, and the standard error of that mean."""
     all_tokens, pooled = (
         np.array([run[name] for run in runs if run["tail_tokens"] == which]) for which in _KINDS

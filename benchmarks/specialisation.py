@@ -27,8 +27,8 @@ import typer
 from numpy.typing import NDArray
 from transformers import ViTModel
 
-from parts.figures import Figures, rounded, write_json
 from parts.machine import machine_facts, machine_name
+from parts.metrics import MethodMetrics, rounded, write_json
 from parts.scout_thresholds import cover_threshold, learn_correlation
 from parts.synthetic_backbone import resized, synthetic_backbone
 from parts.traced_tokens import PREPROCESSING, TAIL_BLOCKS, Part, traced_parts
@@ -120,16 +120,16 @@ def main(
     methods: Annotated[str, typer.Option(help="Names, by commas.")] = ",".join(METHODS),
     backbone: Annotated[Path | None, typer.Option(help="A checkpoint to use.")] = None,
     work: Annotated[Path, typer.Option(help="Kept between runs.")] = Path("build/specialisation"),
-    json: Annotated[Path | None, typer.Option(help="Where the figures go.")] = None,
+    json: Annotated[Path | None, typer.Option(help="Where the metrics go.")] = None,
 ) -> None:
-    """Train and score every method; write the figures after each."""
+    """Train and score every method; write the metrics after each."""
     torch.set_num_threads(1)
     work.mkdir(parents=True, exist_ok=True)
     made = backbone or synthetic_backbone(_start(), PREPROCESSING, 6000, 4, work / "backbone")
     names, parts = traced_parts(trace, labels, stretches, made, work)
     limits = ContextLimits(contexts, labels_per_context)
     setting = _setting(names, parts, limits, made, work, steps)
-    figures: Figures = {
+    metrics: MethodMetrics = {
         "benchmark": "specialisation",
         "machine": machine_facts(),
         "pixels": "synthetic",
@@ -139,14 +139,14 @@ def main(
         "contexts": len(setting.contexts),
         "gradient_steps_in_all": steps,
         "correlation_s": setting.knowledge.weights.correlation_s,
-        "scout": {part: _scout_figures(setting, part) for part in _HELD_OUT},
+        "scout": {part: _scout_metrics(setting, part) for part in _HELD_OUT},
         "methods": {},
     }
     path = json or _HERE / "results" / f"specialisation-{machine_name()}.json"
     for name in methods.split(","):
-        figures["methods"][name] = _figures(setting, name, METHODS[name])
-        typer.echo(f"{name}: {figures['methods'][name]}")
-        write_json(path, figures)
+        metrics["methods"][name] = _metrics(setting, name, METHODS[name])
+        typer.echo(f"{name}: {metrics['methods'][name]}")
+        write_json(path, metrics)
 
 
 def _start() -> ViTModel:
@@ -213,7 +213,7 @@ def _frames(part: Part) -> LabelledFrames:
     return LabelledFrames(empty, part.truth, numbers.astype(np.int32), stamps)
 
 
-def _scout_figures(setting: Setting, part: str) -> Figures:
+def _scout_metrics(setting: Setting, part: str) -> MethodMetrics:
     truth, presence = setting.parts[part].truth, setting.data[part].presence
     labels, contexts = setting.label_scores[part], setting.context_scores[part]
     return {
@@ -225,7 +225,7 @@ def _scout_figures(setting: Setting, part: str) -> Figures:
     }
 
 
-def _figures(setting: Setting, name: str, method: Method) -> Figures:
+def _metrics(setting: Setting, name: str, method: Method) -> MethodMetrics:
     """Train a method and score it on both held-out parts."""
     one_for_all = method.others is None
     every = tuple(range(len(setting.knowledge.labels)))
@@ -236,7 +236,7 @@ def _figures(setting: Setting, name: str, method: Method) -> Figures:
         _taught(setting, name, method, labels, index, setting.steps // len(lessons))
         for labels, index in lessons
     ]
-    figures: Figures = {}
+    metrics: MethodMetrics = {}
     for part in _HELD_OUT:
         if one_for_all:
             raw = {
@@ -244,14 +244,14 @@ def _figures(setting: Setting, name: str, method: Method) -> Figures:
             }
         else:
             raw = {p: [each[p] for each in taught] for p in _HELD_OUT}
-        figures[part] = _scored(setting, part, raw)
+        metrics[part] = _scored(setting, part, raw)
         if one_for_all:
             scale, shift = platt(taught[0]["validation"], setting.parts["validation"].truth)
             alone = sigmoid((taught[0][part] * scale + shift).astype(np.float64))
             own = [alone[:, list(labels)] for labels in setting.contexts]
             belief, _ = _run(setting, part, alone, own)
-            figures[part]["baseline_belief"] = _mean_ap(setting, part, belief)
-    return figures
+            metrics[part]["baseline_belief"] = _mean_ap(setting, part, belief)
+    return metrics
 
 
 def _taught(
@@ -304,7 +304,9 @@ def _rows(setting: Setting, method: Method, context: int | None) -> NDArray[np.i
     return np.concatenate([own, chosen])
 
 
-def _scored(setting: Setting, part: str, raw: dict[str, list[NDArray[np.float32]]]) -> Figures:
+def _scored(
+    setting: Setting, part: str, raw: dict[str, list[NDArray[np.float32]]]
+) -> MethodMetrics:
     """The four ways of scoring, from logits per context of each part."""
     presence = setting.data[part].presence
     answers = []
@@ -323,8 +325,10 @@ def _scored(setting: Setting, part: str, raw: dict[str, list[NDArray[np.float32]
         "runtime": runtime,
         "oracle_cover": oracle,
     }
-    figures: Figures = {name: _mean_ap(setting, part, scores) for name, scores in ways.items()}
-    return figures | {"adapters_per_frame": rounded(adapters)}
+    metrics: MethodMetrics = {
+        name: _mean_ap(setting, part, scores) for name, scores in ways.items()
+    }
+    return metrics | {"adapters_per_frame": rounded(adapters)}
 
 
 def _best(setting: Setting, answers: Sequence[Array], counts: NDArray[np.int8]) -> Array:

@@ -50,7 +50,7 @@ def main(
     train: Annotated[int, typer.Option(min=2, help="Training sequences of ten frames.")] = 120,
     test: Annotated[int, typer.Option(min=2, help="Test sequences of ten frames.")] = 60,
     epochs: Annotated[int, typer.Option(min=1)] = 6,
-    out: Annotated[Path | None, typer.Option("--json", help="Where the figures go.")] = None,
+    out: Annotated[Path | None, typer.Option("--json", help="Where the metrics go.")] = None,
 ) -> None:
     """Print seconds and mean average precision (given that the context is there) of both ways."""
     torch.set_num_threads(1)
@@ -80,7 +80,7 @@ def main(
         for name, logits in (("cached", cached), ("plain", plain)):
             wanted = test_truth[here][:, list(labels)]
             precisions[name].append(label_average_precision(logits[here], wanted))
-    figures = {
+    metrics = {
         "contexts": len(knowledge.contexts),
         "frames": len(truth),
         "epochs": epochs,
@@ -91,9 +91,9 @@ def main(
             for name, values in precisions.items()
         },
     }
-    print(json.dumps(figures, indent=1))
+    print(json.dumps(metrics, indent=1))
     if out is not None:
-        out.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+        out.write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
 
 
 def _frames(

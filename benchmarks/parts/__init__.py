@@ -1,1 +1,1 @@
-"""What the benchmarks are made of: the processes around the node, the measurements, the figures."""
+"""What the benchmarks are made of: the processes around the node, the measurements, the metrics."""

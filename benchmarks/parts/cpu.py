@@ -6,14 +6,14 @@ import json
 import subprocess
 import sys
 
-from parts.figures import Figures, rounded
+from parts.metrics import MethodMetrics, rounded
 from parts.surroundings import Stage
 from polymorph_ros.errors import PolymorphError
 
 
 def measure_cpu(
-    stage: Stage, node_cpu: Figures, rate: float, seconds: float, block_s: float
-) -> Figures:
+    stage: Stage, node_cpu: MethodMetrics, rate: float, seconds: float, block_s: float
+) -> MethodMetrics:
     """Run the engine alone and subtract.
 
     Args:
@@ -34,14 +34,14 @@ def measure_cpu(
     }
 
 
-def _engine_alone(arguments: list[str]) -> Figures:
+def _engine_alone(arguments: list[str]) -> MethodMetrics:
     done = subprocess.run(
         [sys.executable, "-m", "parts.engine_alone", *arguments],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     if done.returncode != 0:
         raise PolymorphError(
-            "figures of the engine alone", done.stderr.strip()[-500:], where="engine_alone"
+            "metrics of the engine alone", done.stderr.strip()[-500:], where="engine_alone"
         )
-    figures: Figures = json.loads(done.stdout.splitlines()[-1])
-    return figures
+    metrics: MethodMetrics = json.loads(done.stdout.splitlines()[-1])
+    return metrics

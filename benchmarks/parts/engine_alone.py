@@ -18,7 +18,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from parts.figures import Figures, rounded
+from parts.metrics import MethodMetrics, rounded
 from parts.pictures import pictures
 from polymorph_ros.bundle.reader import read_bundle
 from polymorph_ros.data.frame import Frame
@@ -33,7 +33,7 @@ from polymorph_ros.runtime.result import FrameResult
 
 def run(
     rate: Annotated[float, typer.Option(help="Frames per second.")],
-    blocks: Annotated[int, typer.Option(help="How often; the figures are medians.")],
+    blocks: Annotated[int, typer.Option(help="How often; the metrics are medians.")],
     block_s: Annotated[float, typer.Option(help="Seconds of each block.")],
     bundle: Annotated[Path | None, typer.Option(help="A bundle instead of the default.")] = None,
 ) -> None:
@@ -45,12 +45,12 @@ def run(
     model.warm()
     engine = Engine(model, read.manifest, ledger)
     with ThreadPoolExecutor(max_workers=1) as worker:
-        figures = worker.submit(_measure, engine, rate, blocks, block_s).result()
+        metrics = worker.submit(_measure, engine, rate, blocks, block_s).result()
     ledger.close()
-    print(json.dumps(figures))
+    print(json.dumps(metrics))
 
 
-def _measure(engine: Engine, rate: float, blocks: int, block_s: float) -> Figures:
+def _measure(engine: Engine, rate: float, blocks: int, block_s: float) -> MethodMetrics:
     images = pictures(640, 480)
     cpu_ms, results = [], []
     for block in range(blocks + 1):

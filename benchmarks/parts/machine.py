@@ -1,4 +1,4 @@
-"""Facts about the machine and the process that figures depend on; nothing that names the host."""
+"""Facts about the machine and the process that metrics depend on; nothing that names the host."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from parts.figures import Figures
+from parts.metrics import MethodMetrics
 from polymorph_ros.bundle.reader import Bundle
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -19,7 +19,7 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 _MIB = 1 << 20
 
 
-def machine_facts() -> Figures:
+def machine_facts() -> MethodMetrics:
     """CPU, memory, versions, the date, and how busy the machine was when it was asked."""
     memory = _PAGE * os.sysconf("SC_PHYS_PAGES") / (1 << 30)
     return {
@@ -36,7 +36,7 @@ def machine_facts() -> Figures:
     }
 
 
-def bundle_facts(bundle: Bundle) -> Figures:
+def bundle_facts(bundle: Bundle) -> MethodMetrics:
     """Which bundle ran."""
     manifest = bundle.manifest
     return {

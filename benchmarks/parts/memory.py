@@ -9,8 +9,8 @@ from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Image
 
 from parts.camera import rgb8
-from parts.figures import Figures, rounded
 from parts.machine import resident_mib
+from parts.metrics import MethodMetrics, rounded
 from parts.pictures import pictures
 from parts.surroundings import NODE_TOPIC, Stage, run_node
 from parts.waiting import wait_for
@@ -23,7 +23,7 @@ _ANSWER_DEADLINE_S = 2.0
 _SAMPLES = 10
 
 
-def measure_memory(stage: Stage, frames: int) -> Figures:
+def measure_memory(stage: Stage, frames: int) -> MethodMetrics:
     """Publish small images, each as soon as the last one was answered."""
     images = [rgb8(picture) for picture in pictures(*_SIZE)]
     ros = rclpy.create_node("benchmark_memory")

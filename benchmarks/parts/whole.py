@@ -8,8 +8,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from parts.figures import Figures, write_json
 from parts.machine import machine_name
+from parts.metrics import MethodMetrics, write_json
 
 RESULTS = Path(__file__).resolve().parent.parent / "results"
 
@@ -19,7 +19,7 @@ def compare(
     config: Path,
     data: Sequence[Path],
     folder: Path,
-    about: Figures,
+    about: MethodMetrics,
     larger: str = "",
     methods: str = "all",
 ) -> Path:
@@ -36,7 +36,7 @@ def compare(
         methods: names by commas, or all.
 
     Returns:
-        the file with the figures.
+        the file with the metrics.
     """
     bundle, out, work = folder / "bundle", folder / "evaluation", folder / "work"
     if not (bundle / "manifest.json").is_file():

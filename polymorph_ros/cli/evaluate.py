@@ -89,7 +89,7 @@ def evaluate(
     from polymorph_ros.evaluation.run_folder import write_json
     from polymorph_ros.evaluation.session import Request, evaluate_live, rows
     from polymorph_ros.evaluation.session import evaluate as run
-    from polymorph_ros.evaluation.tables import figures_table
+    from polymorph_ros.evaluation.tables import metrics_table
 
     console = Console()
 
@@ -129,8 +129,8 @@ def evaluate(
     else:
         outcome = run(request, dataset, say)
     if json is not None:
-        write_json(rows(outcome.figures), json)
-    console.print(figures_table(outcome.figures))
+        write_json(rows(outcome.metrics), json)
+    console.print(metrics_table(outcome.metrics))
     write_report(outcome, out, timeline)
     say(f"report: {out / 'report.html'}")
 

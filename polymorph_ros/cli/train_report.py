@@ -65,10 +65,10 @@ def print_summary(console: Console, trained: Trained) -> None:
 
 
 def _print_baselines(console: Console, trained: Trained) -> None:
-    metrics = trained.bundle.manifest.metrics
-    table = Table("trained equally long", *metrics)
-    for name, figures in {"this bundle": metrics, **trained.baselines}.items():
-        table.add_row(name, *(f"{figures[key]:.3f}" for key in metrics))
+    own = trained.bundle.manifest.metrics
+    table = Table("trained equally long", *own)
+    for name, metrics in {"this bundle": own, **trained.baselines}.items():
+        table.add_row(name, *(f"{metrics[key]:.3f}" for key in own))
     console.print(table)
 
 

@@ -1,4 +1,4 @@
-"""What figures depend on: the machine, the versions, the day. Nothing that names the host."""
+"""What metrics depend on: the machine, the versions, the day. Nothing that names the host."""
 
 from __future__ import annotations
 

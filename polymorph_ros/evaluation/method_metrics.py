@@ -1,4 +1,4 @@
-"""All figures of one method, from its frame logs."""
+"""All metrics of one method, from its frame logs."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Gain:
 
 
 @dataclass(frozen=True)
-class Figures:
+class MethodMetrics:
     """What one method came to; NaN where something cannot be told.
 
     Attributes:
@@ -101,7 +101,7 @@ class Figures:
         return {name: plain(value) for name, value in values.items()}
 
     def details(self) -> dict[str, Any]:
-        """The row, the figures by label and by stage."""
+        """The row, the metrics by label and by stage."""
         return {
             **self.row(),
             "label_ap": {name: plain(value) for name, value in self.label_ap.items()},
@@ -132,10 +132,10 @@ class Costs:
     peak_bytes: Mapping[str, int]
 
 
-def all_figures(
+def all_metrics(
     logs: Mapping[str, Sequence[FrameLog]], costs: Costs, reference: str
-) -> tuple[Figures, ...]:
-    """The figures of all methods, on the same draws of sequences.
+) -> tuple[MethodMetrics, ...]:
+    """The metrics of all methods, on the same draws of sequences.
 
     Args:
         logs: of each method, the same sequences in the same order, none empty.
@@ -149,7 +149,7 @@ def all_figures(
         for method, of in logs.items()
     }
     return tuple(
-        _figures(method, of, accuracies[method], accuracies.get(reference), words, costs)
+        _metrics(method, of, accuracies[method], accuracies.get(reference), words, costs)
         for method, of in logs.items()
     )
 
@@ -177,20 +177,20 @@ def _accuracy(
     return _Accuracy(labels, mean, draws)
 
 
-def _figures(
+def _metrics(
     method: str,
     logs: Sequence[FrameLog],
     accuracy: _Accuracy,
     reference: _Accuracy | None,
     words: str,
     costs: Costs,
-) -> Figures:
+) -> MethodMetrics:
     gain = None
     if reference is not None and reference is not accuracy:
         between = interval(accuracy.draws - reference.draws)
         gain = Gain(accuracy.mean - reference.mean, between)
     seconds = stack(logs, "seconds").tolist()
-    return Figures(
+    return MethodMetrics(
         method=method,
         frames=len(seconds),
         sequences=len(logs),

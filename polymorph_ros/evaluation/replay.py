@@ -11,7 +11,7 @@ from polymorph_ros.training.rehearsal import rehearse
 
 
 def measure(engine: Engine, frames: LabelledFrames) -> dict[str, float]:
-    """Figures of a bundle on held-out sequences; each sequence starts anew.
+    """Metrics of a bundle on held-out sequences; each sequence starts anew.
 
     Returns:
         ``mean_ap`` (of the engine's beliefs), ``micro_f1`` (of its active labels) and

@@ -17,12 +17,12 @@ from polymorph_ros import __version__
 from polymorph_ros.bundle.reader import Bundle, read_bundle
 from polymorph_ros.data.dataset import Dataset
 from polymorph_ros.energy.meter import open_meter
-from polymorph_ros.evaluation.figures import Costs, Figures, all_figures
 from polymorph_ros.evaluation.frame_log import FrameLog, read_frame_log, write_frame_log
 from polymorph_ros.evaluation.gpu_clock import GpuClock
 from polymorph_ros.evaluation.join import JoinedData, join
 from polymorph_ros.evaluation.live import LIVE, live_account, live_data, play_all
 from polymorph_ros.evaluation.machine import MachineFacts, machine_facts
+from polymorph_ros.evaluation.method_metrics import Costs, MethodMetrics, all_metrics
 from polymorph_ros.evaluation.methods.registry import (
     POLYMORPH,
     Source,
@@ -84,7 +84,7 @@ class Outcome:
 
     bundle: Bundle
     data: JoinedData
-    figures: tuple[Figures, ...]
+    metrics: tuple[MethodMetrics, ...]
     logs: dict[str, list[FrameLog]]
     summary: dict[str, Any]
     complete: bool
@@ -203,7 +203,7 @@ def _sum_up(
     bundle, data, manifest = run.bundle, run.data, run.bundle.manifest
     meter = run.bench.meter
     frames = sum(len(log) for log in logs[POLYMORPH])
-    figures = all_figures(logs, Costs(meter.source, meter.scope, run.peak), POLYMORPH)
+    metrics = all_metrics(logs, Costs(meter.source, meter.scope, run.peak), POLYMORPH)
     summary = {
         "polymorph_ros": __version__,
         "complete": complete,
@@ -235,12 +235,12 @@ def _sum_up(
                 "what": words_of(one.method),
                 "trained": trained_as(one.method, bundle, run.request.baselines_folder),
             }
-            for one in figures
+            for one in metrics
         ],
         **({"live": live} if live is not None else {}),
     }
     write_json(summary, run.folder.path / "summary.json")
-    return Outcome(bundle, data, figures, logs, summary, complete)
+    return Outcome(bundle, data, metrics, logs, summary, complete)
 
 
 def _tell(data: JoinedData, say: Say) -> None:
@@ -298,6 +298,6 @@ def _peaks(request: Request, folder: RunFolder, device: torch.device) -> dict[st
     return peak
 
 
-def rows(figures: Sequence[Figures]) -> list[dict[str, Any]]:
+def rows(metrics: Sequence[MethodMetrics]) -> list[dict[str, Any]]:
     """One flat row for each method, as ``--json`` holds them."""
-    return [one.row() for one in figures]
+    return [one.row() for one in metrics]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from rich.table import Table
 
-from polymorph_ros.evaluation.figures import Figures
+from polymorph_ros.evaluation.method_metrics import MethodMetrics
 from polymorph_ros.evaluation.metrics.bootstrap import Interval
 
 UNKNOWN = "–"
@@ -31,7 +31,7 @@ def between(interval: Interval, *, signed: bool = False) -> str:
 
 @dataclass(frozen=True)
 class Column:
-    """A column of figures.
+    """A column of metrics.
 
     Attributes:
         value: a method's figure; None or NaN where it cannot be told.
@@ -40,12 +40,12 @@ class Column:
 
     title: str
     unit: str
-    value: Callable[[Figures], float | None]
+    value: Callable[[MethodMetrics], float | None]
     digits: int = 3
     signed: bool = False
-    note: Callable[[Figures], str] = lambda one: ""
+    note: Callable[[MethodMetrics], str] = lambda one: ""
 
-    def cell(self, one: Figures) -> str:
+    def cell(self, one: MethodMetrics) -> str:
         """A method's figure in words, without the note."""
         return number(self.value(one), self.digits, signed=self.signed)
 
@@ -85,29 +85,29 @@ COLUMNS: tuple[Column, ...] = (
 _SHORT = ("mean AP", "energy", "latency p50", "adapters", "peak memory", "micro F1")
 
 
-def figures_table(figures: Sequence[Figures]) -> Table:
+def metrics_table(metrics: Sequence[MethodMetrics]) -> Table:
     """The most telling columns, for a terminal."""
     columns = [column for column in COLUMNS if column.title in _SHORT]
-    source = figures[0].energy.source.value
-    table = Table(title=f"energy: {source}; intervals over {figures[0].interval_over}")
+    source = metrics[0].energy.source.value
+    table = Table(title=f"energy: {source}; intervals over {metrics[0].interval_over}")
     table.add_column("method", no_wrap=True)
     for column in columns:
         table.add_column("\n".join(filter(None, (column.title, column.unit))), justify="right")
-    for one in figures:
+    for one in metrics:
         table.add_row(one.method, *(_with_note(column, one) for column in columns))
     return table
 
 
-def markdown(figures: Sequence[Figures]) -> str:
+def markdown(metrics: Sequence[MethodMetrics]) -> str:
     """All columns, for papers and READMEs."""
     heads = ["method"]
     heads += [f"{one.title} ({one.unit})" if one.unit else one.title for one in COLUMNS]
     lines = ["| " + " | ".join(heads) + " |", "|---|" + "---:|" * len(COLUMNS)]
-    for one in figures:
+    for one in metrics:
         cells = [one.method, *(_with_note(column, one) for column in COLUMNS)]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 
-def _with_note(column: Column, one: Figures) -> str:
+def _with_note(column: Column, one: MethodMetrics) -> str:
     return " ".join(filter(None, (column.cell(one), column.note(one))))

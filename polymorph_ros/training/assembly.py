@@ -37,7 +37,7 @@ from polymorph_ros.training.unknown_scene import load_unknown_scene_entry
 
 @dataclass(frozen=True)
 class Parts:
-    """Everything of a bundle but its thresholds and figures.
+    """Everything of a bundle but its thresholds and metrics.
 
     Attributes:
         backbone: folder of the transformers checkpoint.

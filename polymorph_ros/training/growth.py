@@ -168,7 +168,7 @@ def grow_bundle(
             blocks are the bundle's.
         bundle: what is added to; it is replaced in one step.
         work: where stages keep what they made.
-        measure: figures of an engine on the new data's test part.
+        measure: metrics of an engine on the new data's test part.
         say: takes a line on what was done.
         workers: who computes tokens and trains adapters.
 

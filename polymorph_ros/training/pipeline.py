@@ -56,7 +56,7 @@ class Trained:
     Attributes:
         bundle: as it is on disk now.
         left_out: labels, rows, files and pictures that nothing was learned from, and why.
-        baselines: figures of others that were trained as long, by name; only where asked for.
+        baselines: metrics of others that were trained as long, by name; only where asked for.
     """
 
     bundle: Bundle
@@ -91,7 +91,7 @@ def train_bundle(
         config: what is trained, on what, and how.
         out: the bundle's folder; one that is there is replaced at the end.
         work: where stages keep what they made.
-        measure: figures of an engine on the held-out test sequences, for the manifest.
+        measure: metrics of an engine on the held-out test sequences, for the manifest.
         say: takes a line on what was done.
         compare: also train and measure one adapter for all labels, in two sizes.
         workers: who computes tokens and trains adapters.
@@ -104,13 +104,13 @@ def train_bundle(
         if not compare:
             return trained
         tasks = adapter_tasks(config, features, work)
-        figures = {}
+        metrics = {}
         steps = lora_steps(config, features, tasks)
         for baseline in baselines(config, tasks, steps, len(trained.bundle.manifest.labels)):
             say(f"for comparison: {baseline.name}")
             other, _ = _train(baseline.config, work / "baseline", work, measure, say, workers)
-            figures[baseline.name] = other.bundle.manifest.metrics
-        return replace(trained, baselines=figures)
+            metrics[baseline.name] = other.bundle.manifest.metrics
+        return replace(trained, baselines=metrics)
 
 
 def _train(

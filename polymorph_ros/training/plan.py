@@ -252,7 +252,7 @@ class _Planner:
             )
 
     def _ending(self, rates: Rates) -> None:
-        """Thresholds, figures and the bundle: done in every run."""
+        """Thresholds, metrics and the bundle: done in every run."""
         count = _count(self._stages.validation)
         if self._stages.test is not None:
             count += _count(self._stages.test)

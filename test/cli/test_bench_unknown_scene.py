@@ -1,4 +1,4 @@
-"""Pins `polymorph bench unknown-scene` and `... reuse`: rows of figures, or one line why not."""
+"""Pins `polymorph bench unknown-scene` and `... reuse`: rows of metrics, or one line why not."""
 
 from __future__ import annotations
 

@@ -91,8 +91,8 @@ def test_a_lora_baseline_is_a_plain_peft_adapter_and_scores_as_peft_does(bundle:
 
 
 def test_every_method_runs_beside_the_others(outcome: Outcome) -> None:
-    assert [one.method for one in outcome.figures] == list(METHODS)
-    for one in outcome.figures:
+    assert [one.method for one in outcome.metrics] == list(METHODS)
+    for one in outcome.metrics:
         assert one.frames == 80
         assert 0 <= one.mean_ap <= 1
         (first, *_) = outcome.logs[one.method]
@@ -101,7 +101,7 @@ def test_every_method_runs_beside_the_others(outcome: Outcome) -> None:
 
 
 def test_baselines_run_one_adapter_or_none(outcome: Outcome) -> None:
-    adapters = {one.method: one.cover.adapters_per_frame for one in outcome.figures}
+    adapters = {one.method: one.cover.adapters_per_frame for one in outcome.metrics}
 
     for method in ("all_label_lora", "all_label_lora_same_size", "all_label_lora_belief"):
         assert adapters[method] == 1.0

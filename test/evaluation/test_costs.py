@@ -1,4 +1,4 @@
-"""Pins the figures of cost: adapters, changes of the cover, latency, joules."""
+"""Pins the metrics of cost: adapters, changes of the cover, latency, joules."""
 
 from __future__ import annotations
 

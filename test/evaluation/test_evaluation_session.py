@@ -1,6 +1,6 @@
 """Pins an evaluation as a whole on a tiny bundle: what it writes, that it repeats, that it goes on.
 
-Weights and pictures are random, so nothing is said about accuracy. Left open: figures of cost,
+Weights and pictures are random, so nothing is said about accuracy. Left open: metrics of cost,
 which depend on the machine.
 """
 
@@ -48,14 +48,14 @@ def test_a_run_writes_rows_frames_recordings_and_a_summary(bundle: Path, tmp_pat
 
     outcome = run(bundle, tmp_path / "out", dataset, "polymorph", "all_adapters")
 
-    names = [row["method"] for row in rows(outcome.figures)]
+    names = [row["method"] for row in rows(outcome.metrics)]
     assert names == ["polymorph", "all_adapters"]
-    for row in rows(outcome.figures):
+    for row in rows(outcome.metrics):
         assert 0.0 <= row["mean_ap_low"] <= row["mean_ap_high"] <= 1.0
         assert row["energy_source"] == "estimated" or row["joules_per_frame"] >= 0
         assert row["seconds_per_frame"] > 0
         assert row["frames"] == 78
-    assert outcome.figures[1].cover.adapters_per_frame == 2.0
+    assert outcome.metrics[1].cover.adapters_per_frame == 2.0
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
     assert summary["complete"] is True
     assert summary["data"]["labels_left_out"] == ["kite"]
@@ -108,7 +108,7 @@ def test_an_interrupted_run_keeps_what_it_has_and_goes_on(bundle: Path, tmp_path
     outcome = run(bundle, tmp_path / "out", dataset)
 
     assert outcome.complete
-    assert outcome.figures[0].frames == 120
+    assert outcome.metrics[0].frames == 120
     assert all((tmp_path / "out" / file).stat().st_mtime_ns == at for file, at in stamps.items())
     run(bundle, tmp_path / "whole", dataset)
     whole = scores_in(tmp_path / "whole")
@@ -194,7 +194,7 @@ def test_data_without_a_positive_still_make_a_report(
     outcome = run(bundle, tmp_path / "out", empty)
     write_report(outcome, tmp_path / "out")
 
-    (row,) = rows(outcome.figures)
+    (row,) = rows(outcome.metrics)
     assert row["mean_ap"] is row["mean_ap_low"] is row["micro_f1"] is None
     assert json.loads((tmp_path / "out" / "summary.json").read_text())["complete"] is True
     assert (tmp_path / "out" / "report.html").is_file()

@@ -1,4 +1,4 @@
-"""Pins how a method's figures come from its frames: what is compared, and what is summed up."""
+"""Pins how a method's metrics come from its frames: what is compared, and what is summed up."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from polymorph_ros.energy.reading import EnergySource
-from polymorph_ros.evaluation.figures import Costs, Figures, all_figures
 from polymorph_ros.evaluation.frame_log import Cost, FrameLog, FrameLogBuilder
+from polymorph_ros.evaluation.method_metrics import Costs, MethodMetrics, all_metrics
 from polymorph_ros.evaluation.methods.method import Labelled
 
 COSTS = Costs(EnergySource.ESTIMATED, "a guess", {"good": 5})
@@ -37,16 +37,16 @@ def log(sequence: int, noise: float, adapters: Sequence[str] = ("a",)) -> FrameL
 
 
 @pytest.fixture(scope="module")
-def figures() -> dict[str, Figures]:
+def metrics() -> dict[str, MethodMetrics]:
     logs = {
         "reference": [log(sequence, 0.4) for sequence in range(6)],
         "good": [log(sequence, 0.0, ("a", "b")) for sequence in range(6)],
     }
-    return {one.method: one for one in all_figures(logs, COSTS, "reference")}
+    return {one.method: one for one in all_metrics(logs, COSTS, "reference")}
 
 
-def test_a_better_method_gains_on_the_reference(figures: dict[str, Figures]) -> None:
-    good, reference = figures["good"], figures["reference"]
+def test_a_better_method_gains_on_the_reference(metrics: dict[str, MethodMetrics]) -> None:
+    good, reference = metrics["good"], metrics["reference"]
 
     assert good.mean_ap == 1.0
     assert reference.gain is None
@@ -57,8 +57,8 @@ def test_a_better_method_gains_on_the_reference(figures: dict[str, Figures]) -> 
     assert low <= reference.mean_ap <= high
 
 
-def test_costs_are_means_over_frames(figures: dict[str, Figures]) -> None:
-    row = figures["good"].row()
+def test_costs_are_means_over_frames(metrics: dict[str, MethodMetrics]) -> None:
+    row = metrics["good"].row()
 
     assert row["joules_per_frame"] == pytest.approx(0.5)
     assert row["seconds_per_frame"] == pytest.approx(0.02)
@@ -67,14 +67,14 @@ def test_costs_are_means_over_frames(figures: dict[str, Figures]) -> None:
     assert row["cover_changes_per_minute"] == pytest.approx(6 / (6 * 39 * 0.5 / 60))
     assert row["energy_source"] == "estimated"
     assert row["peak_bytes"] == 5
-    assert figures["reference"].row()["peak_bytes"] is None
+    assert metrics["reference"].row()["peak_bytes"] is None
 
 
-def test_a_row_holds_nothing_that_json_has_not(figures: dict[str, Figures]) -> None:
+def test_a_row_holds_nothing_that_json_has_not(metrics: dict[str, MethodMetrics]) -> None:
     unknown = [log(0, 0.0)]
     unknown[0].truth[:] = -1
 
-    (one,) = all_figures({"reference": unknown}, COSTS, "reference")
+    (one,) = all_metrics({"reference": unknown}, COSTS, "reference")
 
     values = one.row().values()
     assert not any(isinstance(value, float) and not math.isfinite(value) for value in values)
@@ -86,7 +86,7 @@ def test_a_short_single_sequence_has_no_interval() -> None:
     said = Labelled(np.array([0.9], np.float32), np.array([True]), (), False, {})
     short.add(0, 0, np.array([1], np.int8), said, Cost(0.1, 0.1, 0.1, 0.0))
 
-    (one,) = all_figures({"reference": [short.build()]}, COSTS, "reference")
+    (one,) = all_metrics({"reference": [short.build()]}, COSTS, "reference")
 
     assert one.mean_ap == 1.0
     assert math.isnan(one.mean_ap_interval.low)

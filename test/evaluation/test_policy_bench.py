@@ -17,7 +17,7 @@ from polymorph_ros.evaluation.policy.bench import (
     split_sequences,
     weights_for,
 )
-from polymorph_ros.evaluation.policy.figures import Played, Tally
+from polymorph_ros.evaluation.policy.metrics import Played, Tally
 from polymorph_ros.evaluation.policy.scores import Quality, Simulator, separations
 
 ROOMS = ((0, 1, 2), (3, 4, 5), (6, 7, 8))  # labels that occur together

@@ -115,7 +115,7 @@ def test_baselines_are_trained_as_long_and_measured_alike(
         "one adapter, same rank (2)",
         f"one adapter, same size in all ({2 * contexts})",
     ]
-    for figures in trained.baselines.values():
-        assert figures.keys() == trained.bundle.manifest.metrics.keys()
-        assert 0 < figures["mean_ap"] < 1
-        assert figures["adapters_per_frame"] <= 1
+    for metrics in trained.baselines.values():
+        assert metrics.keys() == trained.bundle.manifest.metrics.keys()
+        assert 0 < metrics["mean_ap"] < 1
+        assert metrics["adapters_per_frame"] <= 1

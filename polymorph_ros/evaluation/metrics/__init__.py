@@ -1,4 +1,4 @@
-"""Figures of merit: what frames were called against what was true, and what they cost."""
+"""Metrics: what frames were called against what was true, and what they cost."""
 
 from polymorph_ros.evaluation.metrics.average_precision import (
     label_average_precision,

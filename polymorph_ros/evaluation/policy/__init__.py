@@ -1,1 +1,1 @@
-"""The policy on label traces: simulated scores, baselines, figures (``polymorph bench policy``)."""
+"""The policy on label traces: simulated scores, baselines, metrics (``polymorph bench policy``)."""

@@ -26,7 +26,7 @@ from polymorph_ros.evaluation.policy.contenders import (
     Polymorph,
     RandomContexts,
 )
-from polymorph_ros.evaluation.policy.figures import Played, Tally
+from polymorph_ros.evaluation.policy.metrics import Played, Tally
 from polymorph_ros.evaluation.policy.scores import Quality, Recording, Simulator
 from polymorph_ros.runtime.knowledge import EvidenceWeights, Knowledge
 from polymorph_ros.runtime.pairs import make_pairs

@@ -7,19 +7,19 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from polymorph_ros.evaluation.figures import Figures
+from polymorph_ros.evaluation.method_metrics import MethodMetrics
 from polymorph_ros.evaluation.report.style import GRID, colour_of, layout, symbol_of
 
 
-def label_order(one: Figures) -> list[str]:
+def label_order(one: MethodMetrics) -> list[str]:
     """Labels with positives, the best first."""
     known = {name: value for name, value in one.label_ap.items() if math.isfinite(value)}
     return sorted(known, key=lambda name: -known[name])
 
 
-def label_bars(figures: Sequence[Figures]) -> go.Figure:
+def label_bars(metrics: Sequence[MethodMetrics]) -> go.Figure:
     """Bars of the first method; the others are points that the legend shows and hides."""
-    first, *others = figures
+    first, *others = metrics
     labels = label_order(first)
     figure = go.Figure()
     figure.add_trace(

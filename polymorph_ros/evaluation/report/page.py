@@ -47,7 +47,7 @@ def write_page(outcome: Outcome, file: Path, sequence: str = "") -> None:
     Args:
         sequence: the one of the timeline; without a name, the one in which most happens.
     """
-    first = outcome.figures[0]
+    first = outcome.metrics[0]
     sections = [section for section in _sections(outcome, sequence) if section.content]
     summary = outcome.summary
     text = Template(_PAGE.read_text(encoding="utf-8")).substitute(
@@ -68,15 +68,15 @@ def _subtitle(outcome: Outcome) -> str:
     data, machine = outcome.summary["data"], outcome.summary["machine"]
     words = (
         f"{data['frames_scored']} frames of {data['sequences']} sequences, "
-        f"{len(data['labels_scored'])} labels with truth, {len(outcome.figures)} method(s) side "
+        f"{len(data['labels_scored'])} labels with truth, {len(outcome.metrics)} method(s) side "
         f"by side on {machine['cpu']}, {machine['date']}"
     )
     return words if outcome.complete else f"Broken off: not all sequences are in it. {words}"
 
 
 def _sections(outcome: Outcome, sequence: str) -> list[Section]:
-    figures, summary = outcome.figures, outcome.summary
-    first = figures[0]
+    metrics, summary = outcome.metrics, outcome.summary
+    first = metrics[0]
     log = _chosen(outcome.logs[first.method], sequence)
     joined = next(one for one in outcome.data.sequences if one.name == log.sequence)
     return [
@@ -84,19 +84,19 @@ def _sections(outcome: Outcome, sequence: str) -> list[Section]:
             "comparison", "Comparison",
             f"Intervals: 95 %, over {first.interval_over}. Methods took turns in one process, "
             "so that the machine's drift hits all alike. A click on a heading sorts.",
-            parts.comparison(figures),
+            parts.comparison(metrics),
         ),
         Section(
             "live", "Live", "The recording played to the real node over DDS.", parts.live(summary)
         ),
         Section(
             "apart", "What each part is worth",
-            "Differences on the same draws of sequences.", parts.apart(figures),
+            "Differences on the same draws of sequences.", parts.apart(metrics),
         ),
         Section(
             "front", "Accuracy against energy",
             "Up and to the left is better; the dotted line joins methods that none beats in both.",
-            _plot(scatter(figures), "scatter"),
+            _plot(scatter(metrics), "scatter"),
         ),
         Section(
             "timeline", "Timeline",
@@ -107,11 +107,11 @@ def _sections(outcome: Outcome, sequence: str) -> list[Section]:
         Section(
             "labels", "Labels",
             "Average precision of labels that have positives. The legend shows and hides methods.",
-            _plot(label_bars(figures), "label-bars"),
+            _plot(label_bars(metrics), "label-bars"),
         ),
         Section("stages", "Stages", f"Seconds of each stage of {first.method}.",
                 parts.stages(first)),
-        Section("run", "What this run was", "", parts.facts(summary, figures)),
+        Section("run", "What this run was", "", parts.facts(summary, metrics)),
         Section("left-out", "Left out and assumed", "", parts.left_out(summary)),
     ]  # fmt: skip
 

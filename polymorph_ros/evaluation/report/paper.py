@@ -9,7 +9,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from polymorph_ros.evaluation.figures import Figures
+from polymorph_ros.evaluation.method_metrics import MethodMetrics
 from polymorph_ros.evaluation.report.label_bars import label_order
 from polymorph_ros.evaluation.report.pareto import pareto_front
 from polymorph_ros.evaluation.report.scatter import cost_of, cost_words
@@ -18,21 +18,21 @@ from polymorph_ros.evaluation.report.style import FAINT, GRID, INK, colour_of
 _MARKERS = "osD^vPX*hp"
 
 
-def write_plots(figures: Sequence[Figures], folder: Path) -> None:
+def write_plots(metrics: Sequence[MethodMetrics], folder: Path) -> None:
     """Write ``accuracy_energy`` and ``labels``, each as PNG and SVG."""
     folder.mkdir(parents=True, exist_ok=True)
-    _save(_front(figures), folder / "accuracy_energy")
-    _save(_labels(figures[0]), folder / "labels")
+    _save(_front(metrics), folder / "accuracy_energy")
+    _save(_labels(metrics[0]), folder / "labels")
 
 
-def _front(figures: Sequence[Figures]) -> Figure:
+def _front(metrics: Sequence[MethodMetrics]) -> Figure:
     figure = Figure(figsize=(6.4, 4.2), layout="constrained")
     axes = figure.add_subplot()
-    points = [(cost_of(one), one.mean_ap) for one in figures]
+    points = [(cost_of(one), one.mean_ap) for one in metrics]
     front = [points[index] for index in pareto_front(points)]
     costs, values = [cost for cost, _ in front], [value for _, value in front]
     axes.step(costs, values, where="post", color=FAINT, linestyle=":", zorder=1)
-    for number, (one, (cost, mean_ap)) in enumerate(zip(figures, points, strict=True)):
+    for number, (one, (cost, mean_ap)) in enumerate(zip(metrics, points, strict=True)):
         between = one.mean_ap_interval
         known = math.isfinite(between.low)
         error = [[mean_ap - between.low], [between.high - mean_ap]] if known else None
@@ -46,9 +46,9 @@ def _front(figures: Sequence[Figures]) -> Figure:
             markersize=7,
             capsize=3,
             elinewidth=1,
-            zorder=2 + len(figures) - number,  # the first method lies on top
+            zorder=2 + len(metrics) - number,  # the first method lies on top
         )
-    axes.set_xlabel(cost_words(figures))
+    axes.set_xlabel(cost_words(metrics))
     axes.set_ylabel("mean AP")
     axes.set_xlim(left=0)
     _plain(axes)
@@ -61,7 +61,7 @@ def _error(error: list[list[float]] | None) -> list[list[float]] | None:
     return None if error is None else [[max(0.0, value) for value in side] for side in error]
 
 
-def _labels(one: Figures) -> Figure:
+def _labels(one: MethodMetrics) -> Figure:
     labels = label_order(one)
     figure = Figure(figsize=(6.4, max(2.0, 0.24 * len(labels) + 0.8)), layout="constrained")
     axes = figure.add_subplot()

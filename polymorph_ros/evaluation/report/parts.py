@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from polymorph_ros.evaluation.figures import Figures
+from polymorph_ros.evaluation.method_metrics import MethodMetrics
 from polymorph_ros.evaluation.methods.registry import POLYMORPH, words_of
 from polymorph_ros.evaluation.tables import COLUMNS, between, number
 
@@ -31,8 +31,8 @@ def tile(name: str, value: str, note: str) -> str:
     )
 
 
-def tiles(one: Figures) -> str:
-    """The figures of the first method at a glance."""
+def tiles(one: MethodMetrics) -> str:
+    """The metrics of the first method at a glance."""
     energy = one.energy
     joules = (
         tile("energy per frame", f"{number(1e3 * energy.joules_per_frame, 1)} mJ",
@@ -54,18 +54,18 @@ def tiles(one: Figures) -> str:
     )  # fmt: skip
 
 
-def comparison(figures: Sequence[Figures]) -> str:
+def comparison(metrics: Sequence[MethodMetrics]) -> str:
     """The table of all methods; a click on a heading sorts it."""
     shown = [
         column
         for column in COLUMNS
-        if any(math.isfinite(value) for one in figures if (value := column.value(one)) is not None)
+        if any(math.isfinite(value) for one in metrics if (value := column.value(one)) is not None)
     ]
     heads = "".join(
         f"<th>{escape(column.title)}<small>{escape(column.unit)}</small></th>" for column in shown
     )
     rows = []
-    for one in figures:
+    for one in metrics:
         words = escape(words_of(one.method))
         cells = [f'<td data-value="">{escape(one.method)}<small>{words}</small></td>']
         for column in shown:
@@ -82,9 +82,9 @@ def comparison(figures: Sequence[Figures]) -> str:
     )
 
 
-def apart(figures: Sequence[Figures]) -> str:
+def apart(metrics: Sequence[MethodMetrics]) -> str:
     """What each part of Polymorph is worth: mean AP with it, less mean AP without."""
-    by_name = {one.method: one for one in figures}
+    by_name = {one.method: one for one in metrics}
     rows = []
     for words, variant in _APART:
         one = by_name.get(variant)
@@ -105,7 +105,7 @@ def apart(figures: Sequence[Figures]) -> str:
     )
 
 
-def stages(one: Figures) -> str:
+def stages(one: MethodMetrics) -> str:
     """Latency of each stage of a method."""
     rows = "".join(
         f"<tr><td>{escape(name)}</td>"
@@ -155,7 +155,7 @@ def _list(entries: Mapping[str, str]) -> str:
     return f"<dl>{items}</dl>"
 
 
-def facts(summary: Mapping[str, Any], figures: Sequence[Figures]) -> str:
+def facts(summary: Mapping[str, Any], metrics: Sequence[MethodMetrics]) -> str:
     """What the run was: bundle, data, machine, versions, energy."""
     bundle, data, machine = summary["bundle"], summary["data"], summary["machine"]
     energy = summary["energy"]
@@ -165,7 +165,7 @@ def facts(summary: Mapping[str, Any], figures: Sequence[Figures]) -> str:
         f"{bundle['description']}",
         "bundle checksum": bundle["checksum"],
         "data": f"{data['where']}: {data['frames']} frames in {data['sequences']} sequences",
-        "intervals": f"95 %, percentile bootstrap, 1000 draws of {figures[0].interval_over}; "
+        "intervals": f"95 %, percentile bootstrap, 1000 draws of {metrics[0].interval_over}; "
         "every method on the same draws",
         "energy": f"{energy['source']}: {energy['scope']}",
         "limits of that": energy["note"],
@@ -194,7 +194,7 @@ def _trained(summary: Mapping[str, Any]) -> str:
 
 
 def left_out(summary: Mapping[str, Any]) -> str:
-    """What of the data is not in the figures, and what was taken for granted."""
+    """What of the data is not in the metrics, and what was taken for granted."""
     data = summary["data"]
     lines = []
     if data["labels_left_out"]:

@@ -7,29 +7,29 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from polymorph_ros.evaluation.figures import Figures
+from polymorph_ros.evaluation.method_metrics import MethodMetrics
 from polymorph_ros.evaluation.report.pareto import pareto_front
 from polymorph_ros.evaluation.report.style import FAINT, GRID, colour_of, layout, symbol_of
 
 
-def cost_of(one: Figures) -> float:
+def cost_of(one: MethodMetrics) -> float:
     """Millijoules per frame; without joules, milliseconds."""
     joules = one.energy.joules_per_frame
     return 1e3 * (joules if math.isfinite(joules) else one.seconds_per_frame)
 
 
-def cost_words(figures: Sequence[Figures]) -> str:
+def cost_words(metrics: Sequence[MethodMetrics]) -> str:
     """What the axis of costs says."""
-    energy = figures[0].energy
+    energy = metrics[0].energy
     if not math.isfinite(energy.joules_per_frame):
         return "time per frame (ms; no energy figure)"
     return f"energy per frame (mJ, {energy.source.value})"
 
 
-def scatter(figures: Sequence[Figures]) -> go.Figure:
+def scatter(metrics: Sequence[MethodMetrics]) -> go.Figure:
     """One point per method; the line joins those that none beats in both."""
     figure = go.Figure()
-    points = [(cost_of(one), one.mean_ap) for one in figures]
+    points = [(cost_of(one), one.mean_ap) for one in metrics]
     front = pareto_front(points)
     figure.add_trace(
         go.Scatter(
@@ -41,7 +41,7 @@ def scatter(figures: Sequence[Figures]) -> go.Figure:
             hoverinfo="skip",
         )
     )
-    for number, (one, (cost, mean_ap)) in enumerate(zip(figures, points, strict=True)):
+    for number, (one, (cost, mean_ap)) in enumerate(zip(metrics, points, strict=True)):
         between = one.mean_ap_interval
         known = math.isfinite(between.low)
         figure.add_trace(
@@ -49,7 +49,7 @@ def scatter(figures: Sequence[Figures]) -> go.Figure:
                 x=[cost],
                 y=[mean_ap],
                 name=one.method,
-                zorder=len(figures) - number,  # the first method lies on top
+                zorder=len(metrics) - number,  # the first method lies on top
                 mode="markers",
                 marker={
                     "size": 12,
@@ -75,6 +75,6 @@ def scatter(figures: Sequence[Figures]) -> go.Figure:
     figure.update_layout(
         layout(height=460, hovermode="closest", legend={"x": 1.01, "y": 1, "font": {"size": 12}})
     )
-    figure.update_xaxes(title=cost_words(figures), gridcolor=GRID, rangemode="tozero")
+    figure.update_xaxes(title=cost_words(metrics), gridcolor=GRID, rangemode="tozero")
     figure.update_yaxes(title="mean AP", gridcolor=GRID, tickformat=".3f")
     return figure

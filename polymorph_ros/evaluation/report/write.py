@@ -17,5 +17,5 @@ def write_report(outcome: Outcome, folder: Path, sequence: str = "") -> None:
         sequence: the one of the timeline; without a name, the one in which most happens.
     """
     write_page(outcome, folder / "report.html", sequence)
-    write_plots(outcome.figures, folder / "plots")
-    (folder / "table.md").write_text(markdown(outcome.figures), encoding="utf-8")
+    write_plots(outcome.metrics, folder / "plots")
+    (folder / "table.md").write_text(markdown(outcome.metrics), encoding="utf-8")

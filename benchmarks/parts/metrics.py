@@ -1,4 +1,4 @@
-"""From samples to figures: percentiles, and the file that keeps them."""
+"""From samples to metrics: percentiles, and the file that keeps them."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from typing import Any
 
 import numpy as np
 
-Figures = dict[str, Any]
+MethodMetrics = dict[str, Any]
 
 
-def milliseconds(seconds: Iterable[float]) -> Figures:
+def milliseconds(seconds: Iterable[float]) -> MethodMetrics:
     """Percentiles of durations in seconds, as milliseconds; only the count if there are none."""
     values = np.fromiter(seconds, dtype=np.float64) * 1e3
     if not values.size:
         return {"count": 0}
     p50, p95, p99 = np.percentile(values, (50, 95, 99))
-    figures = {"p50": p50, "p95": p95, "p99": p99, "max": values.max(), "mean": values.mean()}
-    return {"count": int(values.size)} | {name: rounded(value) for name, value in figures.items()}
+    metrics = {"p50": p50, "p95": p95, "p99": p99, "max": values.max(), "mean": values.mean()}
+    return {"count": int(values.size)} | {name: rounded(value) for name, value in metrics.items()}
 
 
-def jitter(blocks: Iterable[Sequence[int]]) -> Figures:
+def jitter(blocks: Iterable[Sequence[int]]) -> MethodMetrics:
     """Milliseconds between successive events, and their standard deviation.
 
     Args:
@@ -40,9 +40,9 @@ def rounded(value: float) -> float:
     return round(float(value), 3)
 
 
-def write_json(path: Path, figures: Figures) -> None:
-    """Write the figures, or leave the file as it was."""
+def write_json(path: Path, metrics: MethodMetrics) -> None:
+    """Write the metrics, or leave the file as it was."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(figures, indent=2) + "\n")
+    temporary.write_text(json.dumps(metrics, indent=2) + "\n")
     temporary.replace(path)

@@ -1,4 +1,4 @@
-"""Figures of a policy on label traces, added up sequence by sequence."""
+"""Metrics of a policy on label traces, added up sequence by sequence."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Tally:
             self.delays.append(int(found.argmax()) if found.any() else length)
 
     def row(self) -> dict[str, float]:
-        """The figures by their names."""
+        """The metrics by their names."""
         delays = np.array(self.delays or [0])
         return {
             "frames": self.frames,
