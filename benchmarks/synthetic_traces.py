@@ -37,7 +37,7 @@ CURVE = (
     "polymorph_all_label_weights"
 )
 ABOUT = {
-    "real": "which labels are there, when, for how long and in whose company (the trace)",
+    "real": "which labels are there, when, for how long and with which others (the trace)",
     "made": "every pixel, what each label looks like, and the pictures that the backbones learned "
     "from, which show none of the labels",
 }

@@ -104,7 +104,7 @@ class EvidenceEntry(_Strict):
     answers: float = Field(
         default=0.5, ge=0, le=1, description="of an adapter's answers for its context's presence"
     )
-    company: float = Field(
+    cooccurrence: float = Field(
         default=1.0,
         ge=0,
         le=1,

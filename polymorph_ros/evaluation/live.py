@@ -40,12 +40,12 @@ class LiveRun:
     Attributes:
         answers: the node's, with truth.
         sequence: the pictures that were answered, at the stamps that they had.
-        account: what ``live.json`` says.
+        summary: what ``live.json`` says.
     """
 
     answers: FrameLog
     sequence: JoinedSequence
-    account: dict[str, Any]
+    summary: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -110,24 +110,24 @@ def live_data(data: JoinedData, runs: Sequence[LiveRun]) -> JoinedData:
     return replace(data, sequences=tuple(run.sequence for run in runs))
 
 
-def live_account(runs: Sequence[LiveRun], offline: Sequence[FrameLog]) -> dict[str, Any]:
+def live_summary(runs: Sequence[LiveRun], offline: Sequence[FrameLog]) -> dict[str, Any]:
     """Counts, latency, jitter, the planner's delay, and how far node and engine differ.
 
     ``jitter_s`` is the standard deviation of the latency.
     """
     counts = {
-        name: sum(run.account[name] for run in runs)
+        name: sum(run.summary[name] for run in runs)
         for name in ("published", "received", "answered", "dropped", "lost", "rejected", "failed")
     }
-    seconds = [value for run in runs for value in run.account["latency_s"]]
-    delays = [value for run in runs for value in run.account["planner_delay_s"]]
+    seconds = [value for run in runs for value in run.summary["latency_s"]]
+    delays = [value for run in runs for value in run.summary["planner_delay_s"]]
     difference = max(
         float(np.abs(run.answers.scores - log.scores).max())
         for run, log in zip(runs, offline, strict=True)
     )
     return {
         **counts,
-        "rate_hz": runs[0].account["rate_hz"],
+        "rate_hz": runs[0].summary["rate_hz"],
         "latency": asdict(latency(seconds)),
         "jitter_s": float(np.std(seconds)),
         "planner_commands": len(delays),
@@ -135,7 +135,7 @@ def live_account(runs: Sequence[LiveRun], offline: Sequence[FrameLog]) -> dict[s
         "largest_difference": difference,
         "tolerance": TOLERANCE,
         "node_equals_engine": difference <= TOLERANCE,
-        "faults": [fault for run in runs for fault in run.account["faults"]],
+        "faults": [fault for run in runs for fault in run.summary["faults"]],
     }
 
 
@@ -156,9 +156,9 @@ def _play(bag: Path, topic: str, rate: float, bundle: Path, out: Path) -> None:
 
 
 def _read(out: Path, sequence: JoinedSequence) -> LiveRun:
-    account = json.loads((out / "live.json").read_text(encoding="utf-8"))
+    summary = json.loads((out / "live.json").read_text(encoding="utf-8"))
     answers = read_frame_log(out / "answers.parquet")
-    recorded = np.array(account["recorded_ns"], np.int64)[answers.frames]
+    recorded = np.array(summary["recorded_ns"], np.int64)[answers.frames]
     place = np.clip(np.searchsorted(sequence.stamps_ns, recorded - _STAMP_NS), 0, len(sequence) - 1)
     known = np.abs(sequence.stamps_ns[place] - recorded) <= _STAMP_NS
     answers = _rows(answers, known)
@@ -166,7 +166,7 @@ def _read(out: Path, sequence: JoinedSequence) -> LiveRun:
     truth = sequence.truth[place]
     frames = tuple(place.tolist())
     some = JoinedSequence(sequence.name, answers.stamps_ns, truth, _Some(sequence.pictures, frames))
-    return LiveRun(replace(answers, truth=truth, sequence=sequence.name), some, account)
+    return LiveRun(replace(answers, truth=truth, sequence=sequence.name), some, summary)
 
 
 def _rows(log: FrameLog, wanted: NDArray[np.bool_]) -> FrameLog:

@@ -20,7 +20,7 @@ from polymorph_ros.energy.meter import open_meter
 from polymorph_ros.evaluation.frame_log import FrameLog, read_frame_log, write_frame_log
 from polymorph_ros.evaluation.gpu_clock import GpuClock
 from polymorph_ros.evaluation.join import JoinedData, join
-from polymorph_ros.evaluation.live import LIVE, live_account, live_data, play_all
+from polymorph_ros.evaluation.live import LIVE, live_data, live_summary, play_all
 from polymorph_ros.evaluation.machine import MachineFacts, machine_facts
 from polymorph_ros.evaluation.method_metrics import Costs, MethodMetrics, all_metrics
 from polymorph_ros.evaluation.methods.registry import (
@@ -139,7 +139,7 @@ def evaluate_live(
         )
         facts = _replayed(run, live_data(run.data, runs), say)
         logs = _logs(run, request.methods)
-        account = live_account(runs, logs[POLYMORPH])
+        account = live_summary(runs, logs[POLYMORPH])
         for number, one in enumerate(runs):
             file = run.folder.frames(LIVE, number, one.sequence.name)
             write_frame_log(one.answers, file)

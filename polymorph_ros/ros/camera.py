@@ -13,7 +13,7 @@ from std_msgs.msg import Header
 
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.ros import qos
-from polymorph_ros.ros.account import FrameAccount
+from polymorph_ros.ros.counters import FrameCounters
 from polymorph_ros.ros.inbox import Inbox
 
 try:
@@ -41,7 +41,7 @@ class Camera:
         self, node: Node, name: str, topic: str, compressed: bool, inbox: Inbox[ImageMessage]
     ) -> None:
         self.name = name
-        self.account = FrameAccount()
+        self.counters = FrameCounters()
         self.header = Header()
         self.opened_s: float | None = None
         self._node = node
@@ -101,9 +101,9 @@ class Camera:
         if self.opened_s is None:
             return
         self.header = message.header
-        self.account.arrived(len(message.data))
+        self.counters.arrived(len(message.data))
         if self._inbox.put(self.name, message):
-            self.account.dropped += 1
+            self.counters.dropped += 1
 
     def _on_incompatible_qos(self, _event: Any) -> None:
         self._node.get_logger().warning(
@@ -112,4 +112,4 @@ class Camera:
 
     def _on_lost(self, event: Any) -> None:
         if self.opened_s is not None:
-            self.account.lost += event.total_count_change
+            self.counters.lost += event.total_count_change

@@ -12,8 +12,8 @@ from polymorph_ros.bundle.reader import Bundle
 from polymorph_ros.energy.ledger import EnergySummary
 from polymorph_ros.energy.reading import EnergySource
 from polymorph_ros.model.gpu import held_bytes
-from polymorph_ros.ros.account import FrameAccount
 from polymorph_ros.ros.camera import Camera
+from polymorph_ros.ros.counters import FrameCounters
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
@@ -39,11 +39,11 @@ class _Snapshot:
     rejected_scores: int = 0
 
     @classmethod
-    def of(cls, account: FrameAccount) -> _Snapshot:
-        unusable = account.failed + sum(account.rejected.values())
+    def of(cls, counters: FrameCounters) -> _Snapshot:
+        unusable = counters.failed + sum(counters.rejected.values())
         return cls(
-            time.monotonic(), account.received, account.answered, account.dropped, unusable,
-            account.lost, account.rejected_scores,
+            time.monotonic(), counters.received, counters.answered, counters.dropped, unusable,
+            counters.lost, counters.rejected_scores,
         )  # fmt: skip
 
 
@@ -55,8 +55,8 @@ class CameraReporter:
         self._last = _Snapshot(time.monotonic())
 
     def report(self) -> DiagnosticStatus:
-        camera, account = self._camera, self._camera.account
-        before, now = self._last, _Snapshot.of(account)
+        camera, counters = self._camera, self._camera.counters
+        before, now = self._last, _Snapshot.of(counters)
         self._last = now
         elapsed_s = max(now.time_s - before.time_s, 1e-3)
         level, words = self._judge(before, now)
@@ -64,18 +64,18 @@ class CameraReporter:
             "topic": camera.topic,
             "received_hz": f"{(now.received - before.received) / elapsed_s:.2f}",
             "answered_hz": f"{(now.answered - before.answered) / elapsed_s:.2f}",
-            "received": account.received,
-            "answered": account.answered,
-            "reused": account.reused,
-            "unknown_scene": account.unknown_scenes,
-            "rejected_scores": account.rejected_scores,
-            "dropped": account.dropped,
-            "rejected": sum(account.rejected.values()),
-            "failed": account.failed,
-            "lost_before_this_node": account.lost,
-            **{f"rejected.{reason}": count for reason, count in sorted(account.rejected.items())},
-            **_latencies(account),
-            "last_error": account.last_fault,
+            "received": counters.received,
+            "answered": counters.answered,
+            "reused": counters.reused,
+            "unknown_scene": counters.unknown_scenes,
+            "rejected_scores": counters.rejected_scores,
+            "dropped": counters.dropped,
+            "rejected": sum(counters.rejected.values()),
+            "failed": counters.failed,
+            "lost_before_this_node": counters.lost,
+            **{f"rejected.{reason}": count for reason, count in sorted(counters.rejected.items())},
+            **_latencies(counters),
+            "last_error": counters.last_fault,
         }
         return status(f"camera {camera.name}", level, words, values, hardware_id=camera.name)
 
@@ -84,7 +84,7 @@ class CameraReporter:
         if camera.opened_s is None:
             return OK, "not listening: the node is not active"
         if now.unusable > before.unusable:
-            return ERROR, camera.account.last_fault
+            return ERROR, camera.counters.last_fault
         if now.received == before.received:
             return self._judge_silence(now)
         if now.rejected_scores > before.rejected_scores:
@@ -97,12 +97,12 @@ class CameraReporter:
         obstacle = self._camera.obstacle()
         if obstacle:
             return ERROR, obstacle
-        since_s = self._camera.account.last_arrival_s or self._camera.opened_s or now.time_s
+        since_s = self._camera.counters.last_arrival_s or self._camera.opened_s or now.time_s
         return WARN, f"no image on {self._camera.topic} for {now.time_s - since_s:.1f} s"
 
     def _loss(self, lost: int, received: int) -> str:
         words = f"{lost} of {lost + received} images got lost on their way to this node"
-        large = self._camera.account.largest_bytes > _LARGE_IMAGE_BYTES
+        large = self._camera.counters.largest_bytes > _LARGE_IMAGE_BYTES
         return f"{words}; {_LARGE_IMAGE_ADVICE}" if large else words
 
 
@@ -113,8 +113,8 @@ def _not_finite(scores: int) -> str:
     )
 
 
-def _latencies(account: FrameAccount) -> dict[str, str]:
-    recent = list(account.latencies_s)
+def _latencies(counters: FrameCounters) -> dict[str, str]:
+    recent = list(counters.latencies_s)
     if not recent:
         return {}
     return {

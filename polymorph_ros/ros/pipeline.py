@@ -50,7 +50,7 @@ class Pipeline:
         try:
             self._label(camera, message)
         except ImageError as error:
-            camera.account.reject(error.reason, one_line(error))
+            camera.counters.reject(error.reason, one_line(error))
             self._warn(f"camera {camera.name}: image rejected: {one_line(error)}")
         except Exception as error:
             if self._node.context.ok():  # else only publishing failed: the node is ending
@@ -62,11 +62,11 @@ class Pipeline:
         result = self.engine.step(frame)
         self._publishers.publish(result, header, self.publish)
         now_ns = self._node.get_clock().now().nanoseconds
-        camera.account.answer(result, latency_s(now_ns, header.stamp))
+        camera.counters.answer(result, latency_s(now_ns, header.stamp))
 
     def _fail(self, camera: Camera, message: ImageMessage, words: str) -> None:
         self.engine.ledger.cancel_frame()
-        camera.account.fail(words)
+        camera.counters.fail(words)
         self._warn(f"camera {camera.name}: no result for a frame: {words}")
         self._publishers.publish_no_data(
             camera.name, message.header, f"the engine failed on this frame: {words}"

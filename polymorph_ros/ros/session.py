@@ -89,7 +89,7 @@ class Session:
             self._watchdog.stop()
             self._watchdog = None
         for name in self._inbox.clear():
-            self.cameras[name].account.dropped += 1
+            self.cameras[name].counters.dropped += 1
         self._worker.between_frames(lambda: None).result()
 
     def end(self) -> None:

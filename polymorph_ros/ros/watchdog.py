@@ -49,14 +49,14 @@ class Watchdog:
             )
 
     def _reason(self, camera: Camera) -> str:
-        account, now = camera.account, time.monotonic()
-        if account.last_arrival_s is None:
+        counters, now = camera.counters, time.monotonic()
+        if counters.last_arrival_s is None:
             return f"no image has come on {camera.topic}"
-        silent_s = now - account.last_arrival_s
+        silent_s = now - counters.last_arrival_s
         if silent_s >= self._timeout_s:
             return f"no image on {camera.topic} for {silent_s:.1f} s"
-        if account.last_fault_s is not None and account.last_fault_s >= (
-            account.last_answer_s or 0.0
+        if counters.last_fault_s is not None and counters.last_fault_s >= (
+            counters.last_answer_s or 0.0
         ):
-            return f"images arrive but cannot be used: {account.last_fault}"
+            return f"images arrive but cannot be used: {counters.last_fault}"
         return "images arrive but the computation takes longer than no_data_timeout"

@@ -117,8 +117,8 @@ class JointBelief:
         bound = (anyone / self.contexts)[pairs.context]
         factor = self._share * (1.0 - through) / (bound - through)
         total = pairs.by_label(factor, len(self.labels))
-        company = self._weights.company
-        self._both.multiply(self._label_part, total if company == 1.0 else total**company)
+        cooccurrence = self._weights.cooccurrence
+        self._both.multiply(self._label_part, total if cooccurrence == 1.0 else total**cooccurrence)
         self._share = factor / total[pairs.label]
 
     def update_from_adapters(

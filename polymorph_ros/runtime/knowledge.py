@@ -29,7 +29,7 @@ class EvidenceWeights:
         scout: of the scout's score of a label that an adapter has scored in the same frame.
         answers: of what an adapter's answers say of its own context's presence: where it is not
             there they are noise, which may look like anything.
-        company: of what a context says of its labels: all of it where scores of a frame's labels
+        cooccurrence: of what contexts say of labels: all of it where scores of a frame's labels
             err independently; less where each of them was learned from the whole picture, so that
             it has taken the other labels into account already.
         correlation_s: time after which the likeness of a score's errors has fallen to 1/e,
@@ -39,7 +39,7 @@ class EvidenceWeights:
     context: float = 0.3
     scout: float = 0.0
     answers: float = 0.5
-    company: float = 1.0
+    cooccurrence: float = 1.0
     correlation_s: float = 0.3
 
 

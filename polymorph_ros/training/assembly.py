@@ -25,7 +25,7 @@ from polymorph_ros.bundle.manifest import (
 )
 from polymorph_ros.bundle.reader import Bundle
 from polymorph_ros.bundle.writer import write_bundle
-from polymorph_ros.contexts.company import Company
+from polymorph_ros.contexts.cooccurrence import Cooccurrence
 from polymorph_ros.contexts.statistics import Dynamics
 from polymorph_ros.runtime.knowledge import EvidenceWeights
 from polymorph_ros.runtime.thresholds import Thresholds
@@ -44,7 +44,7 @@ class Parts:
         adapters: a folder for each context.
         scout: folder with the scout's file, and its adapter where it has one.
         labels, presence: how labels and contexts come and go.
-        company: which context a label comes with.
+        cooccurrence: which context a label comes with.
         unknown_scene: what `UnknownSceneStage` made.
         recipe: how it was trained.
         weights: how much of which evidence counts.
@@ -61,7 +61,7 @@ class Parts:
     scout: Path
     labels: Dynamics
     presence: Dynamics
-    company: Company
+    cooccurrence: Cooccurrence
     unknown_scene: Kept
     recipe: Recipe
     weights: EvidenceWeights
@@ -96,7 +96,9 @@ def assemble(
             tail_blocks=parts.tail_blocks,
             tail_tokens=parts.recipe.adapters.tail_tokens,
             labels=label_entries(parts.contexts.vocabulary, parts.labels, thresholds),
-            contexts=context_entries(parts.contexts, parts.presence, parts.company, parts.adapters),
+            contexts=context_entries(
+                parts.contexts, parts.presence, parts.cooccurrence, parts.adapters
+            ),
             correlation_s=parts.weights.correlation_s,
             evidence=_evidence(parts.weights),
             scout_adapter=SCOUT_ADAPTER_FOLDER if scout_adapter else None,
@@ -133,7 +135,7 @@ def label_entries(
 
 
 def context_entries(
-    contexts: Contexts, learned: Dynamics, counted: Company, adapters: tuple[Path, ...]
+    contexts: Contexts, learned: Dynamics, counted: Cooccurrence, adapters: tuple[Path, ...]
 ) -> tuple[ContextEntry, ...]:
     """What the manifest says of contexts."""
     ends = np.cumsum([len(labels) for labels in contexts.labels])[:-1]

@@ -28,7 +28,7 @@ from polymorph_ros.bundle.manifest import (
 )
 from polymorph_ros.bundle.reader import Bundle, read_bundle
 from polymorph_ros.bundle.writer import write_bundle
-from polymorph_ros.contexts.company import Company
+from polymorph_ros.contexts.cooccurrence import Cooccurrence
 from polymorph_ros.contexts.formation import ContextLimits, form_contexts
 from polymorph_ros.contexts.statistics import Dynamics, dynamics
 from polymorph_ros.data.track import Track
@@ -60,7 +60,7 @@ from polymorph_ros.training.pipeline import (
     Say,
     Trained,
     adapter_tasks,
-    context_company,
+    context_cooccurrence,
     context_dynamics,
     engine_of,
 )
@@ -122,7 +122,7 @@ class _Addition:
     scout: Path
     label_dynamics: Dynamics
     context_dynamics: Dynamics
-    company: Company
+    cooccurrence: Cooccurrence
     unknown_scene: UnknownSceneEntry | None
 
 
@@ -223,7 +223,7 @@ def _grow(
         scout.folder,
         dynamics([_columns(track, labels) for track in tracks]),
         context_dynamics(tracks, contexts),
-        context_company(tracks, contexts),
+        context_cooccurrence(tracks, contexts),
         _scene(old, features),
     )
     thresholds = _thresholds(old, addition, features, work)
@@ -352,7 +352,10 @@ def _write(
                 "contexts": (
                     *manifest.contexts,
                     *context_entries(
-                        contexts, addition.context_dynamics, addition.company, addition.adapters
+                        contexts,
+                        addition.context_dynamics,
+                        addition.cooccurrence,
+                        addition.adapters,
                     ),
                 ),
                 "unknown_scene": addition.unknown_scene,

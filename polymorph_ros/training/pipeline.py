@@ -14,7 +14,7 @@ import numpy as np
 
 from polymorph_ros.bundle.manifest import Preprocessing, ReuseEntry
 from polymorph_ros.bundle.reader import Bundle
-from polymorph_ros.contexts.company import Company, company
+from polymorph_ros.contexts.cooccurrence import Cooccurrence, cooccurrence
 from polymorph_ros.contexts.presence import true_presence
 from polymorph_ros.contexts.statistics import Dynamics, dynamics
 from polymorph_ros.data.dataset import Fault
@@ -142,7 +142,7 @@ def _train(
         scout.folder,
         dynamics(tracks),
         context_dynamics(tracks, contexts),
-        context_company(tracks, contexts),
+        context_cooccurrence(tracks, contexts),
         make(unknown_scene_stage(config, features), work, say),
         config.recipe,
         EvidenceWeights(),
@@ -247,9 +247,9 @@ def context_dynamics(tracks: list[Track], contexts: Contexts) -> Dynamics:
     return dynamics([Track(true_presence(track, members), track.stamps_s) for track in tracks])
 
 
-def context_company(tracks: list[Track], contexts: Contexts) -> Company:
+def context_cooccurrence(tracks: list[Track], contexts: Contexts) -> Cooccurrence:
     """Which context a label comes with."""
-    return company(tracks, contexts.labels, contexts.members)
+    return cooccurrence(tracks, contexts.labels, contexts.members)
 
 
 def tuned(parts: Parts, features: Features, work: Path) -> tuple[Parts, Thresholds]:

@@ -18,7 +18,7 @@ TOLERATED = 0.01  # of the log loss of beliefs, what fewer adapters may cost
 # What is tried of each weight, in this order, again and again until nothing is better.
 _TRIED: dict[str, tuple[float, ...]] = {
     "correlation_s": (0.1, 0.3, 1.0, 2.0, 3.0, 5.0, 10.0),
-    "company": (0.0, 0.25, 0.5, 1.0),
+    "cooccurrence": (0.0, 0.25, 0.5, 1.0),
     "scout": (0.0, 0.3, 0.6, 1.0),
     "context": (0.0, 0.3, 0.6, 1.0),
     "answers": (0.0, 0.25, 0.5, 1.0),

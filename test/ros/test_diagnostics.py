@@ -1,6 +1,6 @@
 """Pins what diagnostics say in plain words: a topic that nobody publishes, a type or QoS that
 cannot match, images lost on the way, scores that are not finite, the model and the energy
-account."""
+counters."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """Pins the way from the executor to the worker: the freshest frame wins, every frame is in one
-account, cameras take turns, the rate is bounded, and jobs run between two frames."""
+counters, cameras take turns, the rate is bounded, and jobs run between two frames."""
 
 from __future__ import annotations
 

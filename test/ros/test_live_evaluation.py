@@ -45,19 +45,19 @@ def test_the_nodes_answers_equal_the_engines(bundle_root: Path, tmp_path: Path) 
     done = live(bundle_root / "tiny", tmp_path / "walk", out)
 
     assert done.returncode == 0, done.stdout + done.stderr
-    account = json.loads((out / "summary.json").read_text())["live"]
-    assert account["published"] == FRAMES
-    assert account["answered"] + account["dropped"] == FRAMES
-    assert account["answered"] > 0
-    assert account["largest_difference"] <= 1e-5
-    assert account["faults"] == []
-    assert account["latency"]["p50_s"] > 0 and account["jitter_s"] >= 0
+    counts = json.loads((out / "summary.json").read_text())["live"]
+    assert counts["published"] == FRAMES
+    assert counts["answered"] + counts["dropped"] == FRAMES
+    assert counts["answered"] > 0
+    assert counts["largest_difference"] <= 1e-5
+    assert counts["faults"] == []
+    assert counts["latency"]["p50_s"] > 0 and counts["jitter_s"] >= 0
     rows = json.loads((out / "rows.json").read_text())
     assert [row["method"] for row in rows] == ["polymorph_live", "polymorph"]
-    assert {row["frames"] for row in rows} == {account["answered"]}
+    assert {row["frames"] for row in rows} == {counts["answered"]}
     (planner_log,) = (out / "live").glob("*/planner.log")
     assert "ms after the image" in planner_log.read_text()
-    assert account["planner_commands"] >= 1
+    assert counts["planner_commands"] >= 1
 
 
 def test_the_evaluated_engine_has_the_nodes_defaults() -> None:

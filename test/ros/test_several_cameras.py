@@ -1,4 +1,4 @@
-"""Pins several cameras in one node: each has its own topic, belief and account, and frames that
+"""Pins several cameras in one node: each has its own topic, belief and counters, and frames that
 come faster than they are answered are dropped and counted, the freshest being answered."""
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def test_the_freshest_frame_wins_and_every_frame_is_in_one_account(peer: Peer, a
             publisher.publish(image_message(picture(), stamp_ns=stamp))
 
     def received() -> bool:
-        return all(camera.account.received == 5 for camera in node._session.cameras.values())
+        return all(camera.counters.received == 5 for camera in node._session.cameras.values())
 
     peer.wait_for(received, "five frames of each camera, while no frame is being answered")
     release.set()
@@ -73,7 +73,7 @@ def test_the_freshest_frame_wins_and_every_frame_is_in_one_account(peer: Peer, a
                 and value_of(found, "answered") == "1"
                 and found
             ),
-            "the account in diagnostics",
+            "the counters in diagnostics",
         )
         figures = {item.key: item.value for item in status.values}
         assert (figures["received"], figures["answered"], figures["dropped"]) == ("5", "1", "4")
@@ -85,16 +85,16 @@ def test_a_frame_that_waits_when_the_gate_closes_is_dropped_not_forgotten(
     node = active_node(max_rate_hz=1.5)
     session = node._session
     images = peer.images("image")
-    account = session.cameras["camera"].account
+    counters = session.cameras["camera"].counters
 
     def one_waits() -> bool:
-        return account.answered >= 1 and account.received > account.answered + account.dropped
+        return counters.answered >= 1 and counters.received > counters.answered + counters.dropped
 
     with peer.camera(images):
         peer.wait_for(one_waits, "a frame that waits for its turn")
     node.trigger_deactivate()
 
-    assert account.received == account.answered + account.dropped
+    assert counters.received == counters.answered + counters.dropped
 
 
 def test_the_rate_limit_is_kept(peer: Peer, active_node) -> None:

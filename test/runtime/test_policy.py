@@ -228,14 +228,21 @@ def test_labels_that_are_each_unlikely_are_covered_where_together_they_are_worth
     assert policy.select().adapters == (0,)
 
 
-def test_of_two_contexts_that_hold_a_label_the_one_with_more_likely_company_runs() -> None:
+def test_of_two_contexts_that_hold_a_label_the_one_with_more_likely_cooccurring_labels_runs() -> (
+    None
+):
     known = knowledge()
     cover = Thresholds(*(np.full(LABELS, value) for value in (0.9, 0.8, 0.5)))
     ran = []
 
-    for company in ([0.2, 0.2, 0.02, 0.02], [0.02, 0.02, 0.2, 0.2]):  # of label 2, in two contexts
+    for cooccurrence in (
+        [0.2, 0.2, 0.02, 0.02],
+        [0.02, 0.02, 0.2, 0.2],
+    ):  # of label 2, in two contexts
         policy = Policy(known, cover)
-        policy.update_from_scout(0, [*company[:2], 0.95, *company[2:], 0.02], [np.nan] * 4)
+        policy.update_from_scout(
+            0, [*cooccurrence[:2], 0.95, *cooccurrence[2:], 0.02], [np.nan] * 4
+        )
         ran.append(policy.select().adapters)
 
     assert ran == [(0,), (1,)]
@@ -253,12 +260,12 @@ def test_a_seen_label_makes_the_others_of_its_context_likelier() -> None:
 
 
 @given(st.lists(st.tuples(*[st.floats(0.001, 0.999)] * 4), min_size=2, max_size=4))
-def test_without_company_labels_are_believed_by_their_own_scores(contexts) -> None:
-    """The less company counts, the less of what is said of contexts reaches their labels."""
+def test_without_cooccurrence_labels_are_believed_by_their_own_scores(contexts) -> None:
+    """The less cooccurrence counts, the less of what is said of contexts reaches their labels."""
     labels = [0.3, 0.6, 0.1, 0.5, 0.2, 0.7]
 
-    def believed(company: float) -> list[np.ndarray]:
-        each = replace(knowledge(), weights=EvidenceWeights(company=company))
+    def believed(cooccurrence: float) -> list[np.ndarray]:
+        each = replace(knowledge(), weights=EvidenceWeights(cooccurrence=cooccurrence))
         found = []
         for scores_of_contexts in contexts:
             policy = Policy(each)

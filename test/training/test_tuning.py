@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from polymorph_ros.contexts.company import company
+from polymorph_ros.contexts.cooccurrence import cooccurrence
 from polymorph_ros.contexts.cost import membership
 from polymorph_ros.contexts.presence import true_presence
 from polymorph_ros.contexts.statistics import dynamics
@@ -47,7 +47,7 @@ def _recorded(correlation_s: float, rows: int = 600) -> tuple[Recorded, Knowledg
     members = membership(_CONTEXTS, _LABELS)
     present = true_presence(tracks[0], members)
     labels, contexts = dynamics(tracks), dynamics([Track(present, tracks[0].stamps_s)])
-    counted = company(tracks, _CONTEXTS, members)
+    counted = cooccurrence(tracks, _CONTEXTS, members)
     knowledge = Knowledge(
         labels=tuple("abcd"),
         context_names=("one", "two"),
@@ -100,7 +100,7 @@ def test_no_other_weight_makes_the_beliefs_tell_the_truth_better() -> None:
 
     others = [
         replace(found, **{name: value})
-        for name in ("company", "scout", "context")
+        for name in ("cooccurrence", "scout", "context")
         for value in (0.0, 1.0)
     ]
     assert loss(found) < loss(knowledge.weights)

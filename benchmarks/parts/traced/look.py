@@ -1,7 +1,7 @@
 """What a label looks like: an outline, a pattern and two colours, all drawn from its name.
 
 Few outlines, patterns and hues serve many names, so labels come to look alike in one or two of
-them, as real things do; which do is a matter of chance and has nothing to do with company.
+them, as real things do; which do is a matter of chance and does not depend on co-occurrence.
 """
 
 from __future__ import annotations

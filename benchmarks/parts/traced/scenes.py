@@ -1,6 +1,6 @@
 """Pictures for a trace: real label sequences, synthetic pixels.
 
-Which labels are there, for how long and in whose company is what the trace says, so sparsity,
+Which labels are there, for how long and with which others is what the trace says, so sparsity,
 continuity and co-occurrence are those of real video. What is seen is made: while a label stays,
 one instance of its look moves smoothly; things that are no labels move behind them; every
 sequence has a background of its own, which says nothing about the labels.

@@ -65,7 +65,7 @@ def place(groups: list[Group], together: Floats, limits: ContextLimits) -> Mask:
     """Bring groups of any size into contexts of limited size, and use all places.
 
     The largest part comes first. A part goes into an empty context while there is one, then to
-    where it has most company and room; if there is none, its labels go one by one.
+    where it has the most co-occurrence and room; if there is none, its labels go one by one.
     """
     members = np.zeros((limits.contexts, len(together)), dtype=np.bool_)
     parts = [part for group in groups for part in _part(group, together, limits)]
@@ -74,28 +74,28 @@ def place(groups: list[Group], together: Floats, limits: ContextLimits) -> Mask:
         whole = (room >= len(part)).any()
         for piece in [part] if whole else [[label] for label in part]:
             room = limits.labels_per_context - members.sum(axis=1)
-            company = members @ together[:, piece].sum(axis=1)
-            company[~members.any(axis=1)] = np.inf
-            members[int(np.where(room >= len(piece), company, -1.0).argmax()), piece] = True
+            cooccurrence = members @ together[:, piece].sum(axis=1)
+            cooccurrence[~members.any(axis=1)] = np.inf
+            members[int(np.where(room >= len(piece), cooccurrence, -1.0).argmax()), piece] = True
     while True:
         free = ~members & (members.sum(axis=1) < limits.labels_per_context)[:, None]
         if not free.any():
             return members
-        company = np.where(free, members.astype(np.float64) @ together, -1.0)
-        members.flat[int(company.argmax())] = True
+        cooccurrence = np.where(free, members.astype(np.float64) @ together, -1.0)
+        members.flat[int(cooccurrence.argmax())] = True
 
 
 def _part(group: Group, together: Floats, limits: ContextLimits) -> list[Group]:
-    """Part a group that is too large: again and again the label seen most, and its company."""
+    """Part a group that is too large: again and again the label seen most, and its cooccurrence."""
     parts = []
     left = list(group)
     while len(left) > limits.labels_per_context:
         inside = together[np.ix_(left, left)]
         part = [int(inside.sum(axis=1).argmax())]
         while len(part) < limits.labels_per_context:
-            company = inside[:, part].sum(axis=1)
-            company[part] = -1.0
-            part.append(int(company.argmax()))
+            cooccurrence = inside[:, part].sum(axis=1)
+            cooccurrence[part] = -1.0
+            part.append(int(cooccurrence.argmax()))
         parts.append([left[label] for label in part])
         left = [label for place, label in enumerate(left) if place not in part]
     return [*parts, left] if left else parts

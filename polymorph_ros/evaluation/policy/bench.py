@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from polymorph_ros.contexts.company import company
+from polymorph_ros.contexts.cooccurrence import cooccurrence
 from polymorph_ros.contexts.cost import membership
 from polymorph_ros.contexts.formation import ContextLimits, form_contexts
 from polymorph_ros.contexts.presence import true_presence
@@ -172,7 +172,7 @@ def learn(names: Sequence[str], tracks: Sequence[Track], labels_per_context: int
     members = membership(contexts, len(names))
     labels = dynamics(tracks)
     present = dynamics([Track(true_presence(t, members), t.stamps_s) for t in tracks])
-    counted = company(tracks, contexts, members)
+    counted = cooccurrence(tracks, contexts, members)
     pairs = make_pairs(contexts, labels.prior, present.prior, counted.shares, counted.priors)
     half = np.full(len(names), 0.4)
     return Knowledge(

@@ -121,27 +121,27 @@ def stages(one: MethodMetrics) -> str:
 
 def live(summary: Mapping[str, Any]) -> str:
     """What came of the run through the node; nothing for an offline run."""
-    account = summary.get("live")
-    if account is None:
+    live = summary.get("live")
+    if live is None:
         return ""
-    late, planner = account["latency"], account["planner_delay"]
-    rate = f"{account['rate_hz']:g} Hz" if account["rate_hz"] else "the recording's own pace"
-    verdict = "equal" if account["node_equals_engine"] else "NOT EQUAL"
+    late, planner = live["latency"], live["planner_delay"]
+    rate = f"{live['rate_hz']:g} Hz" if live["rate_hz"] else "the recording's own pace"
+    verdict = "equal" if live["node_equals_engine"] else "NOT EQUAL"
     entries = {
-        "images": f"{account['published']} published at {rate}, {account['answered']} "
-        f"answered, {account['dropped']} dropped for fresher ones, {account['lost']} lost, "
-        f"{account['rejected']} rejected, {account['failed']} failed",
+        "images": f"{live['published']} published at {rate}, {live['answered']} "
+        f"answered, {live['dropped']} dropped for fresher ones, {live['lost']} lost, "
+        f"{live['rejected']} rejected, {live['failed']} failed",
         "latency": f"p50 {number(1e3 * late['p50_s'], 1)} ms, p95 "
         f"{number(1e3 * late['p95_s'], 1)} ms, p99 {number(1e3 * late['p99_s'], 1)} ms from the "
         "image's stamp to the answer's receipt in another process",
-        "jitter": f"{number(1e3 * account['jitter_s'], 1)} ms (standard deviation of latency)",
-        "planner": f"{account['planner_commands']} commands, p50 "
+        "jitter": f"{number(1e3 * live['jitter_s'], 1)} ms (standard deviation of latency)",
+        "planner": f"{live['planner_commands']} commands, p50 "
         f"{number(1e3 * planner['p50_s'], 1)} ms from the image's stamp"
         if planner
         else "no command: the example is not here, or nothing changed",
         "node and engine": f"{verdict}: scores of answered images differ by at most "
-        f"{account['largest_difference']:.1e} (tolerance {account['tolerance']:.0e})",
-        "faults": "; ".join(account["faults"]),
+        f"{live['largest_difference']:.1e} (tolerance {live['tolerance']:.0e})",
+        "faults": "; ".join(live["faults"]),
     }
     return _list(entries)
 

@@ -20,7 +20,7 @@ from polymorph_ros.evaluation.run_folder import write_json
 from polymorph_ros.ros.demo.child import surroundings
 from polymorph_ros.ros.demo.recording import open_recording
 from polymorph_ros.ros.demo.run import Settings, play
-from polymorph_ros.ros.live.answers import account, answer_log
+from polymorph_ros.ros.live.answers import answer_log, summary
 from polymorph_ros.ros.live.planner_process import planner_beside
 
 console = Console()
@@ -49,7 +49,7 @@ def live(
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
     write_frame_log(log, out / "answers.parquet")
-    write_json(account(played, kept, rate, planner.delays_s()), out / "live.json")
+    write_json(summary(played, kept, rate, planner.delays_s()), out / "live.json")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a live run heard, as a frame log and an account."""
+"""What a live run heard, as a frame log and a summary."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def answer_log(sequence: str, played: Played) -> tuple[FrameLog, list[Answer]]:
     return log.build(), kept
 
 
-def account(
+def summary(
     played: Played, kept: Sequence[Answer], rate: float, planner_s: Sequence[float]
 ) -> dict[str, Any]:
     """Counts, latencies and the planner's delays; seconds.

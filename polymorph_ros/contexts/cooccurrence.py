@@ -15,7 +15,7 @@ Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Company:
+class Cooccurrence:
     """Shares of each (context, label of it), in the order of the contexts and their labels.
 
     Attributes:
@@ -28,7 +28,9 @@ class Company:
     priors: NDArray[np.float64]
 
 
-def company(tracks: Sequence[Track], contexts: Sequence[Sequence[int]], members: Mask) -> Company:
+def cooccurrence(
+    tracks: Sequence[Track], contexts: Sequence[Sequence[int]], members: Mask
+) -> Cooccurrence:
     """Count over training sequences; entries that are unknown (-1) are left out.
 
     Args:
@@ -48,7 +50,7 @@ def company(tracks: Sequence[Track], contexts: Sequence[Sequence[int]], members:
     rows = np.repeat(np.arange(len(contexts)), [len(labels) for labels in contexts])
     columns = np.concatenate([np.asarray(labels, dtype=np.int64) for labels in contexts])
     both = together[rows, columns]
-    return Company(
+    return Cooccurrence(
         shares=(both + 0.5) / (labelled[columns] + 1.0),
         priors=(both + 0.5) / (known[rows, columns] + 2.0),
     )

@@ -12,7 +12,7 @@ _RECENT = 100  # latencies kept for the median and the worst
 
 
 @dataclass
-class FrameAccount:
+class FrameCounters:
     """Counts since the node was configured, and the last words about faults.
 
     ``received = answered + dropped + rejected + failed`` plus a frame that waits or is at work.
