@@ -36,19 +36,17 @@ def main(trace: Path, out: Annotated[Path, typer.Option()] = _PICTURE) -> None:
     known = replace(known, weights=weights_for(Quality()))
     track = max(split.held_out, key=lambda track: np.abs(np.diff(track.truth, axis=0)).sum())
     label = int(np.abs(np.diff(track.truth[:_FRAMES], axis=0)).sum(axis=0).argmax())
-    recording = Simulator(known, Quality()).record(track, 0)
+    scores = Simulator(known, Quality()).simulate(track, 0)
     policy = Polymorph(known)
     belief, ran = [], []
     for frame, stamp_s in enumerate(track.stamps_s[:_FRAMES]):
         policy.update_from_scout(
             round(float(stamp_s) * 1e9),
-            recording.label_scores[frame],
-            recording.context_scores[frame],
+            scores.label_scores[frame],
+            scores.context_scores[frame],
         )
         chosen = policy.select().adapters
-        policy.update_from_adapters(
-            chosen, [recording.answers[adapter][frame] for adapter in chosen]
-        )
+        policy.update_from_adapters(chosen, [scores.answers[adapter][frame] for adapter in chosen])
         belief.append(float(policy.label_belief[label]))
         ran.append(bool(known.members[list(chosen), label].any()))
     seconds = track.stamps_s[: len(belief)]
@@ -56,7 +54,7 @@ def main(trace: Path, out: Annotated[Path, typer.Option()] = _PICTURE) -> None:
     present = track.truth[: len(belief), label] == 1
     axes.fill_between(seconds, 0, present, step="post", color="#cfe3cf", label="there (truth)")
     axes.plot(
-        seconds, recording.label_scores[: len(belief), label], ".", color="#999999", ms=3,
+        seconds, scores.label_scores[: len(belief), label], ".", color="#999999", ms=3,
         label="scout's score",
     )  # fmt: skip
     axes.step(seconds, belief, where="post", color="#1f4e79", lw=1.2, label="belief")

@@ -119,7 +119,9 @@ def main(
     steps: Annotated[int, typer.Option(help="Gradient steps of each method in all.")] = 1000,
     methods: Annotated[str, typer.Option(help="Names, by commas.")] = ",".join(METHODS),
     backbone: Annotated[Path | None, typer.Option(help="A checkpoint to use.")] = None,
-    work: Annotated[Path, typer.Option(help="Kept between runs.")] = Path("build/specialisation"),
+    work: Annotated[Path, typer.Option(help="Artifact between runs.")] = Path(
+        "build/specialisation"
+    ),
     json: Annotated[Path | None, typer.Option(help="Where the metrics go.")] = None,
 ) -> None:
     """Train and score every method; write the metrics after each."""

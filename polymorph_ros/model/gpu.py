@@ -1,4 +1,4 @@
-"""What a GPU needs to be kept busy: uploads from pinned memory, and recorded computations.
+"""What a GPU needs to be kept busy: uploads from pinned memory, and captured computations.
 
 A replayed CUDA graph costs one launch instead of hundreds. It reads and writes fixed addresses, so
 inputs are copied to where it reads, and its output is overwritten by the next replay.
@@ -12,13 +12,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-_WARM_UPS = 3  # libraries choose and load their kernels in the first runs, which cannot be recorded
+_WARM_UPS = 3  # libraries choose and load their kernels in the first runs, which cannot be captured
 
 
 def held_bytes(device: torch.device | str) -> int:
-    """Memory of a GPU that this process keeps, for tensors, recordings and reuse; 0 of a CPU.
+    """Memory of a GPU that this process keeps, for tensors, captures and reuse; 0 of a CPU.
 
-    Recordings are all made while a model is warmed, so it is at its ceiling from then on, but for
+    Captures are all made while a model is warmed, so it is at its ceiling from then on, but for
     what larger pictures take until they are shrunk.
     """
     chosen = torch.device(device)
@@ -52,22 +52,22 @@ class PinnedUpload:
         return uploaded
 
 
-class RecordedRun:
-    """A computation on a GPU, recorded for inputs of certain shapes.
+class GraphedRun:
+    """A computation on a GPU, captured for inputs of certain shapes.
 
     Without a GPU it computes anew each time, with the same fixed places of inputs and output.
 
     Args:
         run: reads no memory but its inputs' and what stays where it is; does not wait for the GPU.
         examples: inputs, on the device.
-        pool: memory that recordings share which never run at the same time and do not need each
+        pool: memory that captures share which never run at the same time and do not need each
             other's outputs (``torch.cuda.graph_pool_handle``); None for memory of its own.
     """
 
     def __init__(self, run: Callable[..., Tensor], *examples: Tensor, pool: Any = None) -> None:
         self._run = run
         self._inputs = tuple(example.clone() for example in examples)
-        self._graph = self._record(pool) if examples[0].is_cuda else None
+        self._graph = self._capture(pool) if examples[0].is_cuda else None
         if self._graph is None:
             self._output = run(*self._inputs)
 
@@ -81,7 +81,7 @@ class RecordedRun:
             self._graph.replay()
         return self._output
 
-    def _record(self, pool: Any) -> torch.cuda.CUDAGraph:
+    def _capture(self, pool: Any) -> torch.cuda.CUDAGraph:
         stream: Any = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
@@ -89,7 +89,7 @@ class RecordedRun:
                 self._run(*self._inputs)
         torch.cuda.current_stream().wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
-        # Only this thread has to keep to what may be recorded: an engine may be running in another
+        # Only this thread has to keep to what may be captured: an engine may be running in another
         # one while this model is loaded.
         with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
             self._output = self._run(*self._inputs)

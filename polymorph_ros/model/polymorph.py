@@ -20,9 +20,9 @@ from polymorph_ros.model.adapter_cost import relative_costs
 from polymorph_ros.model.backbone import Backbone, load_backbone
 from polymorph_ros.model.backend import Backend, use_backend
 from polymorph_ros.model.bank import AdapterBank
-from polymorph_ros.model.gpu import RecordedRun
+from polymorph_ros.model.cuda_graphs import GraphedModel
+from polymorph_ros.model.gpu import GraphedRun
 from polymorph_ros.model.preprocess import Preprocessor
-from polymorph_ros.model.recorded import RecordedModel
 from polymorph_ros.model.scout import Scout
 from polymorph_ros.model.scout_tail import ScoutTail
 from polymorph_ros.model.tails import ComposedTails
@@ -74,7 +74,7 @@ class PolymorphModel:
             self._scout_tail = ScoutTail(
                 scout_adapter, self._tails, manifest.tail_blocks, self.device, backbone.dtype
             )
-        self._recorded: RecordedModel | None = None
+        self._graphs: GraphedModel | None = None
         self.costs = self._count_costs(manifest.preprocessing.size)
 
     def _count_costs(self, picture_size: int) -> NDArray[np.float64]:
@@ -137,8 +137,8 @@ class PolymorphModel:
     @torch.inference_mode()
     def trunk(self, pixels: Tensor) -> Tensor:
         """Pixels (1, 3, S, S) to tokens (1, N, D); on a GPU the next call may overwrite them."""
-        if self._recorded is not None:
-            return self._recorded.trunk(pixels)
+        if self._graphs is not None:
+            return self._graphs.trunk(pixels)
         return self._backbone.trunk(pixels, self._tail_blocks)
 
     @torch.inference_mode()
@@ -172,8 +172,8 @@ class PolymorphModel:
         """
         if not adapters:
             return []
-        if self._recorded is not None:
-            logits = self._recorded.tails(tokens, adapters)
+        if self._graphs is not None:
+            logits = self._graphs.tails(tokens, adapters)
         else:
             chosen = self._bank.select(adapters)
             inputs = self._backbone.tail_input(tokens, self._tail_tokens)
@@ -188,8 +188,8 @@ class PolymorphModel:
 
     def warm(self) -> None:
         """Runs every path once, so that the first frame costs no more than the others."""
-        if self.device.type == "cuda" and self._recorded is None:
-            self._record()
+        if self.device.type == "cuda" and self._graphs is None:
+            self._capture()
         tokens = self.run_trunk_once()
         self.feature_distance(tokens)
         self.scout(tokens)
@@ -197,11 +197,11 @@ class PolymorphModel:
             self.tails(tokens, range(count))
 
     @torch.inference_mode()
-    def _record(self) -> None:
+    def _capture(self) -> None:
         """Records trunk and tails as CUDA graphs; without them where that fails, which is told."""
         pixels = self.preprocess(np.zeros((48, 64, 3), np.uint8))
         try:
-            self._recorded = RecordedModel(
+            self._graphs = GraphedModel(
                 self._backbone,
                 self._tails,
                 self._bank,
@@ -210,9 +210,9 @@ class PolymorphModel:
                 pixels,
             )
             if self._scout_tail is not None:
-                tokens = self._recorded.trunk(pixels)
+                tokens = self._graphs.trunk(pixels)
                 inputs = self._backbone.tail_input(tokens, self._tail_tokens)
-                self._scout_tail = RecordedRun(self._scout_tail, inputs)
+                self._scout_tail = GraphedRun(self._scout_tail, inputs)
         except RuntimeError as error:
             _log.warning("no CUDA graphs: %s", str(error).splitlines()[0])
 

@@ -1,6 +1,6 @@
 """All adapters of a bank in one tensor, so that choosing some is one gather by their indices.
 
-For computations that are recorded with their addresses: which adapters are active is then data like
+For computations that are captured with their addresses: which adapters are active is then data like
 the picture, and a changed choice costs what an unchanged one does.
 """
 

@@ -15,10 +15,10 @@ from torch import Tensor, nn
 
 from polymorph_ros.bundle.manifest import ADAPTER_CONFIG_FILE, HEAD_FILE
 from polymorph_ros.model.backbone import load_backbone
+from polymorph_ros.training.artifacts import CHECKPOINT_FILE
 from polymorph_ros.training.config import AdaptersConfig
 from polymorph_ros.training.loop import Indices, fit
 from polymorph_ros.training.losses import known_bce
-from polymorph_ros.training.stages import CHECKPOINT_FILE
 from polymorph_ros.training.tails import tail_feature
 from polymorph_ros.training.token_set import TokenSet
 

@@ -29,9 +29,9 @@ from polymorph_ros.contexts.cooccurrence import Cooccurrence
 from polymorph_ros.contexts.statistics import Dynamics
 from polymorph_ros.runtime.knowledge import EvidenceWeights
 from polymorph_ros.runtime.thresholds import Thresholds
+from polymorph_ros.training.artifacts import RELIABILITY_FILE, SUMS_FILE, Artifact
 from polymorph_ros.training.config import RECIPE_FILE, Recipe
 from polymorph_ros.training.grouping import Contexts
-from polymorph_ros.training.stages import RELIABILITY_FILE, SUMS_FILE, Kept
 from polymorph_ros.training.unknown_scene import load_unknown_scene_entry
 
 
@@ -62,7 +62,7 @@ class Parts:
     labels: Dynamics
     presence: Dynamics
     cooccurrence: Cooccurrence
-    unknown_scene: Kept
+    unknown_scene: Artifact
     recipe: Recipe
     weights: EvidenceWeights
     reuse: ReuseEntry | None = None

@@ -17,6 +17,7 @@ from polymorph_ros.errors import PolymorphError
 from polymorph_ros.model.backbone import load_backbone
 from polymorph_ros.model.families import family_of
 from polymorph_ros.model.preprocess import Preprocessor
+from polymorph_ros.training.artifacts import CHECKPOINT_FILE, Artifact, Stage
 from polymorph_ros.training.config import (
     BackboneConfig,
     BundleBackboneConfig,
@@ -28,7 +29,6 @@ from polymorph_ros.training.config import (
 from polymorph_ros.training.frames import load_frames
 from polymorph_ros.training.loop import set_up_torch
 from polymorph_ros.training.pretrain import pretrain_backbone
-from polymorph_ros.training.stages import CHECKPOINT_FILE, Kept, Stage
 
 _WEIGHTS = "backbone"
 _FROM_SCRATCH = {"mean": (0.5, 0.5, 0.5), "std": (0.25, 0.25, 0.25)}
@@ -40,7 +40,7 @@ class PretrainStage:
 
     config: PretrainConfig
     preprocessing: Preprocessing
-    frames: Kept
+    frames: Artifact
     seed: int
     threads: int
 
@@ -87,7 +87,9 @@ def save_weights(model: Any, folder: Path) -> None:
     model.half().save_pretrained(folder)
 
 
-def backbone_stage(config: TrainConfig, preprocessing: Preprocessing, frames: Kept | None) -> Stage:
+def backbone_stage(
+    config: TrainConfig, preprocessing: Preprocessing, frames: Artifact | None
+) -> Stage:
     """The stage that makes the backbone which the configuration names.
 
     Args:
@@ -121,7 +123,7 @@ def _location(
     return bundle.backbone_location, bundle.manifest.backbone.revision
 
 
-def weights_folder(backbone: Kept) -> Path:
+def weights_folder(backbone: Artifact) -> Path:
     """Where in a kept backbone its transformers checkpoint is."""
     return backbone.folder / _WEIGHTS
 

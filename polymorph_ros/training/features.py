@@ -19,13 +19,13 @@ from polymorph_ros.bundle.manifest import Preprocessing
 from polymorph_ros.model.backbone import load_backbone
 from polymorph_ros.model.preprocess import Preprocessor
 from polymorph_ros.progress import progress_bar
+from polymorph_ros.training.artifacts import Artifact, find, make
 from polymorph_ros.training.augmentation import changed_view
 from polymorph_ros.training.backbones import weights_folder
 from polymorph_ros.training.config import TrainConfig
 from polymorph_ros.training.frames import load_frames
 from polymorph_ros.training.loop import set_up_torch
 from polymorph_ros.training.rows import Row, RowWriter
-from polymorph_ros.training.stages import Kept, find, make
 from polymorph_ros.training.workers import Say, Workers
 
 _BATCH = 128
@@ -39,23 +39,23 @@ class TokensStage:
     are given, they have been computed already (``make_tokens``).
     """
 
-    backbone: Kept
-    frames: Kept
+    backbone: Artifact
+    frames: Artifact
     part: str
     preprocessing: Preprocessing
     tail_blocks: int
     augmentations: int
     seed: int
     threads: int
-    shards: tuple[Kept, ...] = field(default=(), metadata={"decides": False})
+    shards: tuple[Artifact, ...] = field(default=(), metadata={"decides": False})
 
     @classmethod
     def of(
         cls,
         config: TrainConfig,
         part: str,
-        backbone: Kept,
-        frames: Kept,
+        backbone: Artifact,
+        frames: Artifact,
         preprocessing: Preprocessing,
     ) -> TokensStage:
         """The stage for a part of a configuration's data; only training frames get more views."""
@@ -153,7 +153,7 @@ class TokensShard:
         self.tokens.write_rows(folder, self.first, self.last)
 
 
-def make_tokens(stage: TokensStage, work: Path, workers: Workers, say: Say) -> Kept:
+def make_tokens(stage: TokensStage, work: Path, workers: Workers, say: Say) -> Artifact:
     """The tokens of a part, computed in shards where there are several workers."""
     if workers.count == 1 or find(stage, work) is not None:
         return make(stage, work, say)

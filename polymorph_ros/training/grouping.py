@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from polymorph_ros.contexts.cost import membership
 from polymorph_ros.contexts.formation import ContextLimits, form_contexts
+from polymorph_ros.training.artifacts import Artifact
 from polymorph_ros.training.config import ContextsConfig
 from polymorph_ros.training.frames import load_about, load_frames
-from polymorph_ros.training.stages import Kept
 
 _FILE = "contexts.json"
 
@@ -48,7 +48,7 @@ class ContextsStage:
     """Contexts formed on the training frames."""
 
     config: ContextsConfig
-    frames: Kept
+    frames: Artifact
     seed: int
 
     @property

@@ -18,13 +18,13 @@ from torch import Tensor, nn
 
 from polymorph_ros.bundle.manifest import HEAD_FILE, SCOUT_ADAPTER_FOLDER, SCOUT_FILE
 from polymorph_ros.model.scout import Scout
+from polymorph_ros.training.artifacts import CHECKPOINT_FILE, Artifact
 from polymorph_ros.training.calibration import fold_into, platt
 from polymorph_ros.training.config import ScoutConfig
 from polymorph_ros.training.grouping import load_contexts
 from polymorph_ros.training.loop import Indices, fit, set_up_torch
 from polymorph_ros.training.losses import known_bce
 from polymorph_ros.training.scout import DROPOUT, load_scout, scout_logits
-from polymorph_ros.training.stages import CHECKPOINT_FILE, Kept
 from polymorph_ros.training.token_set import TokenFiles
 
 
@@ -60,10 +60,10 @@ class GrownScoutStage:
     """
 
     config: ScoutConfig
-    old: Kept
+    old: Artifact
     train: TokenFiles
     validation: TokenFiles
-    contexts: Kept
+    contexts: Artifact
     labels: tuple[int, ...]
     seed: int
     threads: int

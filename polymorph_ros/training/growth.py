@@ -38,6 +38,14 @@ from polymorph_ros.model.tensor_file import read_tensors
 from polymorph_ros.model.unknown_scene import FeatureStatistics
 from polymorph_ros.runtime.knowledge import Knowledge
 from polymorph_ros.runtime.thresholds import Thresholds
+from polymorph_ros.training.artifacts import (
+    RELIABILITY_FILE,
+    SUMS_FILE,
+    Artifact,
+    disk_full_as_error,
+    make,
+    sole_use,
+)
 from polymorph_ros.training.assembly import context_entries, label_entries
 from polymorph_ros.training.backbones import backbone_stage
 from polymorph_ros.training.config import (
@@ -64,16 +72,8 @@ from polymorph_ros.training.pipeline import (
     context_dynamics,
     engine_of,
 )
-from polymorph_ros.training.recorded import record
+from polymorph_ros.training.score_replay import store_scores
 from polymorph_ros.training.sources import frame_stages
-from polymorph_ros.training.stages import (
-    RELIABILITY_FILE,
-    SUMS_FILE,
-    Kept,
-    make,
-    sole_use,
-    told_when_the_disk_is_full,
-)
 from polymorph_ros.training.token_set import TokenFiles
 from polymorph_ros.training.tuning import choose_thresholds, first_thresholds
 from polymorph_ros.training.unknown_scene import FALSE_ALARMS, feature_distances, trunk_features
@@ -90,7 +90,7 @@ class NewContextsStage:
     """
 
     config: ContextsConfig
-    frames: Kept
+    frames: Artifact
     labels: tuple[int, ...]
     taken: tuple[str, ...]
     seed: int
@@ -175,7 +175,7 @@ def grow_bundle(
     Raises:
         PolymorphError: no label is new, the data cannot be used, or the disk is full.
     """
-    with sole_use(work), told_when_the_disk_is_full(work):
+    with sole_use(work), disk_full_as_error(work):
         return _grow(config, read_bundle(bundle), work, measure, say, workers)
 
 
@@ -203,7 +203,7 @@ def _grow(
     scout = make(
         GrownScoutStage(
             config.scout,
-            Kept(old.path, old.checksum),
+            Artifact(old.path, old.checksum),
             features.train,
             features.validation,
             features.contexts,
@@ -257,8 +257,8 @@ def _new_labels(vocabulary: tuple[str, ...], manifest: Manifest) -> tuple[int, .
 def _features(
     config: TrainConfig,
     old: Bundle,
-    train: Kept,
-    validation: Kept,
+    train: Artifact,
+    validation: Artifact,
     labels: tuple[int, ...],
     work: Path,
     say: Say,
@@ -267,7 +267,7 @@ def _features(
     preprocessing = old.manifest.preprocessing
     backbone = make(backbone_stage(config, preprocessing, train), work, say)
 
-    def tokens(part: str, frames: Kept) -> TokenFiles:
+    def tokens(part: str, frames: Artifact) -> TokenFiles:
         stage = TokensStage.of(config, part, backbone, frames, preprocessing)
         return TokenFiles(frames, make_tokens(stage, work, workers, say))
 
@@ -305,9 +305,9 @@ def _thresholds(old: Bundle, addition: _Addition, features: Features, work: Path
     frames = _in_vocabulary(
         load_frames(features.validation.frames.folder), addition.contexts.vocabulary, draft.manifest
     )
-    recorded = record(PolymorphModel.from_bundle(draft, "cpu"), frames)
+    stored = store_scores(PolymorphModel.from_bundle(draft, "cpu"), frames)
     new = np.arange(len(old.manifest.labels), len(draft.manifest.labels))
-    chosen = choose_thresholds(recorded, Knowledge.of(draft.manifest), new)
+    chosen = choose_thresholds(stored, Knowledge.of(draft.manifest), new)
     return Thresholds(chosen.on[new], chosen.off[new], chosen.cover[new])
 
 

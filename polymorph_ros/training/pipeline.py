@@ -1,7 +1,8 @@
 """From a configuration to a bundle, stage after stage.
 
 frames -> backbone -> tokens -> contexts -> scout -> adapters -> unknown scene -> thresholds ->
-reuse -> bundle. Each stage keeps what it made (``stages.py``), so a run continues where it has to.
+reuse -> bundle. Each stage keeps its artifact (``artifacts.py``), so a run continues where
+it has to.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from polymorph_ros.model.polymorph import PolymorphModel
 from polymorph_ros.runtime.engine import Engine
 from polymorph_ros.runtime.knowledge import EvidenceWeights, Knowledge
 from polymorph_ros.runtime.thresholds import Thresholds
+from polymorph_ros.training.artifacts import Artifact, disk_full_as_error, make, sole_use
 from polymorph_ros.training.assembly import Parts, assemble
 from polymorph_ros.training.backbones import backbone_stage, preprocessing_of, weights_folder
 from polymorph_ros.training.baselines import baselines
@@ -35,12 +37,11 @@ from polymorph_ros.training.features import TokensStage, make_tokens
 from polymorph_ros.training.frames import LabelledFrames, load_about, load_frames
 from polymorph_ros.training.grouping import Contexts, ContextsStage, load_contexts
 from polymorph_ros.training.loop import set_up_torch
-from polymorph_ros.training.recorded import record
 from polymorph_ros.training.rehearsal import rehearse
 from polymorph_ros.training.reuse import learn_reuse
+from polymorph_ros.training.score_replay import store_scores
 from polymorph_ros.training.scout import ScoutStage
 from polymorph_ros.training.sources import frame_stages
-from polymorph_ros.training.stages import Kept, make, sole_use, told_when_the_disk_is_full
 from polymorph_ros.training.token_set import TokenFiles
 from polymorph_ros.training.tuning import choose_thresholds, choose_weights, first_thresholds
 from polymorph_ros.training.unknown_scene import FALSE_ALARMS, UnknownSceneStage
@@ -69,10 +70,10 @@ class Features:
     """What scout and adapters learn from, as stages kept it."""
 
     preprocessing: Preprocessing
-    backbone: Kept
+    backbone: Artifact
     train: TokenFiles
     validation: TokenFiles
-    contexts: Kept
+    contexts: Artifact
 
 
 def train_bundle(
@@ -99,7 +100,7 @@ def train_bundle(
     Raises:
         PolymorphError: the data cannot be used, or the disk is full.
     """
-    with sole_use(work), told_when_the_disk_is_full(work):
+    with sole_use(work), disk_full_as_error(work):
         trained, features = _train(config, out, work, measure, say, workers)
         if not compare:
             return trained
@@ -162,8 +163,8 @@ def _train(
 
 def make_features(
     config: TrainConfig,
-    train: Kept,
-    validation: Kept,
+    train: Artifact,
+    validation: Artifact,
     preprocessing: Preprocessing,
     work: Path,
     say: Say,
@@ -174,7 +175,7 @@ def make_features(
     say(f"{counts[0]} training and {counts[1]} validation frames")
     backbone = make(backbone_stage(config, preprocessing, train), work, say)
 
-    def tokens(part: str, frames: Kept) -> TokenFiles:
+    def tokens(part: str, frames: Artifact) -> TokenFiles:
         stage = TokensStage.of(config, part, backbone, frames, preprocessing)
         return TokenFiles(frames, make_tokens(stage, work, workers, say))
 
@@ -257,10 +258,10 @@ def tuned(parts: Parts, features: Features, work: Path) -> tuple[Parts, Threshol
     frames = load_frames(features.validation.frames.folder)
     count = len(parts.contexts.vocabulary)
     draft = assemble(parts, first_thresholds(count), {}, work / "draft")
-    recorded = record(PolymorphModel.from_bundle(draft, "cpu"), frames)
+    stored = store_scores(PolymorphModel.from_bundle(draft, "cpu"), frames)
     knowledge = Knowledge.of(draft.manifest)
-    weights = choose_weights(recorded, knowledge)
-    thresholds = choose_thresholds(recorded, replace(knowledge, weights=weights), np.arange(count))
+    weights = choose_weights(stored, knowledge)
+    thresholds = choose_thresholds(stored, replace(knowledge, weights=weights), np.arange(count))
     return replace(parts, weights=weights), thresholds
 
 

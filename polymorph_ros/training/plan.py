@@ -14,6 +14,7 @@ import numpy as np
 from polymorph_ros.bundle.manifest import Preprocessing
 from polymorph_ros.data.synthetic import SYNTHETIC_LABELS
 from polymorph_ros.errors import PolymorphError
+from polymorph_ros.training.artifacts import Artifact, Stage, find, is_begun
 from polymorph_ros.training.backbones import (
     backbone_location,
     backbone_stage,
@@ -30,7 +31,6 @@ from polymorph_ros.training.pipeline import Features, adapter_tasks, scout_stage
 from polymorph_ros.training.pretrain import small_vit
 from polymorph_ros.training.rates import Rates, measure_rates
 from polymorph_ros.training.sources import FrameStage, FrameStages, frame_stages
-from polymorph_ros.training.stages import Kept, Stage, find, is_begun
 from polymorph_ros.training.synthetic import SyntheticStage
 from polymorph_ros.training.token_set import TokenFiles
 
@@ -162,7 +162,7 @@ class _Planner:
     def _contexts(self) -> int:
         return min(self._config.contexts.count, len(self._labels))
 
-    def _frames(self, stage: FrameStage) -> Kept | None:
+    def _frames(self, stage: FrameStage) -> Artifact | None:
         if isinstance(stage, SyntheticStage):
             pixels = stage.synthetic.height * stage.synthetic.width
         else:
@@ -180,7 +180,7 @@ class _Planner:
         return backbone_stage(self._config, self._preprocessing, self._train)
 
     @contextmanager
-    def _weights(self, backbone: Kept | None) -> Iterator[Path]:
+    def _weights(self, backbone: Artifact | None) -> Iterator[Path]:
         """The backbone, or one of random weights and the same shape."""
         if backbone is not None:
             yield weights_folder(backbone)
@@ -198,8 +198,13 @@ class _Planner:
             yield location
 
     def _tokens(
-        self, part: str, backbone: Kept | None, frames: Kept | None, count: int, rates: Rates
-    ) -> Kept | None:
+        self,
+        part: str,
+        backbone: Artifact | None,
+        frames: Artifact | None,
+        count: int,
+        rates: Rates,
+    ) -> Artifact | None:
         views = self._config.tokens.augmentations + 1 if part == "train" else 1
         stage = None
         if backbone is not None and frames is not None:
@@ -213,7 +218,7 @@ class _Planner:
             seconds=views * count * rates.trunk_frame_s,
         )
 
-    def _group(self) -> Kept | None:
+    def _group(self) -> Artifact | None:
         stage = None
         if self._train is not None:
             stage = ContextsStage(self._config.contexts, self._train, self._config.seed)
@@ -275,7 +280,7 @@ class _Planner:
         size: int = 0,
         seconds: float = 0.0,
         step_s: float = 0.0,
-    ) -> Kept | None:
+    ) -> Artifact | None:
         kept = find(stage, self._work) if stage else None
         begun = stage is not None and is_begun(stage, self._work)
         state = "kept" if kept else "begun" if begun else "to do"

@@ -12,7 +12,7 @@ from ray.exceptions import RayError, RayTaskError
 
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.progress import progress_bar
-from polymorph_ros.training.stages import Kept, Stage, find, make, sole_attempt
+from polymorph_ros.training.artifacts import Artifact, Stage, find, make, sole_attempt
 
 # A task begins anew where its worker was killed or its node was lost; each attempt goes on from the
 # checkpoint of the last.
@@ -58,7 +58,7 @@ class RayWorkers:
 
     def run(
         self, stages: Sequence[Stage], work: Path, say: Callable[[str], None]
-    ) -> tuple[Kept, ...]:
+    ) -> tuple[Artifact, ...]:
         """Make what is not there yet, as many stages at a time as there are cores for."""
         missing = [stage for stage in stages if find(stage, work) is None]
         tasks = {self._make.remote(stage, work): stage for stage in missing}

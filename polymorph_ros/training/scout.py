@@ -14,11 +14,11 @@ from torch import Tensor
 
 from polymorph_ros.bundle.manifest import SCOUT_FILE
 from polymorph_ros.model.scout import Scout
+from polymorph_ros.training.artifacts import CHECKPOINT_FILE, Artifact
 from polymorph_ros.training.calibration import fold_into, platt
 from polymorph_ros.training.config import ScoutConfig
 from polymorph_ros.training.loop import Indices, fit, set_up_torch
 from polymorph_ros.training.losses import known_bce
-from polymorph_ros.training.stages import CHECKPOINT_FILE, Kept
 from polymorph_ros.training.token_set import TokenFiles, TokenSet
 
 _BATCH = 256
@@ -34,7 +34,7 @@ class ScoutStage:
     config: ScoutConfig
     train: TokenFiles
     validation: TokenFiles
-    contexts: Kept
+    contexts: Artifact
     seed: int
     threads: int
 
@@ -50,7 +50,7 @@ class ScoutStage:
         save_file(scout.tensors(), folder / SCOUT_FILE)
 
 
-def load_scout(scout: Kept) -> Scout:
+def load_scout(scout: Artifact) -> Scout:
     """The scout that the stage wrote."""
     return Scout.from_tensors(load_file(scout.folder / SCOUT_FILE))
 

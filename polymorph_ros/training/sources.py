@@ -12,11 +12,11 @@ from polymorph_ros.data.open_dataset import open_dataset
 from polymorph_ros.data.union import union
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.training.config import DataConfig, SyntheticConfig, TrainConfig
-from polymorph_ros.training.recordings import RecordingStage, content_of, with_labels
+from polymorph_ros.training.decoding import DecodingStage, content_of, with_labels
 from polymorph_ros.training.splits import Sequences, split_by_sequences, split_by_time
 from polymorph_ros.training.synthetic import SyntheticStage
 
-FrameStage = SyntheticStage | RecordingStage
+FrameStage = SyntheticStage | DecodingStage
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class FrameStages:
         """The same with the labels that the training frames turned out to teach."""
 
         def narrowed(stage: FrameStage) -> FrameStage:
-            return with_labels(stage, vocabulary) if isinstance(stage, RecordingStage) else stage
+            return with_labels(stage, vocabulary) if isinstance(stage, DecodingStage) else stage
 
         return replace(
             self,
@@ -55,7 +55,7 @@ def frame_stages(config: TrainConfig, preprocessing: Preprocessing) -> FrameStag
     if config.synthetic is not None:
         return _synthetic_stages(config.synthetic, config.seed)
     assert config.data is not None, "the configuration was checked"
-    return recording_stages(config.data, preprocessing, config.seed)
+    return decoding_stages(config.data, preprocessing, config.seed)
 
 
 def _synthetic_stages(synthetic: SyntheticConfig, seed: int) -> FrameStages:
@@ -66,7 +66,7 @@ def _synthetic_stages(synthetic: SyntheticConfig, seed: int) -> FrameStages:
     )
 
 
-def recording_stages(config: DataConfig, preprocessing: Preprocessing, seed: int) -> FrameStages:
+def decoding_stages(config: DataConfig, preprocessing: Preprocessing, seed: int) -> FrameStages:
     """The stages for the frames of labelled video."""
     parts, dataset = _parts(config, seed)
     vocabulary = dataset.vocabulary.names
@@ -75,7 +75,7 @@ def recording_stages(config: DataConfig, preprocessing: Preprocessing, seed: int
         full = tuple(sequence for sequence in sequences if len(sequence))
         fewest = config.fewest_examples if part == "train" else 0
         if full:
-            stages[part] = RecordingStage(
+            stages[part] = DecodingStage(
                 part, preprocessing, vocabulary, fewest, content_of(full), full
             )
     for part in ("train", "validation"):

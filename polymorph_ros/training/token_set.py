@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polymorph_ros.contexts.presence import true_presence
+from polymorph_ros.training.artifacts import Artifact
 from polymorph_ros.training.features import load_tokens
 from polymorph_ros.training.frames import load_frames
 from polymorph_ros.training.grouping import load_contexts
 from polymorph_ros.training.loop import Indices
-from polymorph_ros.training.stages import Kept
 
 
 @dataclass(frozen=True)
@@ -47,10 +47,10 @@ class TokenSet:
 class TokenFiles:
     """Where a token set is on disk: frames and their tokens, as stages made them."""
 
-    frames: Kept
-    tokens: Kept
+    frames: Artifact
+    tokens: Artifact
 
-    def load(self, contexts: Kept) -> TokenSet:
+    def load(self, contexts: Artifact) -> TokenSet:
         """Map tokens and truth; tell where each of the contexts is there."""
         frames = load_frames(self.frames.folder)
         members = load_contexts(contexts.folder).members

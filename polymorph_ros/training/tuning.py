@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from polymorph_ros.runtime.knowledge import EvidenceWeights, Knowledge
 from polymorph_ros.runtime.thresholds import Thresholds, held_active, off_below
-from polymorph_ros.training.recorded import Recorded, replay
+from polymorph_ros.training.score_replay import StoredScores, replay
 
 TOLERATED = 0.01  # of the log loss of beliefs, what fewer adapters may cost
 
@@ -35,7 +35,7 @@ def first_thresholds(labels: int) -> Thresholds:
     return Thresholds(half, off_below(half), np.full(labels, _FIRST_COVER_THRESHOLD))
 
 
-def choose_weights(recorded: Recorded, knowledge: Knowledge) -> EvidenceWeights:
+def choose_weights(stored: StoredScores, knowledge: Knowledge) -> EvidenceWeights:
     """How much of which evidence counts: what makes beliefs tell the truth best.
 
     Evidence that counts again and again, because its errors stay alike or because other evidence
@@ -48,8 +48,8 @@ def choose_weights(recorded: Recorded, knowledge: Knowledge) -> EvidenceWeights:
 
     @cache
     def loss(weights: EvidenceWeights) -> float:
-        beliefs = replay(recorded, replace(knowledge, weights=weights)).beliefs
-        return log_loss(beliefs, recorded.frames.truth)
+        beliefs = replay(stored, replace(knowledge, weights=weights)).beliefs
+        return log_loss(beliefs, stored.frames.truth)
 
     best = knowledge.weights
     for _ in range(_ROUNDS):
@@ -62,7 +62,7 @@ def choose_weights(recorded: Recorded, knowledge: Knowledge) -> EvidenceWeights:
 
 
 def choose_thresholds(
-    recorded: Recorded, knowledge: Knowledge, labels: NDArray[np.int64]
+    stored: StoredScores, knowledge: Knowledge, labels: NDArray[np.int64]
 ) -> Thresholds:
     """The thresholds of some labels; those of the others stay as the knowledge has them.
 
@@ -72,20 +72,20 @@ def choose_thresholds(
     ``on`` has the best F1 of each label's active frames.
 
     Args:
-        recorded: scores of the validation frames.
+        stored: scores of the validation frames.
         knowledge: with thresholds to begin with.
         labels: indices of the labels.
     """
-    truth = recorded.frames.truth[:, labels]
+    truth = stored.frames.truth[:, labels]
 
     def beliefs(cover: float) -> NDArray[np.float32]:
-        return replay(recorded, _with_cover_threshold(knowledge, labels, cover)).beliefs[:, labels]
+        return replay(stored, _with_cover_threshold(knowledge, labels, cover)).beliefs[:, labels]
 
     losses = np.array([log_loss(beliefs(cover), truth) for cover in _COVER_THRESHOLDS.tolist()])
     cover = float(_COVER_THRESHOLDS[losses <= (1.0 + TOLERATED) * losses.min()].max())
     chosen = _with_cover_threshold(knowledge, labels, cover).thresholds
     on, off = chosen.on.copy(), chosen.off.copy()
-    on[labels], off[labels] = on_off(beliefs(cover), truth, recorded.frames.slices())
+    on[labels], off[labels] = on_off(beliefs(cover), truth, stored.frames.slices())
     return replace(chosen, on=on, off=off)
 
 

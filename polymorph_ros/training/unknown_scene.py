@@ -15,10 +15,10 @@ from sklearn.covariance import LedoitWolf
 from polymorph_ros.bundle.manifest import UNKNOWN_SCENE_FILE, UnknownSceneEntry
 from polymorph_ros.model.unknown_scene import FeatureStatistics, pooled
 from polymorph_ros.runtime.unknown_scene import DistanceFilter
+from polymorph_ros.training.artifacts import Artifact
 from polymorph_ros.training.features import load_tokens
 from polymorph_ros.training.frames import load_frames
 from polymorph_ros.training.loop import set_up_torch
-from polymorph_ros.training.stages import Kept
 from polymorph_ros.training.token_set import TokenFiles
 
 FALSE_ALARMS = 0.01
@@ -51,7 +51,7 @@ class UnknownSceneStage:
         (folder / _ENTRY_FILE).write_text(entry.model_dump_json() + "\n", encoding="utf-8")
 
 
-def load_unknown_scene_entry(kept: Kept) -> UnknownSceneEntry:
+def load_unknown_scene_entry(kept: Artifact) -> UnknownSceneEntry:
     """The manifest's entry; the statistics' file lies beside it."""
     return UnknownSceneEntry.model_validate_json((kept.folder / _ENTRY_FILE).read_bytes())
 

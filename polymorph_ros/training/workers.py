@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from polymorph_ros.training.stages import Kept, Stage, make
+from polymorph_ros.training.artifacts import Artifact, Stage, make
 
 Say = Callable[[str], None]
 
@@ -24,7 +24,7 @@ class Workers(Protocol):
 
     count: int
 
-    def run(self, stages: Sequence[Stage], work: Path, say: Say) -> tuple[Kept, ...]:
+    def run(self, stages: Sequence[Stage], work: Path, say: Say) -> tuple[Artifact, ...]:
         """Make what is not there yet; what each stage made, in the order of the stages.
 
         Raises:
@@ -38,7 +38,7 @@ class ThisProcess:
 
     count = 1
 
-    def run(self, stages: Sequence[Stage], work: Path, say: Say) -> tuple[Kept, ...]:
+    def run(self, stages: Sequence[Stage], work: Path, say: Say) -> tuple[Artifact, ...]:
         """Make what is not there yet, in order."""
         return tuple(make(stage, work, say) for stage in stages)
 

@@ -51,15 +51,13 @@ def test_simulated_scores_are_calibrated() -> None:
     trace = synthetic_trace(sequences=40)
     known = learn(NAMES, trace.tracks, labels_per_context=3)
     simulator = Simulator(known, Quality())
-    recordings = [simulator.record(track, number) for number, track in enumerate(trace.tracks)]
+    simulated = [simulator.simulate(track, number) for number, track in enumerate(trace.tracks)]
 
-    scores = np.concatenate([recording.label_scores for recording in recordings])
+    scores = np.concatenate([scores.label_scores for scores in simulated])
     truth = np.concatenate([track.truth for track in trace.tracks])
     sure = scores > 0.6
     assert truth[sure].mean() == pytest.approx(scores[sure].mean(), abs=0.08)
-    assert all(
-        recording.answers[0].shape == (120, len(known.contexts[0])) for recording in recordings
-    )
+    assert all(scores.answers[0].shape == (120, len(known.contexts[0])) for scores in simulated)
 
 
 def test_the_same_seed_gives_the_same_scores_and_each_sequence_its_own() -> None:

@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 from polymorph_ros.evaluation.metrics.calibration import calibration_error
 from polymorph_ros.model.backbone import load_backbone
 from polymorph_ros.model.scout import Scout
+from polymorph_ros.training.artifacts import Artifact, make
 from polymorph_ros.training.backbones import preprocessing_of
 from polymorph_ros.training.config import TrainConfig
 from polymorph_ros.training.context_task import gradient_steps
@@ -29,7 +30,6 @@ from polymorph_ros.training.pipeline import (
     scout_stage,
 )
 from polymorph_ros.training.sources import frame_stages
-from polymorph_ros.training.stages import Kept, make
 
 
 @pytest.fixture(scope="module")
@@ -59,12 +59,12 @@ def stage(config: TrainConfig, features: Features) -> DeepScoutStage:
 
 
 @pytest.fixture(scope="module")
-def kept(stage: DeepScoutStage, work: Path) -> Kept:
+def kept(stage: DeepScoutStage, work: Path) -> Artifact:
     return make(stage, work)
 
 
 def test_peft_opens_the_scouts_adapter_and_both_together_are_calibrated(
-    kept: Kept, stage: DeepScoutStage, features: Features
+    kept: Artifact, stage: DeepScoutStage, features: Features
 ) -> None:
     backbone = load_backbone(stage.backbone.folder / "backbone")
     scout = Scout.from_tensors(load_file(kept.folder / "scout.safetensors"))
@@ -86,7 +86,7 @@ def test_peft_opens_the_scouts_adapter_and_both_together_are_calibrated(
 
 
 def test_training_that_was_broken_off_ends_with_the_same_scout(
-    kept: Kept, stage: DeepScoutStage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kept: Artifact, stage: DeepScoutStage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Stop(Exception):
         pass

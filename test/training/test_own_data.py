@@ -25,14 +25,14 @@ from polymorph_ros.errors import PolymorphError
 from polymorph_ros.evaluation.replay import measure
 from polymorph_ros.model.polymorph import PolymorphModel
 from polymorph_ros.model.preprocess import Preprocessor
+from polymorph_ros.training.artifacts import make
 from polymorph_ros.training.config import TrainConfig
+from polymorph_ros.training.decoding import DecodingStage, content_of
 from polymorph_ros.training.frames import load_about, load_frames
 from polymorph_ros.training.pipeline import Trained, train_bundle
-from polymorph_ros.training.recordings import RecordingStage, content_of
 from polymorph_ros.training.rows import RowWriter
 from polymorph_ros.training.sources import frame_stages
 from polymorph_ros.training.splits import split_by_sequences, split_by_time
-from polymorph_ros.training.stages import make
 
 PREPROCESSING = Preprocessing(size=32, mean=(0.5,) * 3, std=(0.25,) * 3)
 FRAMES = 8
@@ -189,7 +189,7 @@ def test_decoding_goes_on_after_the_sequences_that_are_done(tmp_path: Path) -> N
         sequence_of("c", truth, Numbered(5, (2,))),
         sequence_of("short", truth, Numbered(2)),
     )
-    stage = RecordingStage("train", PREPROCESSING, ("thing",), 1, content_of(sequences), sequences)
+    stage = DecodingStage("train", PREPROCESSING, ("thing",), 1, content_of(sequences), sequences)
     begun = tmp_path / "begun"
     begun.mkdir()
     # A run that was killed in its third sequence leaves rows without a header and half a line.

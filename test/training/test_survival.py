@@ -19,7 +19,7 @@ from safetensors.numpy import load_file
 
 from helpers.quick_training import QUICK
 from polymorph_ros.bundle.reader import read_bundle
-from polymorph_ros.training.stages import sole_use
+from polymorph_ros.training.artifacts import sole_use
 
 KILLS = 3
 DEADLINE_S = 240.0

@@ -1,4 +1,4 @@
-"""Tuning: what the policy needs to know is chosen by replaying it on recorded scores.
+"""Tuning: what the policy needs to know is chosen by replaying it on stored scores.
 
 Pins that the time for which errors stay alike is found from scores that were made with one, that
 evidence is weighed so that beliefs tell the truth best, that adapters run where that makes
@@ -20,7 +20,7 @@ from polymorph_ros.data.track import Track
 from polymorph_ros.runtime.knowledge import EvidenceWeights, Knowledge
 from polymorph_ros.runtime.pairs import make_pairs
 from polymorph_ros.training.frames import LabelledFrames
-from polymorph_ros.training.recorded import Recorded, Replayed, replay
+from polymorph_ros.training.score_replay import ReplayedBeliefs, StoredScores, replay
 from polymorph_ros.training.tuning import (
     TOLERATED,
     choose_thresholds,
@@ -34,7 +34,7 @@ _LABELS = 4
 _HZ = 5.0
 
 
-def _recorded(correlation_s: float, rows: int = 600) -> tuple[Recorded, Knowledge]:
+def _recorded(correlation_s: float, rows: int = 600) -> tuple[StoredScores, Knowledge]:
     """Two contexts that take turns, and scores with errors that stay alike for some time."""
     rng = np.random.default_rng(0)
     here = np.repeat(rng.integers(0, 2, rows // 50), 50)
@@ -66,7 +66,7 @@ def _recorded(correlation_s: float, rows: int = 600) -> tuple[Recorded, Knowledg
                 correlation_s, rng)
         for number, group in enumerate(_CONTEXTS)
     )  # fmt: skip
-    return Recorded(frames, scored, scouted, answers), knowledge
+    return StoredScores(frames, scored, scouted, answers), knowledge
 
 
 def _scores(
@@ -82,21 +82,21 @@ def _scores(
 
 @pytest.mark.parametrize("correlation_s", [0.1, 3.0])
 def test_how_long_errors_stay_alike_is_found_from_scores(correlation_s: float) -> None:
-    recorded, knowledge = _recorded(correlation_s)
+    stored, knowledge = _recorded(correlation_s)
 
-    found = choose_weights(recorded, knowledge).correlation_s
+    found = choose_weights(stored, knowledge).correlation_s
 
     assert correlation_s / 3.5 <= found <= correlation_s * 3.5
 
 
 def test_no_other_weight_makes_the_beliefs_tell_the_truth_better() -> None:
-    recorded, knowledge = _recorded(1.0)
+    stored, knowledge = _recorded(1.0)
 
-    found = choose_weights(recorded, knowledge)
+    found = choose_weights(stored, knowledge)
 
     def loss(weights: EvidenceWeights) -> float:
-        beliefs = replay(recorded, replace(knowledge, weights=weights)).beliefs.astype(np.float64)
-        return -np.log(np.where(recorded.frames.truth == 1, beliefs, 1.0 - beliefs)).sum()
+        beliefs = replay(stored, replace(knowledge, weights=weights)).beliefs.astype(np.float64)
+        return -np.log(np.where(stored.frames.truth == 1, beliefs, 1.0 - beliefs)).sum()
 
     others = [
         replace(found, **{name: value})
@@ -108,34 +108,34 @@ def test_no_other_weight_makes_the_beliefs_tell_the_truth_better() -> None:
 
 
 def test_adapters_run_where_it_makes_a_difference_and_not_elsewhere() -> None:
-    recorded, knowledge = _recorded(0.3)
+    stored, knowledge = _recorded(0.3)
     silent = tuple(  # answers that say what is known anyhow
         np.broadcast_to(knowledge.pairs.prior[part], answers.shape)
-        for part, answers in zip((slice(0, 2), slice(2, 4)), recorded.answers, strict=True)
+        for part, answers in zip((slice(0, 2), slice(2, 4)), stored.answers, strict=True)
     )
 
     told, untold = (
         choose_thresholds(each, knowledge, np.arange(_LABELS))
-        for each in (recorded, replace(recorded, answers=silent))
+        for each in (stored, replace(stored, answers=silent))
     )
 
-    def played(cover: np.ndarray) -> Replayed:
+    def played(cover: np.ndarray) -> ReplayedBeliefs:
         thresholds = replace(told, cover=cover)
-        return replay(recorded, replace(knowledge, thresholds=thresholds))
+        return replay(stored, replace(knowledge, thresholds=thresholds))
 
     assert (told.cover < untold.cover).all()
     best = min(
-        log_loss(played(np.full(_LABELS, cover)).beliefs, recorded.frames.truth)
+        log_loss(played(np.full(_LABELS, cover)).beliefs, stored.frames.truth)
         for cover in (0.01, 0.05, 0.2)
     )
     chosen = played(told.cover)
-    assert log_loss(chosen.beliefs, recorded.frames.truth) <= (1.0 + 2 * TOLERATED) * best
+    assert log_loss(chosen.beliefs, stored.frames.truth) <= (1.0 + 2 * TOLERATED) * best
 
 
 def test_labels_that_are_not_asked_for_keep_their_thresholds() -> None:
-    recorded, knowledge = _recorded(0.3)
+    stored, knowledge = _recorded(0.3)
 
-    chosen = choose_thresholds(recorded, knowledge, np.array([2, 3]))
+    chosen = choose_thresholds(stored, knowledge, np.array([2, 3]))
 
     for name in ("on", "off", "cover"):
         kept = getattr(knowledge.thresholds, name)
@@ -144,9 +144,9 @@ def test_labels_that_are_not_asked_for_keep_their_thresholds() -> None:
 
 
 def test_a_replay_is_the_same_every_time() -> None:
-    recorded, knowledge = _recorded(0.3, rows=200)
+    stored, knowledge = _recorded(0.3, rows=200)
 
-    first, second = (replay(recorded, knowledge) for _ in range(2))
+    first, second = (replay(stored, knowledge) for _ in range(2))
 
     np.testing.assert_array_equal(first.beliefs, second.beliefs)
     np.testing.assert_array_equal(first.covered, second.covered)

@@ -19,12 +19,12 @@ from polymorph_ros.bundle.manifest import HEAD_FILE, Preprocessing
 from polymorph_ros.evaluation.baselines.files import OWN_BACKBONE
 from polymorph_ros.model.backbone import load_backbone
 from polymorph_ros.model.preprocess import Preprocessor
+from polymorph_ros.training.artifacts import CHECKPOINT_FILE, Artifact
 from polymorph_ros.training.backbones import save_weights, weights_folder
 from polymorph_ros.training.config import AdaptersConfig
 from polymorph_ros.training.frames import load_frames
 from polymorph_ros.training.loop import Indices, fit, set_up_torch
 from polymorph_ros.training.losses import known_bce
-from polymorph_ros.training.stages import CHECKPOINT_FILE, Kept
 from polymorph_ros.training.token_set import TokenFiles, TokenSet
 
 LOGITS_FILE = "logits.npy"
@@ -39,10 +39,10 @@ class LinearProbeStage:
     """A head on the frozen backbone's own feature."""
 
     config: AdaptersConfig
-    backbone: Kept
+    backbone: Artifact
     train: TokenFiles
     validation: TokenFiles
-    contexts: Kept
+    contexts: Artifact
     seed: int
     threads: int
 
@@ -97,10 +97,10 @@ class FullFinetuneStage:
     """Every weight of the backbone, and a head."""
 
     config: AdaptersConfig
-    backbone: Kept
+    backbone: Artifact
     preprocessing: Preprocessing
-    train: Kept
-    validation: Kept
+    train: Artifact
+    validation: Artifact
     seed: int
     threads: int
 

@@ -19,8 +19,8 @@ from polymorph_ros.evaluation.composition.synthetic import (
     weights_of,
 )
 from polymorph_ros.model.bank import AdapterBank, Head
-from polymorph_ros.model.gpu import RecordedRun
-from polymorph_ros.model.recorded import RecordedModel
+from polymorph_ros.model.cuda_graphs import GraphedModel
+from polymorph_ros.model.gpu import GraphedRun
 from polymorph_ros.model.tails import ComposedTails
 
 METHODS = (
@@ -72,7 +72,7 @@ class Ways:
         self._separate = [self._fine_tuned(index) for index in range(separate)]
         torch.manual_seed(2)
         self.pixels = torch.randn(1, 3, size.picture, size.picture).to(device, dtype)
-        self._recorded: RecordedModel | None = None
+        self._graphs: GraphedModel | None = None
         self._ways: Mapping[str, Callable[[int], Tensor]] = {
             "composed": self._composed,
             "bare": self._bare,
@@ -93,23 +93,23 @@ class Ways:
         trunk and tails; PEFT's ways change their modules or weights between forwards.
         """
         if self.pixels.is_cuda and method == "bare":
-            recorded = RecordedRun(self._feature_of, self.pixels)
-            return lambda: recorded(self.pixels)
+            captured = GraphedRun(self._feature_of, self.pixels)
+            return lambda: captured(self.pixels)
         if self.pixels.is_cuda and method == "composed":
-            return partial(self._composed_by_graphs, self._record(), active)
+            return partial(self._composed_by_graphs, self._capture(), active)
         return partial(self.run, method, active)
 
-    def _record(self) -> RecordedModel:
-        """Trunk and tails as CUDA graphs, recorded once."""
-        if self._recorded is None:
-            self._recorded = RecordedModel(
+    def _capture(self) -> GraphedModel:
+        """Trunk and tails as CUDA graphs, captured once."""
+        if self._graphs is None:
+            self._graphs = GraphedModel(
                 *(self._backbone, self._tails, self._bank),
                 *(self._tail_blocks, self._tail_tokens, self.pixels),
             )
-        return self._recorded
+        return self._graphs
 
-    def _composed_by_graphs(self, recorded: RecordedModel, active: int) -> Tensor:
-        return torch.stack(recorded.tails(recorded.trunk(self.pixels), range(active)))
+    def _composed_by_graphs(self, graphs: GraphedModel, active: int) -> Tensor:
+        return torch.stack(graphs.tails(graphs.trunk(self.pixels), range(active)))
 
     def weight_bytes(self, method: str, active: int) -> int:
         """Bytes of the weights that a method needs for so many adapters."""

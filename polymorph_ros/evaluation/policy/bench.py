@@ -27,7 +27,7 @@ from polymorph_ros.evaluation.policy.contenders import (
     RandomContexts,
 )
 from polymorph_ros.evaluation.policy.metrics import Played, Tally
-from polymorph_ros.evaluation.policy.scores import Quality, Recording, Simulator
+from polymorph_ros.evaluation.policy.scores import Quality, SimulatedScores, Simulator
 from polymorph_ros.runtime.knowledge import EvidenceWeights, Knowledge
 from polymorph_ros.runtime.pairs import make_pairs
 from polymorph_ros.runtime.thresholds import Thresholds, held_active, off_below
@@ -90,14 +90,14 @@ def bench_trace(
     known = learn(trace.vocabulary.names, split.learning, labels_per_context)
     known = replace(known, weights=weights_for(quality))
     simulator = Simulator(known, quality, seed)
-    tuning = [simulator.record(track, number) for number, track in enumerate(split.tuning)]
+    tuning = [simulator.simulate(track, number) for number, track in enumerate(split.tuning)]
     shared: Row = {"trace": trace.name, "contexts": len(known.contexts), "seed": seed}
 
     def measure(name: str, make: Make, knowledge: Knowledge) -> Row:
         tally = Tally(knowledge.members)
         for number, track in enumerate(split.held_out):
-            recording = simulator.record(track, len(split.tuning) + number)
-            tally.add(play(make(knowledge), recording), track.truth == 1, track.stamps_s)
+            scores = simulator.simulate(track, len(split.tuning) + number)
+            tally.add(play(make(knowledge), scores), track.truth == 1, track.stamps_s)
         return {**shared, "policy": name, **tally.row()}
 
     def polymorph(knowledge: Knowledge) -> Polymorph:
@@ -196,15 +196,15 @@ def with_cover_threshold(known: Knowledge, cover: float) -> Knowledge:
 
 
 def choose_cover_threshold(
-    known: Knowledge, make: Make, recordings: Sequence[Recording]
+    known: Knowledge, make: Make, simulated: Sequence[SimulatedScores]
 ) -> Knowledge:
     """The highest `cover` that covers as many label-frames as wanted, by bisection."""
 
     def covers(cover: float) -> bool:
         moved, tally = with_cover_threshold(known, cover), Tally(known.members)
-        for recording in recordings:
-            track = recording.track
-            tally.add(play(make(moved), recording), track.truth == 1, track.stamps_s)
+        for scores in simulated:
+            track = scores.track
+            tally.add(play(make(moved), scores), track.truth == 1, track.stamps_s)
         return tally.covered >= _COVERED * tally.present
 
     # Coverage falls as `cover` rises: -1 while it is enough, so that bisection finds the last.
@@ -212,14 +212,14 @@ def choose_cover_threshold(
     return with_cover_threshold(known, float(_COVER_THRESHOLDS[max(0, place - 1)]))
 
 
-def choose_on(known: Knowledge, make: Make, recordings: Sequence[Recording]) -> Knowledge:
+def choose_on(known: Knowledge, make: Make, simulated: Sequence[SimulatedScores]) -> Knowledge:
     """The on-threshold, the same for every label, with the best micro F1 of active labels.
 
     Beliefs hardly depend on it, so they are played once and every threshold is tried on them.
     """
     contender = make(known)
-    beliefs = [play(contender, recording).beliefs for recording in recordings]
-    truths = [recording.track.truth == 1 for recording in recordings]
+    beliefs = [play(contender, scores).beliefs for scores in simulated]
+    truths = [scores.track.truth == 1 for scores in simulated]
     present = sum(int(truth.sum()) for truth in truths)
 
     def f1(on: float) -> float:
@@ -233,22 +233,22 @@ def choose_on(known: Knowledge, make: Make, recordings: Sequence[Recording]) -> 
     return replace(known, thresholds=replace(known.thresholds, on=on, off=off_below(on)))
 
 
-def play(contender: Contender, recording: Recording) -> Played:
+def play(contender: Contender, scores: SimulatedScores) -> Played:
     """Drive a policy over a sequence as the engine would, with scores in place of a model."""
-    track = recording.track
+    track = scores.track
     beliefs = np.zeros(track.truth.shape, dtype=np.float32)
     active = np.zeros(track.truth.shape, dtype=np.bool_)
-    adapters = np.zeros(recording.context_scores.shape, dtype=np.bool_)
+    adapters = np.zeros(scores.context_scores.shape, dtype=np.bool_)
     contender.begin(track)
     for frame, stamp_s in enumerate(track.stamps_s):
         contender.update_from_scout(
             round(float(stamp_s) * 1e9),
-            recording.label_scores[frame],
-            recording.context_scores[frame],
+            scores.label_scores[frame],
+            scores.context_scores[frame],
         )
         chosen = contender.select().adapters
         contender.update_from_adapters(
-            chosen, [recording.answers[adapter][frame] for adapter in chosen]
+            chosen, [scores.answers[adapter][frame] for adapter in chosen]
         )
         beliefs[frame], active[frame] = contender.label_belief, contender.active
         adapters[frame, list(chosen)] = True

@@ -59,7 +59,7 @@ class Quality:
 
 
 @dataclass(frozen=True)
-class Recording:
+class SimulatedScores:
     """All scores of one sequence, whichever adapters run later.
 
     Attributes:
@@ -89,7 +89,7 @@ def separations(priors: NDArray[np.float64], ap: float) -> NDArray[np.float64]:
 
 
 class Simulator:
-    """Makes recordings of tracks.
+    """Simulates the scores of tracks.
 
     Args:
         knowledge: priors, contexts and rates; scores are calibrated to it.
@@ -106,7 +106,7 @@ class Simulator:
         self._context_d = separations(knowledge.context_dynamics.prior, quality.scout_context_ap)
         self._pair_d = separations(pairs.prior, quality.adapter_ap)
 
-    def record(self, track: Track, number: int) -> Recording:
+    def simulate(self, track: Track, number: int) -> SimulatedScores:
         """Scores of a sequence; ``number`` makes its noise differ from the other sequences'."""
         rng = np.random.default_rng((self._seed, number))
         known = self._knowledge
@@ -123,7 +123,7 @@ class Simulator:
         imagined = _imagined(rng, steps, pairs.prior, known.label_dynamics.vanish_hz[pairs.label])
         believed = np.where(presence[:, pairs.context], present[:, pairs.label], imagined)
         answers = _scores(believed, pairs.prior, self._pair_d, answer_noise)
-        return Recording(
+        return SimulatedScores(
             track,
             _scores(present, known.label_dynamics.prior, self._label_d, noise),
             _scores(

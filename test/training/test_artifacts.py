@@ -15,15 +15,15 @@ import torch
 from safetensors.torch import save_file
 
 from polymorph_ros.errors import PolymorphError
-from polymorph_ros.training.config import ContextsConfig
-from polymorph_ros.training.stages import (
+from polymorph_ros.training.artifacts import (
     CHECKPOINT_FILE,
-    Kept,
+    Artifact,
     find,
     make,
     place_of,
     sole_use,
 )
+from polymorph_ros.training.config import ContextsConfig
 
 MEGABYTE = 1_000_000
 
@@ -34,7 +34,7 @@ class Note:
 
     text: str
     config: ContextsConfig | None = None
-    inputs: tuple[Kept, ...] = ()
+    inputs: tuple[Artifact, ...] = ()
     diary: Path | None = field(default=None, metadata={"decides": False})
 
     @property

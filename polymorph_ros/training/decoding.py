@@ -23,7 +23,7 @@ _JUDGED = "judged"  # the truth of all labels, until it is known which of them a
 
 
 @dataclass(frozen=True)
-class RecordingStage:
+class DecodingStage:
     """Frames of the sequences of one part.
 
     Attributes:
@@ -123,7 +123,7 @@ class RecordingStage:
             yield Fault(f"sequence {track.name}", "no picture of it can be used")
 
 
-def with_labels(stage: RecordingStage, vocabulary: tuple[str, ...]) -> RecordingStage:
+def with_labels(stage: DecodingStage, vocabulary: tuple[str, ...]) -> DecodingStage:
     """The same frames with the truth of these labels; unknown where the stage has none of it."""
     places = {name: column for column, name in enumerate(stage.vocabulary)}
     columns = [places.get(name, -1) for name in vocabulary]  # the last column is unknown
@@ -132,7 +132,7 @@ def with_labels(stage: RecordingStage, vocabulary: tuple[str, ...]) -> Recording
         known = np.pad(sequence.track.truth, ((0, 0), (0, 1)), constant_values=-1)
         track = replace(sequence.track, truth=np.ascontiguousarray(known[:, columns]))
         sequences.append(LabelledSequence(track, sequence.pictures))
-    return RecordingStage(
+    return DecodingStage(
         stage.part,
         stage.preprocessing,
         vocabulary,

@@ -19,7 +19,7 @@ from polymorph_ros.training.frames import LabelledFrames
 
 
 @dataclass(frozen=True)
-class Recorded:
+class StoredScores:
     """The scores of scout and all adapters for every frame, as the model gives them.
 
     Attributes:
@@ -36,8 +36,8 @@ class Recorded:
 
 
 @dataclass(frozen=True)
-class Replayed:
-    """What the policy made of recorded scores.
+class ReplayedBeliefs:
+    """What the policy made of stored scores.
 
     Attributes:
         beliefs: float32 (frames, labels).
@@ -50,7 +50,7 @@ class Replayed:
     adapters: NDArray[np.int64]
 
 
-def record(model: PolymorphModel, frames: LabelledFrames) -> Recorded:
+def store_scores(model: PolymorphModel, frames: LabelledFrames) -> StoredScores:
     """Run scout and all adapters on every frame."""
     every = range(len(model.contexts))
     labels, contexts, answers = [], [], []
@@ -63,7 +63,7 @@ def record(model: PolymorphModel, frames: LabelledFrames) -> Recorded:
             contexts.append(present)
             answers.append(model.tails(tokens, every))
             bars.update(task, advance=1)
-    return Recorded(
+    return StoredScores(
         frames,
         np.stack(labels),
         np.stack(contexts),
@@ -71,20 +71,20 @@ def record(model: PolymorphModel, frames: LabelledFrames) -> Recorded:
     )
 
 
-def replay(recorded: Recorded, knowledge: Knowledge) -> Replayed:
+def replay(stored: StoredScores, knowledge: Knowledge) -> ReplayedBeliefs:
     """Drive a policy over the frames as the engine would; each sequence starts anew."""
-    frames, policy = recorded.frames, Policy(knowledge)
-    beliefs = np.empty(recorded.labels.shape, np.float32)
-    covered = np.zeros(recorded.labels.shape, np.bool_)
+    frames, policy = stored.frames, Policy(knowledge)
+    beliefs = np.empty(stored.labels.shape, np.float32)
+    covered = np.zeros(stored.labels.shape, np.bool_)
     adapters = np.zeros(len(frames), np.int64)
     for part in frames.slices():
         policy.reset()
         for row in range(part.start, part.stop):
             stamp_ns = round(float(frames.stamps_s[row]) * 1e9)
-            policy.update_from_scout(stamp_ns, recorded.labels[row], recorded.contexts[row])
+            policy.update_from_scout(stamp_ns, stored.labels[row], stored.contexts[row])
             chosen = policy.select().adapters
-            answers = [recorded.answers[adapter][row] for adapter in chosen]
+            answers = [stored.answers[adapter][row] for adapter in chosen]
             beliefs[row] = policy.update_from_adapters(chosen, answers).scores
             covered[row] = knowledge.members[list(chosen)].any(axis=0)
             adapters[row] = len(chosen)
-    return Replayed(beliefs, covered, adapters)
+    return ReplayedBeliefs(beliefs, covered, adapters)

@@ -1,8 +1,8 @@
-"""Adapters in one stack, and trunk and tails as recorded computations: they answer as without.
+"""Adapters in one stack, and trunk and tails as captured computations: they answer as without.
 
 Pins: unlike ranks, targets and numbers of labels in one stack; that the stack is where the bank's
-adapters are; changes of the active set without recording anew; more adapters than run side by
-side; uploads. Without a GPU a recording computes anew each time, in the same fixed places: all but
+adapters are; changes of the active set without capture anew; more adapters than run side by
+side; uploads. Without a GPU a capture computes anew each time, in the same fixed places: all but
 CUDA graphs and pinned memory is tested everywhere. On a GPU: the graphs themselves, that nothing
 waits for the GPU, and that its memory does not grow.
 """
@@ -20,8 +20,8 @@ from helpers.tiny import FAMILIES, AdapterSpec, random_pixels, tiny_backbone, wr
 from polymorph_ros.model.adapter import AdapterWeights, read_adapter
 from polymorph_ros.model.backbone import Backbone, load_backbone
 from polymorph_ros.model.bank import AdapterBank
-from polymorph_ros.model.gpu import PinnedUpload, RecordedRun
-from polymorph_ros.model.recorded import MOST_SIDE_BY_SIDE, RecordedModel
+from polymorph_ros.model.cuda_graphs import MOST_SIDE_BY_SIDE, GraphedModel
+from polymorph_ros.model.gpu import GraphedRun, PinnedUpload
 from polymorph_ros.model.stack import AdapterStack
 from polymorph_ros.model.tails import ComposedTails
 
@@ -47,15 +47,15 @@ def adapters_of(root: Path, backbone_folder: Path, backbone: Backbone) -> list[A
 @pytest.fixture(scope="module")
 def parts(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[AdapterWeights]]:
     """The folder of a tiny ViT and three adapters."""
-    root = tmp_path_factory.mktemp("recorded")
+    root = tmp_path_factory.mktemp("captured")
     backbone = tiny_backbone(root / "backbone")
     return root / "backbone", adapters_of(root, root / "backbone", backbone)
 
 
-def recorded_model(backbone: Backbone, bank: AdapterBank) -> RecordedModel:
+def graphed_model(backbone: Backbone, bank: AdapterBank) -> GraphedModel:
     tails = ComposedTails(backbone, TAIL_BLOCKS)
     pixels = random_pixels(seed=9).to(backbone.device)
-    return RecordedModel(backbone, tails, bank, TAIL_BLOCKS, "all", pixels)
+    return GraphedModel(backbone, tails, bank, TAIL_BLOCKS, "all", pixels)
 
 
 def plain_logits(backbone: Backbone, bank: AdapterBank, active: list[int]) -> list[Tensor]:
@@ -113,11 +113,11 @@ def test_recorded_trunk_and_tails_answer_as_computed_ones_whichever_adapters_are
             )
             for active in CHOICES
         }
-        recorded = recorded_model(backbone, AdapterBank(parts[1], TAIL_BLOCKS, device))
+        graphs = graphed_model(backbone, AdapterBank(parts[1], TAIL_BLOCKS, device))
         for active in CHOICES * 2:
-            tokens = recorded.trunk(random_pixels().to(device))
+            tokens = graphs.trunk(random_pixels().to(device))
 
-            found = recorded.tails(tokens, active)
+            found = graphs.tails(tokens, active)
 
             for one, other in zip(found, expected[tuple(active)], strict=True):
                 torch.testing.assert_close(
@@ -136,9 +136,9 @@ def test_more_adapters_than_run_side_by_side_run_in_several_goes(
     assert len(bank) > MOST_SIDE_BY_SIDE
     with torch.inference_mode():
         expected = plain_logits(backbone, bank, active)
-        recorded = recorded_model(backbone, bank)
+        graphs = graphed_model(backbone, bank)
 
-        found = recorded.tails(recorded.trunk(random_pixels().to(device)), active)
+        found = graphs.tails(graphs.trunk(random_pixels().to(device)), active)
 
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-3 if device == "cuda" else 1e-5)
@@ -152,7 +152,7 @@ def test_the_banks_adapters_move_into_the_stack_and_answer_as_before(
     with torch.inference_mode():
         before = plain_logits(backbone, bank, [2, 1])
 
-        recorded_model(backbone, bank)
+        graphed_model(backbone, bank)
 
         after = plain_logits(backbone, bank, [2, 1])
     storages = {
@@ -169,7 +169,7 @@ def test_the_banks_adapters_move_into_the_stack_and_answer_as_before(
 @devices
 def test_a_recorded_run_keeps_its_places(device: str) -> None:
     first, second = torch.ones(3, device=device), torch.full((3,), 2.0, device=device)
-    run = RecordedRun(lambda x, y: x * y, first, second)
+    run = GraphedRun(lambda x, y: x * y, first, second)
 
     place = run(first, second).data_ptr()
     other = run(second, second)
@@ -206,15 +206,15 @@ def test_a_frame_neither_waits_for_the_gpu_nor_takes_more_of_its_memory(
     backbone = load_backbone(parts[0]).to("cuda")
     bank = AdapterBank(parts[1], TAIL_BLOCKS, "cuda")
     with torch.inference_mode():
-        recorded = recorded_model(backbone, bank)
+        graphs = graphed_model(backbone, bank)
         pixels = random_pixels().cuda()
-        recorded.tails(recorded.trunk(pixels), [0])
+        graphs.tails(graphs.trunk(pixels), [0])
         torch.cuda.synchronize()
         before = torch.cuda.memory_reserved()
         torch.cuda.set_sync_debug_mode("error")
         try:
             for active in CHOICES:
-                recorded.tails(recorded.trunk(pixels), active)
+                graphs.tails(graphs.trunk(pixels), active)
         finally:
             torch.cuda.set_sync_debug_mode("default")
     assert torch.cuda.memory_reserved() == before

@@ -1,4 +1,4 @@
-"""Trunk and composed tails of a model, recorded as CUDA graphs."""
+"""Trunk and composed tails of a model, captured as CUDA graphs."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from torch import Tensor
 from polymorph_ros.bundle.manifest import TailTokens
 from polymorph_ros.model.backbone import Backbone
 from polymorph_ros.model.bank import AdapterBank
-from polymorph_ros.model.gpu import PinnedUpload, RecordedRun
+from polymorph_ros.model.gpu import GraphedRun, PinnedUpload
 from polymorph_ros.model.stack import AdapterStack
 from polymorph_ros.model.tails import ComposedTails
 
 MOST_SIDE_BY_SIDE = 32  # more active adapters run in several goes, in the same memory
 
 
-class RecordedTails:
-    """Composed tails, recorded at once for each number of active adapters.
+class GraphedTails:
+    """Composed tails, captured at once for each number of active adapters.
 
-    Which adapters are active is data: their indices are uploaded with each frame, and the recording
-    gathers them. The recordings share their memory, which is all that they ever take.
+    Which adapters are active is data: their indices are uploaded with each frame, and the capture
+    gathers them. The captures share their memory, which is all that they ever take.
 
     Args:
-        tails: what is recorded.
+        tails: what is captured.
         bank: its adapters; they move into a stack. When one is added or replaced, a new object of
             this class is needed.
         backbone: whose trunk gives the tokens.
@@ -55,8 +55,8 @@ class RecordedTails:
 
         pool: Any = torch.cuda.graph_pool_handle() if tokens.is_cuda else None
         # The largest first: all others fit into its memory.
-        self._recorded = {
-            count: RecordedRun(run, tokens, torch.arange(count, device=tokens.device), pool=pool)
+        self._graphs = {
+            count: GraphedRun(run, tokens, torch.arange(count, device=tokens.device), pool=pool)
             for count in range(self._most, 0, -1)
         }
 
@@ -65,7 +65,7 @@ class RecordedTails:
         logits: list[Tensor] = []
         for first in range(0, len(active), self._most):
             chosen = list(active[first : first + self._most])
-            padded = self._recorded[len(chosen)](tokens, self._upload(torch.tensor(chosen)))
+            padded = self._graphs[len(chosen)](tokens, self._upload(torch.tensor(chosen)))
             if len(active) > self._most:
                 padded = padded.clone()  # the next go overwrites it
             rows = zip(padded, chosen, strict=True)
@@ -73,8 +73,8 @@ class RecordedTails:
         return logits
 
 
-class RecordedModel:
-    """A model's trunk and its tails, as recorded computations.
+class GraphedModel:
+    """A model's trunk and its tails, as captured computations.
 
     Args:
         backbone: on its device, as are all others.
@@ -94,7 +94,7 @@ class RecordedModel:
         tail_tokens: TailTokens,
         pixels: Tensor,
     ) -> None:
-        self.trunk = RecordedRun(lambda x: backbone.trunk(x, tail_blocks), pixels)
-        self.tails = RecordedTails(
+        self.trunk = GraphedRun(lambda x: backbone.trunk(x, tail_blocks), pixels)
+        self.tails = GraphedTails(
             tails, bank, backbone, tail_blocks, tail_tokens, self.trunk(pixels)
         )

@@ -1,8 +1,8 @@
 """Stages of training: what each made is kept, and found again by everything that decided it.
 
 A stage is a frozen dataclass. Its fields are all that decides its result: parts of the
-configuration, and what other stages made (``Kept``, which counts by its content). Their hash names
-the result's folder, so a run that was stopped, or one that changes only a late stage, does again
+configuration, and the artifacts of other stages, which count by their content. Their hash names the
+result's folder, so a run that was stopped, or one that changes only a late stage, does again
 only what it has to.
 
 A folder appears under its own name only when it is whole. While a stage works, its folder has a
@@ -53,7 +53,7 @@ class Stage(Protocol):
 
 
 @dataclass(frozen=True)
-class Kept:
+class Artifact:
     """What a stage made.
 
     Attributes:
@@ -65,7 +65,7 @@ class Kept:
     digest: str
 
 
-def make(stage: Stage, work: Path, say: Callable[[str], None] = lambda line: None) -> Kept:
+def make(stage: Stage, work: Path, say: Callable[[str], None] = lambda line: None) -> Artifact:
     """Run a stage, unless what it makes is in the work folder already, sound.
 
     Raises:
@@ -79,7 +79,7 @@ def make(stage: Stage, work: Path, say: Callable[[str], None] = lambda line: Non
         say(f"{place} is damaged: it is made again")
         shutil.rmtree(place)
     scratch = _scratch_of(stage, work)
-    with told_when_the_disk_is_full(work):
+    with disk_full_as_error(work):
         scratch.mkdir(parents=True, exist_ok=True)
         stage.write(scratch)
         for file in scratch.rglob("*"):
@@ -93,10 +93,10 @@ def make(stage: Stage, work: Path, say: Callable[[str], None] = lambda line: Non
         }
         (scratch / SUMS_FILE).write_text(json.dumps(sums, indent=1) + "\n", encoding="utf-8")
         scratch.rename(place)
-    return Kept(place, _digest(sums))
+    return Artifact(place, _digest(sums))
 
 
-def find(stage: Stage, work: Path) -> Kept | None:
+def find(stage: Stage, work: Path) -> Artifact | None:
     """What an earlier run kept of a stage; None where there is nothing or not all of it."""
     place = place_of(stage, work)
     try:
@@ -107,7 +107,7 @@ def find(stage: Stage, work: Path) -> Kept | None:
                 return None
     except (OSError, ValueError, TypeError, AttributeError):
         return None
-    return Kept(place, _digest(sums))
+    return Artifact(place, _digest(sums))
 
 
 def place_of(stage: Stage, work: Path) -> Path:
@@ -160,7 +160,7 @@ def sole_attempt(stage: Stage, work: Path) -> Iterator[None]:
 
 
 @contextmanager
-def told_when_the_disk_is_full(where: Path) -> Iterator[None]:
+def disk_full_as_error(where: Path) -> Iterator[None]:
     """Tell a full disk (or quota, or file size limit) as a mistake that can be mended."""
     try:
         yield
@@ -194,7 +194,7 @@ def _key(stage: Stage) -> str:
 
 def _text(value: object) -> str:
     """A text that is the same exactly where the value decides the same."""
-    if isinstance(value, Kept):
+    if isinstance(value, Artifact):
         return value.digest
     if isinstance(value, BaseModel):
         return value.model_dump_json()
