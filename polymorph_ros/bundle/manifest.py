@@ -7,6 +7,7 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+FORMAT_VERSION: Final = 2
 MANIFEST_FILE = "manifest.json"
 SCOUT_FILE = "scout.safetensors"
 SCOUT_ADAPTER_FOLDER: Final = "scout"
@@ -146,7 +147,7 @@ class FileEntry(_Strict):
 class Manifest(_Strict):
     """The whole text of a bundle."""
 
-    format_version: Literal[1] = 1
+    format_version: Literal[2] = FORMAT_VERSION
     name: str = Field(min_length=1)
     description: str = ""
     backbone: BackboneEntry

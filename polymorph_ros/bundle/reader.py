@@ -6,6 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
@@ -13,15 +14,18 @@ from safetensors import SafetensorError, safe_open
 from polymorph_ros.bundle.manifest import (
     ADAPTER_CONFIG_FILE,
     ADAPTER_WEIGHTS_FILE,
+    FORMAT_VERSION,
     HEAD_FILE,
     MANIFEST_FILE,
     SCOUT_FILE,
     UNKNOWN_SCENE_FILE,
+    FileEntry,
     Manifest,
 )
 from polymorph_ros.errors import PolymorphError
 
 _CHUNK = 1 << 20
+_COPY = "copy the bundle again, it is damaged"
 
 
 @dataclass(frozen=True)
@@ -90,27 +94,41 @@ def read_bundle(path: Path | str) -> Bundle:
         )
     manifest, checksum = _read_manifest(folder / MANIFEST_FILE)
     bundle = Bundle(folder, manifest, checksum)
-    _check_files(bundle)
+    for entry in manifest.files:
+        check_file(folder, entry)
     _check_parts(bundle)
     return bundle
 
 
-def _read_manifest(path: Path) -> tuple[Manifest, str]:
+def read_document(path: Path) -> dict[str, Any]:
+    """The JSON object of a manifest of any format version.
+
+    Raises:
+        PolymorphError: there is no such file, or it holds no JSON object.
+    """
     if not path.is_file():
         raise PolymorphError("a bundle's manifest", "no such file", where=str(path))
-    raw = path.read_bytes()
     try:
-        document = json.loads(raw)
-    except ValueError as error:
+        document = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
         raise PolymorphError("JSON", f"text that is not ({error})", where=str(path)) from None
-    version = document.get("format_version") if isinstance(document, dict) else None
-    if version != 1:
+    if not isinstance(document, dict):
+        raise PolymorphError("a JSON object", type(document).__name__, where=str(path))
+    return document
+
+
+def _read_manifest(path: Path) -> tuple[Manifest, str]:
+    version = read_document(path).get("format_version")
+    if version != FORMAT_VERSION:
         raise PolymorphError(
-            "a bundle of format version 1",
+            f"a bundle of format version {FORMAT_VERSION}",
             f"format version {version!r}",
             where=str(path),
-            remedy="update polymorph_ros, or train the bundle again",
+            remedy=f"rewrite it: polymorph bundle upgrade {path.parent}"
+            if version == 1
+            else "update polymorph_ros, or train the bundle again",
         )
+    raw = path.read_bytes()
     try:
         manifest = Manifest.model_validate_json(raw)
     except ValidationError as error:
@@ -124,25 +142,25 @@ def _read_manifest(path: Path) -> tuple[Manifest, str]:
     return manifest, hashlib.sha256(raw).hexdigest()
 
 
-def _check_files(bundle: Bundle) -> None:
-    root = bundle.path.resolve()
-    for entry in bundle.manifest.files:
-        path = bundle.path / entry.path
-        if not path.is_file():
-            raise PolymorphError("a file of the bundle", "none", where=str(path))
-        if not path.resolve().is_relative_to(root):
-            raise PolymorphError("a file inside the bundle", "a link out of it", where=str(path))
-        size = path.stat().st_size
-        if size != entry.size:
-            raise PolymorphError(f"{entry.size} bytes", f"{size}", where=str(path), remedy=_COPY)
-        found = file_sha256(path)
-        if found != entry.sha256:
-            raise PolymorphError(
-                f"SHA-256 {entry.sha256[:12]}…", f"{found[:12]}…", where=str(path), remedy=_COPY
-            )
+def check_file(folder: Path, entry: FileEntry) -> None:
+    """Check that a listed file is inside the folder, with its size and SHA-256.
 
-
-_COPY = "copy the bundle again, it is damaged"
+    Raises:
+        PolymorphError: it is missing, leaves the folder, or differs.
+    """
+    path = folder / entry.path
+    if not path.is_file():
+        raise PolymorphError("a file of the bundle", "none", where=str(path))
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise PolymorphError("a file inside the bundle", "a link out of it", where=str(path))
+    size = path.stat().st_size
+    if size != entry.size:
+        raise PolymorphError(f"{entry.size} bytes", f"{size}", where=str(path), remedy=_COPY)
+    found = file_sha256(path)
+    if found != entry.sha256:
+        raise PolymorphError(
+            f"SHA-256 {entry.sha256[:12]}…", f"{found[:12]}…", where=str(path), remedy=_COPY
+        )
 
 
 def _check_parts(bundle: Bundle) -> None:

@@ -1,4 +1,4 @@
-"""``polymorph bundle …``: look at bundles, and make them smaller."""
+"""``polymorph bundle …``: look at bundles, upgrade them, and make them smaller."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-bundle_app = typer.Typer(no_args_is_help=True, help="Look at bundles, or pack them.")
+bundle_app = typer.Typer(no_args_is_help=True, help="Check, upgrade or pack bundles.")
 
 
 @bundle_app.callback()
@@ -42,6 +42,21 @@ def check(path: Annotated[Path, typer.Argument(help="The bundle's folder.")]) ->
     for name, value in manifest.metrics.items():
         console.print(f"{name}: {value:.4f}")
     console.print("[green]sound[/green]")
+
+
+@bundle_app.command()
+def upgrade(
+    path: Annotated[Path, typer.Argument(help="The bundle's folder.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the new bundle; else it replaces the old one.")
+    ] = None,
+) -> None:
+    """Rewrite a bundle of an older format under today's names; no weight changes."""
+    from polymorph_ros.bundle.upgrade import upgrade_bundle
+
+    bundle = upgrade_bundle(path, out)
+    version = bundle.manifest.format_version
+    Console().print(f"{bundle.path}: format version {version}, checksum {bundle.checksum}")
 
 
 class PackType(str, Enum):
