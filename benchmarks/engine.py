@@ -19,13 +19,14 @@ import torch
 import typer
 
 from parts.machine import bundle_facts, machine_facts, machine_name
-from parts.metrics import MethodMetrics, milliseconds, rounded, write_json
+from parts.metrics import Results, milliseconds, rounded
 from parts.pictures import HZ, pictures
 from polymorph_ros.bundle.reader import read_bundle
 from polymorph_ros.data.frame import Frame
 from polymorph_ros.energy.ledger import EnergyLedger
 from polymorph_ros.energy.meter import open_meter
 from polymorph_ros.errors import PolymorphError
+from polymorph_ros.files import write_json
 from polymorph_ros.model.polymorph import PolymorphModel
 from polymorph_ros.model.threads import use_threads
 from polymorph_ros.runtime.engine import Engine
@@ -51,7 +52,7 @@ def main(
     use_threads(0, model.run_trunk_once)  # as the node does
     model.warm()
     ledger = EnergyLedger(open_meter("auto", device=str(model.device)))
-    metrics: MethodMetrics = {
+    metrics: Results = {
         "benchmark": "engine",
         "machine": machine_facts(),
         "bundle": bundle_facts(read),
@@ -66,7 +67,7 @@ def main(
     typer.echo(f"metrics: {os.path.relpath(path)}")
 
 
-def _stages(engine: Engine, frames: int) -> MethodMetrics:
+def _stages(engine: Engine, frames: int) -> Results:
     """Milliseconds of each stage over synthetic scenes, with the cover that the engine chooses."""
     images = pictures(*_SIZE)
     period_ns = round(1e9 / HZ)
@@ -86,7 +87,7 @@ def _stages(engine: Engine, frames: int) -> MethodMetrics:
     }
 
 
-def _composition(model: PolymorphModel, repetitions: int) -> MethodMetrics:
+def _composition(model: PolymorphModel, repetitions: int) -> Results:
     """Trunk alone and with 1, 2, … adapters' tails, taken in turn so that noise meets all alike."""
     pixels = model.preprocess(pictures(*_SIZE, count=1)[0])
     tokens = model.trunk(pixels)
@@ -120,7 +121,7 @@ def _seconds(model: PolymorphModel, computation: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def _print(metrics: MethodMetrics) -> None:
+def _print(metrics: Results) -> None:
     stages = metrics["stages"]
     for name, values in stages.items():
         if name.endswith("_ms"):

@@ -19,11 +19,12 @@ from parts.cpu import measure_cpu
 from parts.latency import measure_latency
 from parts.machine import bundle_facts, machine_facts, machine_name
 from parts.memory import measure_memory
-from parts.metrics import MethodMetrics, write_json
+from parts.metrics import Results
 from parts.start_up import measure_start_up
 from parts.surroundings import Stage, open_stage
 from polymorph_ros.bundle.reader import read_bundle
 from polymorph_ros.errors import PolymorphError
+from polymorph_ros.files import write_json
 from polymorph_ros.ros.loader import default_bundle
 
 _RESULTS = Path(__file__).resolve().parent / "results"
@@ -44,7 +45,7 @@ def main(
     if quick:
         seconds, frames, block_s, repetitions = 6.0, 300, 3.0, 1
     try:
-        metrics: MethodMetrics = {
+        metrics: Results = {
             "benchmark": "node",
             "quick": quick,
             "machine": machine_facts() | {"rmw": rclpy.get_rmw_implementation_identifier()},
@@ -66,7 +67,7 @@ def main(
 
 def _measure(
     stage: Stage, rate: float, seconds: float, block_s: float, frames: int, repetitions: int
-) -> MethodMetrics:
+) -> Results:
     typer.echo("start-up")
     start_up = measure_start_up(stage, rate, repetitions)
     typer.echo("latency")
@@ -78,7 +79,7 @@ def _measure(
     return {"latency": latency, "cpu": cpu, "memory": memory, "start_up": start_up}
 
 
-def _print(metrics: MethodMetrics) -> None:
+def _print(metrics: Results) -> None:
     latency, cpu, memory = metrics["latency"], metrics["cpu"], metrics["memory"]
     for way in ("alternating", "together"):
         for name in ("total_ms", "engine_ms", "transport_ms", "overhead_ms"):

@@ -20,9 +20,10 @@ import numpy as np
 import typer
 
 from parts.machine import machine_facts, machine_name, resident_mib
-from parts.metrics import MethodMetrics, write_json
+from parts.metrics import Results
 from polymorph_ros.contexts.cost import membership
 from polymorph_ros.contexts.statistics import Dynamics
+from polymorph_ros.files import write_json
 from polymorph_ros.runtime.knowledge import Knowledge
 from polymorph_ros.runtime.pairs import make_pairs
 from polymorph_ros.runtime.policy import Policy
@@ -57,7 +58,7 @@ def main(
         )
     )
     total = seconds.sum(axis=1) * 1e3
-    metrics: MethodMetrics = {
+    metrics: Results = {
         "benchmark": "policy",
         "machine": machine_facts(),
         "labels": labels,
@@ -140,7 +141,7 @@ def _play(
     return seconds, counts
 
 
-def _endure(policy: Policy, made: list[Made], first: int, count: int, hz: float) -> MethodMetrics:
+def _endure(policy: Policy, made: list[Made], first: int, count: int, hz: float) -> Results:
     """Resident memory before and after many frames, in ten parts."""
     gc.collect()
     resident = [resident_mib(os.getpid())]

@@ -17,9 +17,10 @@ import typer
 
 from parts.camvid_davis import CONFIG, ROOT, make_tables
 from parts.machine import machine_facts, machine_name
-from parts.metrics import MethodMetrics, rounded, write_json
+from parts.metrics import Results, rounded
 from polymorph_ros.bundle.manifest import TailTokens
 from polymorph_ros.evaluation.replay import measure
+from polymorph_ros.files import write_json
 from polymorph_ros.training.config import TrainConfig, read_config
 from polymorph_ros.training.pipeline import train_bundle
 
@@ -57,7 +58,7 @@ def main(
         typer.echo(f"{name}: pooled less all {metrics}")
 
 
-def _run(config: TrainConfig, which: TailTokens, folder: Path) -> MethodMetrics:
+def _run(config: TrainConfig, which: TailTokens, folder: Path) -> Results:
     """One bundle's metrics on the test part."""
     adapters = config.adapters.model_copy(update={"tail_tokens": which})
     changed = config.model_copy(update={"adapters": adapters})
@@ -69,7 +70,7 @@ def _run(config: TrainConfig, which: TailTokens, folder: Path) -> MethodMetrics:
     return {"seed": config.seed, "tail_tokens": which, **metrics}
 
 
-def _difference(runs: list[MethodMetrics], name: str) -> MethodMetrics:
+def _difference(runs: list[Results], name: str) -> Results:
     """Of a figure, pooled less all: its mean over seeds, and the standard error of that mean."""
     all_tokens, pooled = (
         np.array([run[name] for run in runs if run["tail_tokens"] == which]) for which in _KINDS

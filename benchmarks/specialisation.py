@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from transformers import ViTModel
 
 from parts.machine import machine_facts, machine_name
-from parts.metrics import MethodMetrics, rounded, write_json
+from parts.metrics import Results, rounded
 from parts.scout_thresholds import cover_threshold, learn_correlation
 from parts.synthetic_backbone import resized, synthetic_backbone
 from parts.traced_tokens import PREPROCESSING, TAIL_BLOCKS, Part, traced_parts
@@ -39,6 +39,7 @@ from polymorph_ros.contexts.statistics import dynamics
 from polymorph_ros.data.track import Track
 from polymorph_ros.evaluation.metrics.average_precision import mean_average_precision
 from polymorph_ros.evaluation.metrics.calibration import calibration_error
+from polymorph_ros.files import write_json
 from polymorph_ros.runtime.belief import sigmoid
 from polymorph_ros.runtime.knowledge import EvidenceWeights, Knowledge
 from polymorph_ros.runtime.pairs import make_pairs
@@ -131,7 +132,7 @@ def main(
     names, parts = traced_parts(trace, labels, stretches, made, work)
     limits = ContextLimits(contexts, labels_per_context)
     setting = _setting(names, parts, limits, made, work, steps)
-    metrics: MethodMetrics = {
+    metrics: Results = {
         "benchmark": "specialisation",
         "machine": machine_facts(),
         "pixels": "synthetic",
@@ -215,7 +216,7 @@ def _frames(part: Part) -> LabelledFrames:
     return LabelledFrames(empty, part.truth, numbers.astype(np.int32), stamps)
 
 
-def _scout_metrics(setting: Setting, part: str) -> MethodMetrics:
+def _scout_metrics(setting: Setting, part: str) -> Results:
     truth, presence = setting.parts[part].truth, setting.data[part].presence
     labels, contexts = setting.label_scores[part], setting.context_scores[part]
     return {
@@ -227,7 +228,7 @@ def _scout_metrics(setting: Setting, part: str) -> MethodMetrics:
     }
 
 
-def _metrics(setting: Setting, name: str, method: Method) -> MethodMetrics:
+def _metrics(setting: Setting, name: str, method: Method) -> Results:
     """Train a method and score it on both held-out parts."""
     one_for_all = method.others is None
     every = tuple(range(len(setting.knowledge.labels)))
@@ -238,7 +239,7 @@ def _metrics(setting: Setting, name: str, method: Method) -> MethodMetrics:
         _taught(setting, name, method, labels, index, setting.steps // len(lessons))
         for labels, index in lessons
     ]
-    metrics: MethodMetrics = {}
+    metrics: Results = {}
     for part in _HELD_OUT:
         if one_for_all:
             raw = {
@@ -306,9 +307,7 @@ def _rows(setting: Setting, method: Method, context: int | None) -> NDArray[np.i
     return np.concatenate([own, chosen])
 
 
-def _scored(
-    setting: Setting, part: str, raw: dict[str, list[NDArray[np.float32]]]
-) -> MethodMetrics:
+def _scored(setting: Setting, part: str, raw: dict[str, list[NDArray[np.float32]]]) -> Results:
     """The four ways of scoring, from logits per context of each part."""
     presence = setting.data[part].presence
     answers = []
@@ -327,9 +326,7 @@ def _scored(
         "runtime": runtime,
         "oracle_cover": oracle,
     }
-    metrics: MethodMetrics = {
-        name: _mean_ap(setting, part, scores) for name, scores in ways.items()
-    }
+    metrics: Results = {name: _mean_ap(setting, part, scores) for name, scores in ways.items()}
     return metrics | {"adapters_per_frame": rounded(adapters)}
 
 

@@ -6,14 +6,14 @@ import json
 import subprocess
 import sys
 
-from parts.metrics import MethodMetrics, rounded
+from parts.metrics import Results, rounded
 from parts.surroundings import Stage
 from polymorph_ros.errors import PolymorphError
 
 
 def measure_cpu(
-    stage: Stage, node_cpu: MethodMetrics, rate: float, seconds: float, block_s: float
-) -> MethodMetrics:
+    stage: Stage, node_cpu: Results, rate: float, seconds: float, block_s: float
+) -> Results:
     """Run the engine alone and subtract.
 
     Args:
@@ -34,7 +34,7 @@ def measure_cpu(
     }
 
 
-def _engine_alone(arguments: list[str]) -> MethodMetrics:
+def _engine_alone(arguments: list[str]) -> Results:
     done = subprocess.run(
         [sys.executable, "-m", "parts.engine_alone", *arguments],
         capture_output=True, text=True, check=False,
@@ -43,5 +43,5 @@ def _engine_alone(arguments: list[str]) -> MethodMetrics:
         raise PolymorphError(
             "metrics of the engine alone", done.stderr.strip()[-500:], where="engine_alone"
         )
-    metrics: MethodMetrics = json.loads(done.stdout.splitlines()[-1])
+    metrics: Results = json.loads(done.stdout.splitlines()[-1])
     return metrics

@@ -18,7 +18,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from parts.metrics import MethodMetrics, rounded
+from parts.metrics import Results, rounded
 from parts.pictures import pictures
 from polymorph_ros.bundle.reader import read_bundle
 from polymorph_ros.data.frame import Frame
@@ -50,7 +50,7 @@ def run(
     print(json.dumps(metrics))
 
 
-def _measure(engine: Engine, rate: float, blocks: int, block_s: float) -> MethodMetrics:
+def _measure(engine: Engine, rate: float, blocks: int, block_s: float) -> Results:
     images = pictures(640, 480)
     cpu_ms, results = [], []
     for block in range(blocks + 1):

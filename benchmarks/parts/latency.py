@@ -17,7 +17,7 @@ from statistics import fmean, median
 from parts.camera_process import CameraProcess
 from parts.listener import Listener
 from parts.machine import cpu_seconds
-from parts.metrics import MethodMetrics, jitter, milliseconds, rounded
+from parts.metrics import Results, jitter, milliseconds, rounded
 from parts.surroundings import NODE_TOPIC, Stage, run_node
 from parts.waiting import wait_for
 from polymorph_ros.ros.demo.child import Child
@@ -43,7 +43,7 @@ class Block:
     wall_s: float
 
 
-def measure_latency(stage: Stage, rate: float, seconds: float, block_s: float) -> MethodMetrics:
+def measure_latency(stage: Stage, rate: float, seconds: float, block_s: float) -> Results:
     """Both ways of measuring, each with `seconds` of images to the node, and the CPU time.
 
     Args:
@@ -106,7 +106,7 @@ def _block(camera: CameraProcess, node: Child, topic: str, seconds: float) -> Bl
 
 def _alternating(
     heard: Listener, labelled: Sequence[Block], bare: Sequence[Block], echoed_ns: dict[int, int]
-) -> MethodMetrics:
+) -> Results:
     answered = _answered(heard, labelled)
     transport = [
         (echoed_ns[stamp] - stamp) * 1e-9
@@ -124,7 +124,7 @@ def _alternating(
     }
 
 
-def _together(heard: Listener, blocks: Sequence[Block]) -> MethodMetrics:
+def _together(heard: Listener, blocks: Sequence[Block]) -> Results:
     answered = _answered(heard, blocks)
     paired = [stamp for stamp in answered if stamp in heard.echoed_ns]
     transport = {stamp: (heard.echoed_ns[stamp] - stamp) * 1e-9 for stamp in paired}
@@ -136,7 +136,7 @@ def _together(heard: Listener, blocks: Sequence[Block]) -> MethodMetrics:
     }
 
 
-def _own(heard: Listener, answered: Sequence[int]) -> MethodMetrics:
+def _own(heard: Listener, answered: Sequence[int]) -> Results:
     """What does not need the echo."""
     return {
         "total_ms": milliseconds((heard.answered_ns[stamp] - stamp) * 1e-9 for stamp in answered),
@@ -150,7 +150,7 @@ def _rest(heard: Listener, stamp: int) -> float:
     return (heard.answered_ns[stamp] - stamp) * 1e-9 - heard.engine_s[stamp]
 
 
-def _frames(heard: Listener, blocks: Sequence[Block]) -> MethodMetrics:
+def _frames(heard: Listener, blocks: Sequence[Block]) -> Results:
     published = _published(blocks)
     answered = _answered(heard, blocks)
     per_block = [
@@ -167,7 +167,7 @@ def _frames(heard: Listener, blocks: Sequence[Block]) -> MethodMetrics:
     }
 
 
-def _cpu(heard: Listener, labelled: Sequence[Block], bare: Sequence[Block]) -> MethodMetrics:
+def _cpu(heard: Listener, labelled: Sequence[Block], bare: Sequence[Block]) -> Results:
     """CPU time of the node process; medians over blocks."""
     per_frame = [block.node_cpu_s / len(_answered(heard, [block])) for block in labelled]
     idle = [block.node_cpu_s / block.wall_s for block in bare]

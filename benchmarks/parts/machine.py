@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from parts.metrics import MethodMetrics
+from parts.metrics import Results
 from polymorph_ros.bundle.reader import Bundle
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -19,7 +19,7 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 _MIB = 1 << 20
 
 
-def machine_facts() -> MethodMetrics:
+def machine_facts() -> Results:
     """CPU, memory, versions, the date, and how busy the machine was when it was asked."""
     memory = _PAGE * os.sysconf("SC_PHYS_PAGES") / (1 << 30)
     return {
@@ -36,7 +36,7 @@ def machine_facts() -> MethodMetrics:
     }
 
 
-def bundle_facts(bundle: Bundle) -> MethodMetrics:
+def bundle_facts(bundle: Bundle) -> Results:
     """Which bundle ran."""
     manifest = bundle.manifest
     return {

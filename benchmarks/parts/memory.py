@@ -10,7 +10,7 @@ from sensor_msgs.msg import Image
 
 from parts.camera import rgb8
 from parts.machine import resident_mib
-from parts.metrics import MethodMetrics, rounded
+from parts.metrics import Results, rounded
 from parts.pictures import pictures
 from parts.surroundings import NODE_TOPIC, Stage, run_node
 from parts.waiting import wait_for
@@ -23,7 +23,7 @@ _ANSWER_DEADLINE_S = 2.0
 _SAMPLES = 10
 
 
-def measure_memory(stage: Stage, frames: int) -> MethodMetrics:
+def measure_memory(stage: Stage, frames: int) -> Results:
     """Publish small images, each as soon as the last one was answered."""
     images = [rgb8(picture) for picture in pictures(*_SIZE)]
     ros = rclpy.create_node("benchmark_memory")

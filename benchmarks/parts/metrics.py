@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-MethodMetrics = dict[str, Any]
+Results = dict[str, Any]
 
 
-def milliseconds(seconds: Iterable[float]) -> MethodMetrics:
+def milliseconds(seconds: Iterable[float]) -> Results:
     """Percentiles of durations in seconds, as milliseconds; only the count if there are none."""
     values = np.fromiter(seconds, dtype=np.float64) * 1e3
     if not values.size:
@@ -23,7 +20,7 @@ def milliseconds(seconds: Iterable[float]) -> MethodMetrics:
     return {"count": int(values.size)} | {name: rounded(value) for name, value in metrics.items()}
 
 
-def jitter(blocks: Iterable[Sequence[int]]) -> MethodMetrics:
+def jitter(blocks: Iterable[Sequence[int]]) -> Results:
     """Milliseconds between successive events, and their standard deviation.
 
     Args:
@@ -38,11 +35,3 @@ def jitter(blocks: Iterable[Sequence[int]]) -> MethodMetrics:
 def rounded(value: float) -> float:
     """A figure without the digits that mean nothing."""
     return round(float(value), 3)
-
-
-def write_json(path: Path, metrics: MethodMetrics) -> None:
-    """Write the metrics, or leave the file as it was."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(metrics, indent=2) + "\n")
-    temporary.replace(path)

@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import median
 
 from parts.camera_process import CameraProcess
-from parts.metrics import MethodMetrics, rounded
+from parts.metrics import Results, rounded
 from parts.surroundings import NODE_TOPIC, Stage, run_node
 from parts.waiting import wait_for
 from polymorph_ros.errors import PolymorphError
@@ -16,7 +16,7 @@ from polymorph_ros.errors import PolymorphError
 _CONFIGURED = re.compile(r"\[INFO\] \[([\d.]+)\] \[polymorph\]: .* ready after ([\d.]+) s")
 
 
-def measure_start_up(stage: Stage, rate: float, repetitions: int) -> MethodMetrics:
+def measure_start_up(stage: Stage, rate: float, repetitions: int) -> Results:
     """Start the node again and again; medians.
 
     Returns:

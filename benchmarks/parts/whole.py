@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from parts.machine import machine_name
-from parts.metrics import MethodMetrics, write_json
+from parts.metrics import Results
+from polymorph_ros.files import write_json
 
 RESULTS = Path(__file__).resolve().parent.parent / "results"
 
@@ -19,7 +20,7 @@ def compare(
     config: Path,
     data: Sequence[Path],
     folder: Path,
-    about: MethodMetrics,
+    about: Results,
     larger: str = "",
     methods: str = "all",
 ) -> Path:

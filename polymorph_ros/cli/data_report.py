@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -15,7 +14,7 @@ from rich.table import Table
 from polymorph_ros.data.dataset import Dataset, Fault
 from polymorph_ros.data.picture_survey import PictureSurvey
 from polymorph_ros.data.survey import LabelSurvey, Survey
-from polymorph_ros.errors import PolymorphError
+from polymorph_ros.files import write_json
 
 _STRONG_LIFT = 1.1
 
@@ -90,14 +89,7 @@ def write_report(
         "assumptions": list(dataset.assumptions),
         "faults": [asdict(fault) for fault in all_faults(dataset, opened)],
     }
-    unfinished = file.with_name(f".{file.name}.tmp")
-    try:
-        unfinished.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n")
-        unfinished.rename(file)
-    except OSError as error:
-        raise PolymorphError(
-            "a place to write the report to", error.strerror or str(error), where=str(file)
-        ) from None
+    write_json(file, report)
 
 
 def all_faults(dataset: Dataset, opened: PictureSurvey | None) -> tuple[Fault, ...]:

@@ -86,10 +86,10 @@ def evaluate(
         method_names,
     )
     from polymorph_ros.evaluation.report.write import write_report
-    from polymorph_ros.evaluation.run_folder import write_json
     from polymorph_ros.evaluation.session import Request, evaluate_live, rows
     from polymorph_ros.evaluation.session import evaluate as run
     from polymorph_ros.evaluation.tables import metrics_table
+    from polymorph_ros.files import write_json
 
     console = Console()
 
@@ -129,7 +129,7 @@ def evaluate(
     else:
         outcome = run(request, dataset, say)
     if json is not None:
-        write_json(rows(outcome.metrics), json)
+        write_json(json, rows(outcome.metrics))
     console.print(metrics_table(outcome.metrics))
     write_report(outcome, out, timeline)
     say(f"report: {out / 'report.html'}")

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from polymorph_ros.arrays import Mask
 from polymorph_ros.contexts.presence import true_presence
 from polymorph_ros.data.track import Track
-
-Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from polymorph_ros.arrays import Mask
 from polymorph_ros.contexts.label_sets import LabelSets
-
-Mask = NDArray[np.bool_]
 
 _SETS_AT_ONCE = 1 << 14
 

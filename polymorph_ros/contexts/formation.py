@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from polymorph_ros.arrays import Floats, Mask
 from polymorph_ros.contexts.cost import expected_adapters
 from polymorph_ros.contexts.label_sets import LabelSets
 from polymorph_ros.contexts.pair_cover import PairCover
@@ -27,9 +28,6 @@ from polymorph_ros.contexts.pair_evidence import (
 from polymorph_ros.contexts.set_search import SetSearch
 from polymorph_ros.data.track import Track
 from polymorph_ros.errors import PolymorphError
-
-Mask = NDArray[np.bool_]
-Floats = NDArray[np.float64]
 
 TRUSTS = (0.03, 0.1, 0.3, 1.0)
 _LEFT_OUT = 0.3  # of the sequences, to choose on

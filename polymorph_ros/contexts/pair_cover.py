@@ -8,10 +8,8 @@ to date while contexts change, so one change costs about as much as reading a ro
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-Mask = NDArray[np.bool_]
-Floats = NDArray[np.float64]
+from polymorph_ros.arrays import Floats, Mask
 
 _EPSILON = 1e-12
 

@@ -17,10 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from polymorph_ros.arrays import Floats
 from polymorph_ros.contexts.label_sets import LabelSets, label_sets
 from polymorph_ros.data.track import Track
-
-Floats = NDArray[np.float64]
 
 _NEAR_S = 10.0
 _SEEN_IN = (1, 2, 3, 6)  # lower bounds of the groups of pairs by number of sequences

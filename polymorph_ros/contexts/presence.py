@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from polymorph_ros.arrays import Mask
 from polymorph_ros.data.track import Track
-
-Mask = NDArray[np.bool_]
 
 _NEIGHBOURHOOD_S = 10.0
 

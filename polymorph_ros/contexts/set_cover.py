@@ -11,12 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from polymorph_ros.arrays import Floats, Indices, Mask
 from polymorph_ros.contexts.label_sets import LabelSets
 
-Mask = NDArray[np.bool_]
-Floats = NDArray[np.float64]
 Words = NDArray[np.unsignedinteger]
-Indices = NDArray[np.int64]
 
 
 class SetCover:

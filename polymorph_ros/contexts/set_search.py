@@ -8,13 +8,12 @@ stand for those that were not.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from polymorph_ros.arrays import Floats
 from polymorph_ros.contexts.label_sets import LabelSets
 from polymorph_ros.contexts.pair_cover import PairCover
 from polymorph_ros.contexts.set_cover import SetCover
 
-Floats = NDArray[np.float64]
 Change = tuple[str, int, int]  # "add" or "drop", context, label
 
 _EPSILON = 1e-9

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from polymorph_ros.arrays import Floats
 from polymorph_ros.data.track import Track
 
 # A weak prior for rates: as if each label had been watched this long in either state and had
@@ -21,9 +22,6 @@ _PSEUDO_SECONDS = 20.0
 # Two probabilities of changing that together are more than this are taken for this much: a
 # process in continuous time, looked at in steps, cannot change more often than not.
 _MOST_CHANGE = 0.95
-
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from polymorph_ros.arrays import NS_PER_S
 from polymorph_ros.data.bag_salvage import (
     STORAGES,
     recorded_count,
@@ -33,8 +34,6 @@ from polymorph_ros.data.track import Track
 from polymorph_ros.data.union import union
 from polymorph_ros.data.vocabulary import Vocabulary
 from polymorph_ros.errors import PolymorphError
-
-_NS = 1_000_000_000
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ class BagTopic:
             PolymorphError: it cannot be read on.
         """
         for message in self.messages(self.topic):
-            stamp_s = stamp_ns_of(message) / _NS
+            stamp_s = stamp_ns_of(message) / NS_PER_S
             yield Moment(stamp_s, partial(self._decoded, message, stamp_s))
 
     def messages(self, topic: str) -> Iterator[Any]:
@@ -208,7 +207,7 @@ def _dataset_of(bag: BagTopic, truth: dict[int, dict[str, int]], tolerance_s: fl
     for row, stamp_ns in enumerate(stamps_ns):
         for label, value in truth[stamp_ns].items():
             table[row, vocabulary.id_of(label)] = value
-    stamps_s = np.array(stamps_ns, dtype=np.float64) / _NS
+    stamps_s = np.array(stamps_ns, dtype=np.float64) / NS_PER_S
     wheres = tuple(f"{bag.path}, {TRUTH_TOPIC} at {stamp_s:.9f} s" for stamp_s in stamps_s)
     pictures = JoinedPictures(bag, stamps_s, wheres, tolerance_s)
     return Dataset(vocabulary, (LabelledSequence(Track(table, stamps_s, bag.name), pictures),))

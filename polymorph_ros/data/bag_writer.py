@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,14 +12,15 @@ from numpy.typing import NDArray
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
+from polymorph_ros.arrays import NS_PER_S
 from polymorph_ros.data.bags import COMPRESSED_IMAGE, IMAGE, STRING, TRUTH_TOPIC
 from polymorph_ros.data.synthetic import SyntheticFrame, SyntheticSequence
 from polymorph_ros.errors import PolymorphError
+from polymorph_ros.files import new_folder
 
 DEFAULT_TOPIC = "/camera/image_raw"
 START_NS = 1_000_000_000  # a stamp of zero means "not set" in ROS
 
-_NS = 1_000_000_000
 # Version of metadata.yaml: 9 writes QoS in a way that ROS 2 Humble cannot read.
 _BAG_VERSION: Literal[8] = 8
 _TYPES = get_typestore(Stores.ROS2_HUMBLE)
@@ -55,22 +54,11 @@ def write_synthetic_bag(
         PolymorphError: the folder exists already, or the quality is out of its range.
     """
     path = Path(path)
-    if path.exists():
-        raise PolymorphError(
-            "a folder that does not exist yet", "one that does", where=str(path), remedy="remove it"
-        )
     if jpeg_quality is not None and not 1 <= jpeg_quality <= 100:
         raise PolymorphError("a JPEG quality from 1 to 100", str(jpeg_quality), where=str(path))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # the files inside bear the folder's name, so the unfinished folder has it too, elsewhere
-    workshop = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
-    try:
-        unfinished = workshop / path.name
-        count = _write(unfinished, sequence, topic, jpeg_quality, frame_id, start_ns)
-        unfinished.rename(path)
-    finally:
-        shutil.rmtree(workshop)
-    return count
+    with new_folder(path) as unfinished:
+        unfinished.rmdir()  # rosbags makes it
+        return _write(unfinished, sequence, topic, jpeg_quality, frame_id, start_ns)
 
 
 def _write(
@@ -89,7 +77,7 @@ def _write(
         images = writer.add_connection(image_topic, image_type, typestore=_TYPES)
         truths = writer.add_connection(TRUTH_TOPIC, STRING, typestore=_TYPES)
         for frame in sequence.frames():
-            stamp_ns = start_ns + round(frame.stamp_s * _NS)
+            stamp_ns = start_ns + round(frame.stamp_s * NS_PER_S)
             header = _header(stamp_ns, frame_id)
             if jpeg_quality is None:
                 picture = _plain(frame.image, header)
@@ -103,7 +91,9 @@ def _write(
 
 
 def _header(stamp_ns: int, frame_id: str) -> Any:
-    stamp = _TYPES.types["builtin_interfaces/msg/Time"](sec=stamp_ns // _NS, nanosec=stamp_ns % _NS)
+    stamp = _TYPES.types["builtin_interfaces/msg/Time"](
+        sec=stamp_ns // NS_PER_S, nanosec=stamp_ns % NS_PER_S
+    )
     return _TYPES.types["std_msgs/msg/Header"](stamp=stamp, frame_id=frame_id)
 
 

@@ -20,6 +20,7 @@ from typing import Any
 from rosbags.highlevel import AnyReader
 from rosbags.typesys import Stores, get_typestore
 
+from polymorph_ros.arrays import NS_PER_S
 from polymorph_ros.data.frame import Frame
 from polymorph_ros.data.pixels import image_of
 from polymorph_ros.errors import PolymorphError
@@ -28,8 +29,6 @@ IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
 STRING = "std_msgs/msg/String"
 TRUTH_TOPIC = "/truth"
-
-_NS = 1_000_000_000
 
 
 @dataclass(frozen=True)
@@ -109,7 +108,7 @@ def read_bag_frames(path: Path | str, topic: str | None = None) -> Iterator[Fram
 
 def stamp_ns_of(message: Any) -> int:
     """The stamp of a message's header in nanoseconds."""
-    return int(message.header.stamp.sec) * _NS + int(message.header.stamp.nanosec)
+    return int(message.header.stamp.sec) * NS_PER_S + int(message.header.stamp.nanosec)
 
 
 def read_bag_truth(path: Path | str, topic: str = TRUTH_TOPIC) -> dict[int, dict[str, int]]:

@@ -10,6 +10,7 @@ from pathlib import Path, PurePath
 import numpy as np
 from numpy.typing import NDArray
 
+from polymorph_ros.arrays import NS_PER_S
 from polymorph_ros.data.dataset import Dataset, Fault, LabelledSequence
 from polymorph_ros.data.label_csv import LabelRow, LabelTable
 from polymorph_ros.data.labelling import sort_rows, track_of, vocabulary_of
@@ -21,7 +22,6 @@ IMAGE_SUFFIXES = frozenset(
 
 _NUMBER_AT_END = re.compile(r"^(.*?)(\d+(?:\.\d+)?)$")
 _NANOSECONDS_DIGITS = 16  # as many digits are nanoseconds, not a frame's number
-_NS = 1_000_000_000
 
 
 @dataclass(frozen=True)
@@ -114,5 +114,5 @@ def _stamp_of_number(number: str, fps: float) -> float:
     if "." in number:
         return float(number)
     if len(number) >= _NANOSECONDS_DIGITS:
-        return int(number) / _NS
+        return int(number) / NS_PER_S
     return int(number) / fps

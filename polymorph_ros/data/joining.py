@@ -9,12 +9,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from polymorph_ros.arrays import Image
 from polymorph_ros.data.dataset import Dataset, Fault, LabelledSequence
 from polymorph_ros.data.label_csv import LabelRow, LabelTable
 from polymorph_ros.data.labelling import sort_rows, track_of, vocabulary_of
 from polymorph_ros.errors import PolymorphError
-
-Image = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from polymorph_ros.arrays import Image
 from polymorph_ros.errors import PolymorphError
 
-Image = NDArray[np.uint8]
 Buffer = bytes | bytearray | memoryview | NDArray[Any] | array
 
 _JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from polymorph_ros.evaluation.methods.method import Labelled
+from polymorph_ros.files import replacing
 
 
 @dataclass(frozen=True)
@@ -134,10 +135,8 @@ def write_frame_log(log: FrameLog, file: Path) -> None:
             "gpu_seconds": pa.array(log.gpu_seconds),
         }
     ).replace_schema_metadata({"labels": json.dumps(log.labels), "sequence": log.sequence})
-    file.parent.mkdir(parents=True, exist_ok=True)
-    scratch = file.with_name(f".{file.name}.new")
-    pq.write_table(table, scratch, compression="zstd")
-    scratch.rename(file)
+    with replacing(file) as unfinished:
+        pq.write_table(table, unfinished, compression="zstd")
 
 
 def read_frame_log(file: Path) -> FrameLog:

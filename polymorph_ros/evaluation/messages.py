@@ -13,13 +13,13 @@ import numpy as np
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
+from polymorph_ros.arrays import NS_PER_S
 from polymorph_ros.bundle.reader import Bundle
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.evaluation.frame_log import Cost
 from polymorph_ros.runtime.result import FrameResult
 
 PACKAGE = "polymorph_ros/msg"
-_NS = 1_000_000_000
 
 
 @cache
@@ -144,4 +144,4 @@ def _header(stamp_ns: int) -> Any:
 
 def _time(stamp_ns: int) -> Any:
     kind = message_types().types["builtin_interfaces/msg/Time"]
-    return kind(sec=stamp_ns // _NS, nanosec=stamp_ns % _NS)
+    return kind(sec=stamp_ns // NS_PER_S, nanosec=stamp_ns % NS_PER_S)

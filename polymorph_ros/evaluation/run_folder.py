@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from polymorph_ros.errors import PolymorphError
+from polymorph_ros.files import write_json
 
 _PARTIAL = "partial"
 
@@ -71,15 +71,7 @@ class RunFolder:
                 remedy="choose another --out",
             )  # fmt: skip
         self.path.mkdir(parents=True, exist_ok=True)
-        write_json(key, file)
-
-
-def write_json(document: object, file: Path) -> None:
-    """Write it whole or not at all."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    scratch = file.with_name(f".{file.name}.new")
-    scratch.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    os.replace(scratch, file)
+        write_json(file, key)
 
 
 def _stem(index: int, sequence: str) -> str:

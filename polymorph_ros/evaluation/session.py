@@ -34,7 +34,8 @@ from polymorph_ros.evaluation.methods.registry import (
 from polymorph_ros.evaluation.offline import Bench, replay, warm
 from polymorph_ros.evaluation.overlap import require_pictures
 from polymorph_ros.evaluation.peak_memory import WORDS, peak_bytes
-from polymorph_ros.evaluation.run_folder import RunFolder, write_json
+from polymorph_ros.evaluation.run_folder import RunFolder
+from polymorph_ros.files import write_json
 from polymorph_ros.model.polymorph import choose_device
 from polymorph_ros.progress import progress_bar
 
@@ -239,7 +240,7 @@ def _sum_up(
         ],
         **({"live": live} if live is not None else {}),
     }
-    write_json(summary, run.folder.path / "summary.json")
+    write_json(run.folder.path / "summary.json", summary)
     return Outcome(bundle, data, metrics, logs, summary, complete)
 
 
@@ -294,7 +295,7 @@ def _peaks(request: Request, folder: RunFolder, device: torch.device) -> dict[st
             bars.update(task, note=name)
             peak[name] = peak_bytes(name, request.bundle, device.type, request.baselines_folder)
             bars.update(task, advance=1)
-    write_json(peak, file)
+    write_json(file, peak)
     return peak
 
 

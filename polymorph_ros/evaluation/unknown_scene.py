@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
+from polymorph_ros.arrays import Image
 from polymorph_ros.model.polymorph import PolymorphModel
 from polymorph_ros.runtime.unknown_scene import DistanceFilter
 
-Picture = NDArray[np.uint8]
 _NS_PER_MINUTE = 60e9
 
 
@@ -23,7 +23,7 @@ class Stream:
     """Pictures of one camera with their stamps, nanoseconds, ascending."""
 
     stamps_ns: tuple[int, ...]
-    pictures: tuple[Picture, ...]
+    pictures: tuple[Image, ...]
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def disturbed(streams: Sequence[Stream], seed: int) -> Iterator[tuple[str, list[
     """What goes wrong with cameras, made from known streams (synthetic)."""
     rng = np.random.default_rng(seed)
 
-    def changed(change: Callable[[Picture], Picture]) -> list[Stream]:
+    def changed(change: Callable[[Image], Image]) -> list[Stream]:
         return [
             Stream(stream.stamps_ns, tuple(change(picture) for picture in stream.pictures))
             for stream in streams
@@ -117,11 +117,11 @@ def disturbed(streams: Sequence[Stream], seed: int) -> Iterator[tuple[str, list[
         )
 
 
-def _black(picture: Picture, rng: np.random.Generator) -> Picture:
+def _black(picture: Image, rng: np.random.Generator) -> Image:
     return np.clip(rng.normal(3.0, 3.0, picture.shape), 0, 255).astype(np.uint8)
 
 
-def _blurred(picture: Picture, share: float) -> Picture:
+def _blurred(picture: Image, share: float) -> Image:
     return np.asarray(cv2.GaussianBlur(picture, (0, 0), share * picture.shape[0]), np.uint8)
 
 
@@ -131,7 +131,7 @@ def _cover(stream: Stream, share: float, angle: float) -> Stream:
     )
 
 
-def _covered(picture: Picture, share: float, angle: float) -> Picture:
+def _covered(picture: Image, share: float, angle: float) -> Image:
     """Something dark and out of focus before the lens, from one side."""
     height, width = picture.shape[:2]
     rows, columns = np.mgrid[:height, :width]

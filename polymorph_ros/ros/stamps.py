@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from builtin_interfaces.msg import Time
 
-_NS = 1_000_000_000
+from polymorph_ros.arrays import NS_PER_S
 
 
 def to_ns(stamp: Time) -> int:
     """A stamp as whole nanoseconds."""
-    return int(stamp.sec) * _NS + int(stamp.nanosec)
+    return int(stamp.sec) * NS_PER_S + int(stamp.nanosec)
 
 
 def to_stamp(nanoseconds: int) -> Time:
     """Whole nanoseconds as a stamp."""
-    sec, nanosec = divmod(nanoseconds, _NS)
+    sec, nanosec = divmod(nanoseconds, NS_PER_S)
     return Time(sec=sec, nanosec=nanosec)
 
 
@@ -27,4 +27,4 @@ def latency_s(now_ns: int, stamp: Time) -> float | None:
     stamp_ns = to_ns(stamp)
     if stamp_ns == 0 or now_ns == 0 or now_ns < stamp_ns:
         return None
-    return (now_ns - stamp_ns) / _NS
+    return (now_ns - stamp_ns) / NS_PER_S

@@ -19,8 +19,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Mask = NDArray[np.bool_]
+from polymorph_ros.arrays import Floats, Mask
 
 # Beliefs stay between these: a rare label may be very unlikely, but nothing is so sure that a
 # few frames could not change it. A single score's evidence is bounded likewise.

@@ -6,10 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
-Mask = NDArray[np.bool_]
-Floats = NDArray[np.float64]
+from polymorph_ros.arrays import Floats, Mask
 
 # Branch and bound gives up after so many steps and keeps the best cover that it has found, which
 # is at least the greedy one. Covers of a robot's frames need far fewer.

@@ -21,20 +21,17 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from polymorph_ros.arrays import Floats, Indices, Mask
 from polymorph_ros.runtime.belief import (
     Evidence,
-    Floats,
-    Mask,
     TwoStateFilter,
     odds_of,
     probability_of,
 )
 from polymorph_ros.runtime.knowledge import Knowledge
 from polymorph_ros.runtime.pairs import Pairs
-
-Indices = NDArray[np.int64]
 
 _SMALL = 1e-7
 

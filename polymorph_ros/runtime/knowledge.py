@@ -8,10 +8,10 @@ from functools import cached_property
 
 import numpy as np
 
+from polymorph_ros.arrays import Floats, Mask
 from polymorph_ros.bundle.manifest import ContextEntry, LabelEntry, Manifest
 from polymorph_ros.contexts.cost import membership
 from polymorph_ros.contexts.statistics import Dynamics
-from polymorph_ros.runtime.belief import Floats, Mask
 from polymorph_ros.runtime.cover import homes_of
 from polymorph_ros.runtime.pairs import Pairs, make_pairs
 from polymorph_ros.runtime.thresholds import Thresholds

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from polymorph_ros.runtime.belief import Floats
+from polymorph_ros.arrays import Floats
 
 # No label is rarer or surer than this just because its context is there.
 _RAREST, _SUREST = 1e-3, 0.98

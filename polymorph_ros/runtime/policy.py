@@ -19,7 +19,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from polymorph_ros.runtime.belief import LEAST, Floats, Mask
+from polymorph_ros.arrays import Floats, Mask
+from polymorph_ros.runtime.belief import LEAST
 from polymorph_ros.runtime.cover import cheapest_cover, cover_within
 from polymorph_ros.runtime.joint_belief import JointBelief
 from polymorph_ros.runtime.knowledge import Knowledge

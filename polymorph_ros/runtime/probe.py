@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from polymorph_ros.runtime.belief import LEAST, Floats, Mask
+from polymorph_ros.arrays import Floats, Mask
+from polymorph_ros.runtime.belief import LEAST
 from polymorph_ros.runtime.knowledge import Knowledge
 
 _FORGET_S = 30.0  # what an adapter has said is old after this long

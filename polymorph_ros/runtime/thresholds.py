@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from polymorph_ros.arrays import Floats
 from polymorph_ros.bundle.manifest import Manifest
-from polymorph_ros.runtime.belief import Floats, logit, sigmoid
+from polymorph_ros.runtime.belief import logit, sigmoid
 
 _HYSTERESIS = 1.0  # log-odds between on and off
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from polymorph_ros.arrays import Floats
 from polymorph_ros.bundle.manifest import HEAD_FILE
 from polymorph_ros.runtime.belief import sigmoid
 
@@ -19,8 +20,6 @@ _SPREAD = np.array([0.3, 1.0])
 _LEAST_SCALE = 0.01
 _STEPS = 50
 _SUREST = 1e-4  # a score is taken as no surer than this when its skill is told
-
-Floats = NDArray[np.float64]
 
 
 def platt(

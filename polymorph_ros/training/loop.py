@@ -13,14 +13,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from polymorph_ros.arrays import Indices
+from polymorph_ros.files import replacing
 from polymorph_ros.progress import progress_bar
-
-Indices = NDArray[np.int64]
 
 _WARM_UP = 0.05  # share of the steps over which the learning rate rises
 _CLIP = 1.0
@@ -107,9 +106,8 @@ def _keep(
         tensors[f"{index}.weight"] = weight.detach().contiguous()
         tensors[f"{index}.mean"] = state["exp_avg"].contiguous()
         tensors[f"{index}.square"] = state["exp_avg_sq"].contiguous()
-    scratch = file.with_name(f".{file.name}.new")
-    save_file(tensors, scratch)
-    scratch.replace(file)
+    with replacing(file) as unfinished:
+        save_file(tensors, unfinished)
 
 
 def _restore(file: Path, weights: list[nn.Parameter], optimizer: torch.optim.Optimizer) -> int:

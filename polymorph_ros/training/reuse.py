@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from polymorph_ros.arrays import Mask
 from polymorph_ros.bundle.manifest import Preprocessing, ReuseEntry
 from polymorph_ros.model.preprocess import Preprocessor
 from polymorph_ros.model.thumbnail import thumbnails
@@ -17,8 +18,6 @@ MAX_AGE_S = 1.0
 _FEWEST = 50  # pairs of frames that a threshold has to rest on
 _STEP = 0.01  # grey levels: finer differences are rounding errors
 _BATCH = 64
-
-Mask = NDArray[np.bool_]
 
 
 def learn_reuse(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 import math
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +20,12 @@ from rosbags.rosbag2 import Writer
 from rosbags.typesys import Stores, get_typestore
 
 from polymorph_ros.errors import PolymorphError
+from polymorph_ros.files import write_json
 from polymorph_ros.msg import EnergyReport, LabelInfo
 from polymorph_ros.ros.demo.listener import Answer, CameraCounts, Heard
 from polymorph_ros.ros.demo.recording import open_recording, restamped, stamp_of
 from polymorph_ros.ros.demo.sheet import Chip, Tile, Verdict, draw_sheet, judge, write_sheet
-from polymorph_ros.ros.demo.summary import summarise, write_summary
+from polymorph_ros.ros.demo.summary import summarise
 from polymorph_ros.ros.demo.table import closing_view, live_view
 
 TYPES = get_typestore(Stores.ROS2_HUMBLE)
@@ -192,7 +194,7 @@ def test_the_file_has_the_agreed_keys_and_null_for_what_is_not_known(tmp_path: P
         "made", heard_of(answer(1, cat=0.9), joules=math.nan), {1: 1}, {}, floor=None
     )
 
-    write_summary(summary, tmp_path / "summary.json")
+    write_json(tmp_path / "summary.json", asdict(summary))
 
     figures = json.loads((tmp_path / "summary.json").read_text())
     assert set(figures) >= ISSUE_KEYS

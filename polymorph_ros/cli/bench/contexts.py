@@ -11,6 +11,7 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from polymorph_ros.evaluation.grouping.bench import Row
+    from polymorph_ros.files import write_json
 
 
 def contexts(
@@ -31,7 +32,6 @@ def contexts(
     Sequences are split into halves. All methods have the same contexts and places for labels:
     `polymorph` (ours), `random`, `spectral` (scikit-learn) and `louvain` (networkx).
     """
-    import json as json_text
     import math
     from dataclasses import asdict
 
@@ -51,10 +51,7 @@ def contexts(
                 rows.append(row)
                 bars.update(task, advance=1, note=f"{row.trace} {row.method}")
                 if json:
-                    scratch = json.with_name(f".{json.name}.part")
-                    text = json_text.dumps([asdict(row) for row in rows], indent=1)
-                    scratch.write_text(text + "\n", encoding="utf-8")
-                    scratch.rename(json)
+                    write_json(json, [asdict(row) for row in rows])
     Console().print(_table(rows))
 
 

@@ -47,11 +47,10 @@ def policy(
     The traces' label sets are real, the scores are not: they are made from the truth and noise
     of the given quality. Contexts, rates and thresholds come from training sequences only.
     """
-    import json as json_text
-
     from polymorph_ros.data.traces import read_trace
     from polymorph_ros.evaluation.policy.bench import Row, bench_trace
     from polymorph_ros.evaluation.policy.scores import Quality
+    from polymorph_ros.files import write_json
     from polymorph_ros.training.loop import progress_bar
 
     quality = Quality(adapter_ap, scout_label_ap, scout_context_ap, correlation_s, shared)
@@ -72,17 +71,10 @@ def policy(
                 rows.append(row)
                 bars.update(task, advance=1)
                 if json:
-                    _write(json, json_text.dumps(rows, indent=1))
+                    write_json(json, rows)
     table = Table("trace", "policy", *_COLUMNS, caption="scores simulated, label sets real")
     for row in rows:
         table.add_row(
             str(row["trace"]), str(row["policy"]), *(f"{row[name]:.3f}" for name in _COLUMNS)
         )
     console.print(table)
-
-
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.new")
-    scratch.write_text(text + "\n", encoding="utf-8")
-    scratch.replace(path)

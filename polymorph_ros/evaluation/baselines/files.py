@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from polymorph_ros.bundle.manifest import Preprocessing
 from polymorph_ros.bundle.reader import Bundle
 from polymorph_ros.errors import PolymorphError
+from polymorph_ros.files import write_text
 
 BASELINE_FILE = "baseline.json"
 GIVEN_FILE = "given_context.safetensors"
@@ -100,9 +101,7 @@ def read_baseline(folder: Path, bundle: Bundle) -> Baseline:
 
 def write_baseline(folder: Path, text: BaselineText) -> Baseline:
     """Write the text; weights lie in the folder already."""
-    scratch = folder / f".{BASELINE_FILE}.new"
-    scratch.write_text(text.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    scratch.rename(folder / BASELINE_FILE)
+    write_text(folder / BASELINE_FILE, text.model_dump_json(indent=1) + "\n")
     return Baseline(folder, text)
 
 

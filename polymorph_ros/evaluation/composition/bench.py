@@ -21,6 +21,7 @@ from polymorph_ros.evaluation.composition.count import multiply_adds, peak_activ
 from polymorph_ros.evaluation.composition.synthetic import Size, room_for
 from polymorph_ros.evaluation.composition.ways import METHODS, Ways
 from polymorph_ros.evaluation.machine import machine_facts
+from polymorph_ros.files import write_json
 
 Clock = Literal["wall", "cpu"]
 Precision = Literal["float32", "bfloat16", "float16"]
@@ -163,11 +164,8 @@ def read_rows(path: Path) -> list[Row]:
 
 
 def write_rows(path: Path, rows: Sequence[Row]) -> None:
-    """Writes the rows under a temporary name, then renames."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.new")
-    fresh.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
-    fresh.rename(path)
+    """Write the rows as JSON, whole or not at all."""
+    write_json(path, [asdict(row) for row in rows])
 
 
 def measure(plan: Plan, known: Sequence[Row], note: Callable[[str], None]) -> Iterator[list[Row]]:

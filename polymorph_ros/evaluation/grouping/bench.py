@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from polymorph_ros.contexts.cost import Mask, expected_adapters, membership
+from polymorph_ros.arrays import Mask
+from polymorph_ros.contexts.cost import expected_adapters, membership
 from polymorph_ros.contexts.formation import ContextLimits, form_contexts
 from polymorph_ros.contexts.label_sets import LabelSets, label_sets
 from polymorph_ros.data.traces import Trace

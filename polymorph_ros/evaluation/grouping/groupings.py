@@ -11,14 +11,12 @@ import warnings
 
 import networkx
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.cluster import SpectralClustering
 
+from polymorph_ros.arrays import Floats, Mask
 from polymorph_ros.contexts.formation import ContextLimits, deal
 from polymorph_ros.contexts.label_sets import LabelSets
 
-Mask = NDArray[np.bool_]
-Floats = NDArray[np.float64]
 Group = list[int]
 
 

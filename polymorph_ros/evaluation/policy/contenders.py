@@ -8,9 +8,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from polymorph_ros.arrays import Floats, Mask
 from polymorph_ros.contexts.presence import true_presence
 from polymorph_ros.data.track import Track
-from polymorph_ros.runtime.belief import Floats, Mask
 from polymorph_ros.runtime.cover import cheapest_cover
 from polymorph_ros.runtime.knowledge import Knowledge
 from polymorph_ros.runtime.policy import Policy

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-Mask = NDArray[np.bool_]
+from polymorph_ros.arrays import Mask
 
 
 @dataclass(frozen=True)

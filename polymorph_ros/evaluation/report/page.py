@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -19,6 +18,7 @@ from polymorph_ros.evaluation.report.label_bars import label_bars
 from polymorph_ros.evaluation.report.scatter import scatter
 from polymorph_ros.evaluation.report.timeline import timeline
 from polymorph_ros.evaluation.session import Outcome
+from polymorph_ros.files import write_text
 
 _PAGE = Path(__file__).with_name("page.html")
 _CONFIG = {"displaylogo": False, "responsive": True}
@@ -59,9 +59,7 @@ def write_page(outcome: Outcome, file: Path, sequence: str = "") -> None:
         plotly=get_plotlyjs(),
         version=escape(summary["polymorph_ros"]),
     )
-    scratch = file.with_name(f".{file.name}.new")
-    scratch.write_text(text, encoding="utf-8")
-    os.replace(scratch, file)
+    write_text(file, text)
 
 
 def _subtitle(outcome: Outcome) -> str:

@@ -8,6 +8,7 @@ bundle's floor, 1 not so or it could not run, 2 wrong use, 130 interrupted.
 from __future__ import annotations
 
 import signal
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -16,11 +17,12 @@ from rich.console import Console
 
 from polymorph_ros.data.bags import read_bag_truth
 from polymorph_ros.errors import PolymorphError
+from polymorph_ros.files import write_json
 from polymorph_ros.ros.demo.frames import draw_run
 from polymorph_ros.ros.demo.recording import Recording, open_recording
 from polymorph_ros.ros.demo.run import Played, Settings, play, stated_floor
 from polymorph_ros.ros.demo.sheet import write_sheet
-from polymorph_ros.ros.demo.summary import Summary, Truth, summarise, write_summary
+from polymorph_ros.ros.demo.summary import Summary, Truth, summarise
 from polymorph_ros.ros.demo.synthetic_recording import synthetic_recording
 from polymorph_ros.ros.demo.table import closing_view
 
@@ -74,7 +76,7 @@ def _report(recording: Recording, played: Played, truth: Truth, out: Path) -> Su
         floor=stated_floor(played.heard),
         node_faults=played.faults,
     )
-    write_summary(summary, out / "summary.json")
+    write_json(out / "summary.json", asdict(summary))
     console.print()
     console.print(closing_view(summary))
     if summary.answered:

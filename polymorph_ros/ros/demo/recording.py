@@ -10,13 +10,13 @@ from pathlib import Path
 from rosbags.highlevel import AnyReader
 from rosbags.typesys import Stores, get_typestore
 
+from polymorph_ros.arrays import NS_PER_S
 from polymorph_ros.data.bags import COMPRESSED_IMAGE, find_image_topic
 from polymorph_ros.errors import PolymorphError
 
 # Both image types begin with std_msgs/Header, and that with its stamp: 4 bytes of encapsulation
 # (the second says the byte order), then seconds (int32) and nanoseconds (uint32).
 _STAMP_AT = 4
-_NS = 1_000_000_000
 
 
 @dataclass(frozen=True)
@@ -70,13 +70,13 @@ def open_recording(path: Path, topic: str | None = None, material: str = "") -> 
 def stamp_of(message: bytes) -> int:
     """The stamp of a serialised image message, nanoseconds."""
     sec, nanosec = struct.unpack_from(_stamp_format(message), message, _STAMP_AT)
-    return int(sec) * _NS + int(nanosec)
+    return int(sec) * NS_PER_S + int(nanosec)
 
 
 def restamped(message: bytes, stamp_ns: int) -> bytes:
     """The same message with another stamp."""
     changed = bytearray(message)
-    struct.pack_into(_stamp_format(message), changed, _STAMP_AT, *divmod(stamp_ns, _NS))
+    struct.pack_into(_stamp_format(message), changed, _STAMP_AT, *divmod(stamp_ns, NS_PER_S))
     return bytes(changed)
 
 

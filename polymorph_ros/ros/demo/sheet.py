@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -10,12 +9,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from polymorph_ros.arrays import Image
 from polymorph_ros.errors import PolymorphError
+from polymorph_ros.files import replacing
 
 Colour = tuple[int, int, int]
-Picture = NDArray[np.uint8]
 
 # Everything is drawn at twice its size and scaled down: OpenCV's line fonts look smooth then.
 _SCALE = 2
@@ -69,7 +68,7 @@ class Tile:
         chips: its labels.
     """
 
-    image: Picture
+    image: Image
     caption: str
     chips: tuple[Chip, ...]
 
@@ -96,7 +95,7 @@ def judge(
     return tuple(chips)
 
 
-def draw_sheet(tiles: Sequence[Tile], title: str, subtitle: str) -> Picture:
+def draw_sheet(tiles: Sequence[Tile], title: str, subtitle: str) -> Image:
     """The whole sheet, uint8 RGB.
 
     Raises:
@@ -127,21 +126,20 @@ def draw_sheet(tiles: Sequence[Tile], title: str, subtitle: str) -> Picture:
     return np.asarray(smaller, dtype=np.uint8)
 
 
-def write_sheet(sheet: Picture, path: Path) -> None:
+def write_sheet(sheet: Image, path: Path) -> None:
     """Write it as PNG, whole or not at all."""
     done, data = cv2.imencode(".png", cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
     if not done:
         raise PolymorphError("a picture that can be written as PNG", f"shape {sheet.shape}")
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_bytes(data.tobytes())
-    os.replace(temporary, path)
+    with replacing(path) as unfinished:
+        unfinished.write_bytes(data.tobytes())
 
 
-def _picture_height(image: Picture) -> int:
+def _picture_height(image: Image) -> int:
     return max(1, round(_TILE_WIDTH * image.shape[0] / image.shape[1]))
 
 
-def _tile(canvas: Picture, tile: Tile, corner: tuple[int, int], height: int) -> None:
+def _tile(canvas: Image, tile: Tile, corner: tuple[int, int], height: int) -> None:
     x, y = corner
     _box(canvas, (x, y), (_TILE_WIDTH, height), _CARD)
     shown = _picture_height(tile.image)
@@ -171,7 +169,7 @@ def _rows_of(chips: Sequence[Chip]) -> list[list[tuple[str, Verdict, int]]]:
     return rows
 
 
-def _chips(canvas: Picture, chips: Sequence[Chip], corner: tuple[int, int]) -> None:
+def _chips(canvas: Image, chips: Sequence[Chip], corner: tuple[int, int]) -> None:
     rows = _rows_of(chips)
     for number, row in enumerate(rows[:_CHIP_ROWS]):
         x, y = corner[0], corner[1] + number * _LINE
@@ -184,9 +182,7 @@ def _chips(canvas: Picture, chips: Sequence[Chip], corner: tuple[int, int]) -> N
         _text(canvas, f"and {hidden} more", where, _FAINT, _SMALL)
 
 
-def _chip(
-    canvas: Picture, words: str, verdict: Verdict, corner: tuple[int, int], width: int
-) -> None:
+def _chip(canvas: Image, words: str, verdict: Verdict, corner: tuple[int, int], width: int) -> None:
     x, y = corner
     colour = _COLOURS[verdict]
     _box(canvas, (x, y), (width, _LINE - 5), colour)
@@ -195,7 +191,7 @@ def _chip(
     _text(canvas, words, (x + 7, y + 14), colour if verdict is Verdict.MISSED else _INK, _SMALL)
 
 
-def _legend(canvas: Picture, verdicts: set[Verdict]) -> None:
+def _legend(canvas: Image, verdicts: set[Verdict]) -> None:
     x = _MARGIN
     for verdict in Verdict:
         if verdict in verdicts:
@@ -204,15 +200,13 @@ def _legend(canvas: Picture, verdicts: set[Verdict]) -> None:
             x += width + 8
 
 
-def _box(canvas: Picture, corner: tuple[int, int], size: tuple[int, int], colour: Colour) -> None:
+def _box(canvas: Image, corner: tuple[int, int], size: tuple[int, int], colour: Colour) -> None:
     first = (corner[0] * _SCALE, corner[1] * _SCALE)
     last = ((corner[0] + size[0]) * _SCALE - 1, (corner[1] + size[1]) * _SCALE - 1)
     cv2.rectangle(canvas, first, last, colour, cv2.FILLED)
 
 
-def _text(
-    canvas: Picture, words: str, origin: tuple[int, int], colour: Colour, size: float
-) -> None:
+def _text(canvas: Image, words: str, origin: tuple[int, int], colour: Colour, size: float) -> None:
     where = (origin[0] * _SCALE, origin[1] * _SCALE)
     cv2.putText(
         canvas, words, where, cv2.FONT_HERSHEY_DUPLEX, size * _SCALE, colour, 1, cv2.LINE_AA

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import math
-import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -111,13 +108,6 @@ def summarise(
         bundle_checksum=heard.info.checksum if heard.info else "",
         faults=tuple(faults),
     )
-
-
-def write_summary(summary: Summary, path: Path) -> None:
-    """Write it as JSON, whole or not at all."""
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_text(json.dumps(asdict(summary), indent=2) + "\n")
-    os.replace(temporary, path)
 
 
 def _count_faults(published: int, answered: int, camera: CameraCounts) -> list[str]:

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.evaluation.frame_log import write_frame_log
-from polymorph_ros.evaluation.run_folder import write_json
+from polymorph_ros.files import write_json
 from polymorph_ros.ros.demo.child import surroundings
 from polymorph_ros.ros.demo.recording import open_recording
 from polymorph_ros.ros.demo.run import Settings, play
@@ -49,7 +49,7 @@ def live(
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
     write_frame_log(log, out / "answers.parquet")
-    write_json(summary(played, kept, rate, planner.delays_s()), out / "live.json")
+    write_json(out / "live.json", summary(played, kept, rate, planner.delays_s()))
 
 
 if __name__ == "__main__":
