@@ -13,6 +13,15 @@ from playwright.sync_api import Browser, sync_playwright
 
 # Names under which distributions install it; POLYMORPH_CHROMIUM names another one.
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+# Containers run as root, in which Chromium's sandbox does not start. The rest keeps it from calling
+# home and from looking for a graphics card. Playwright gives it an empty profile of its own.
+_FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
 
 
 @contextmanager
@@ -27,8 +36,7 @@ def chromium() -> Iterator[Browser]:
                 "no Chromium: install the package chromium, or 'playwright install chromium', "
                 "or set POLYMORPH_CHROMIUM"
             )
-        # containers run as root, in which Chromium's sandbox does not start
-        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=found, headless=True, args=_FLAGS)
         try:
             yield browser
         finally:

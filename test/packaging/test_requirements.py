@@ -1,7 +1,7 @@
 """The requirement files against the code and against each other.
 
 Pins: the library requires what it imports and imports what it requires; everything that is
-required is pinned by constraints.txt; package.xml and pyproject.toml name the same version.
+required is pinned by constraints.txt; all files that name a version name the same.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import sys
 from importlib.metadata import packages_distributions
 from pathlib import Path
 from xml.etree import ElementTree
+
+import yaml
 
 import polymorph_ros
 
@@ -67,5 +69,7 @@ def test_one_version_everywhere() -> None:
     package = ElementTree.parse(REPOSITORY / "package.xml").findtext("version")
     project = re.search(r'^version = "(.+)"$', (REPOSITORY / "pyproject.toml").read_text(), re.M)
 
+    citation = yaml.safe_load((REPOSITORY / "CITATION.cff").read_text())["version"]
+
     assert project is not None
-    assert package == project[1] == polymorph_ros.__version__
+    assert package == project[1] == citation == polymorph_ros.__version__

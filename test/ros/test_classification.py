@@ -1,22 +1,32 @@
-"""Pins `vision_msgs/Classification` beside the labels, with the real vision_msgs. Skipped where it
-is not installed (it is not on the Python package index): there the node does without it."""
+"""Pins `vision_msgs/Classification` beside the labels: with the real vision_msgs where it is
+installed, else with a stand-in of the same wire format that is built for the tests. That the node
+does without it where it is missing is what all other tests of the node show."""
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import Any
 
 import pytest
 
 from helpers.ros_peer import Peer, image_message, picture
+from helpers.vision_msgs_build import vision_msgs
 from polymorph_ros.msg import LabelArray
+from polymorph_ros.ros import classification as subject
 from polymorph_ros.ros.stamps import to_ns
 
 
+@pytest.fixture(scope="session")
+def messages(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
+    return vision_msgs(tmp_path_factory.mktemp("vision_msgs"))
+
+
 @pytest.fixture
-def classification() -> Any:
-    """The message type. Skipping here, not at import, since launch_testing imports test modules."""
-    module = pytest.importorskip("vision_msgs.msg", reason="vision_msgs is not installed here")
-    return module.Classification
+def classification(messages: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The message type, known to the node too: its module may have been imported without."""
+    for name in ("Classification", "ObjectHypothesis"):
+        monkeypatch.setattr(subject, name, getattr(messages, name), raising=False)
+    return messages.Classification
 
 
 def test_the_same_scores_are_published_as_a_classification(

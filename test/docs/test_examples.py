@@ -1,0 +1,64 @@
+"""Pins that each file in examples/ runs as its own first lines say.
+
+slow_for_people.py needs a ROS graph: test/ros/test_planner_example.py runs it.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from helpers.documents import ROOT, furnish
+
+EXAMPLES = ROOT / "examples"
+_DEADLINE_S = 120
+
+
+def run(*arguments: str | Path, cwd: Path) -> str:
+    """What an example prints; it must succeed."""
+    paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
+        text=True,
+        capture_output=True,
+        timeout=_DEADLINE_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_every_example_has_a_test() -> None:
+    assert {file.name for file in EXAMPLES.glob("*.py")} == {
+        "camvid_davis.py",
+        "label_images.py",
+        "slow_for_people.py",
+    }
+
+
+def test_label_images(tmp_path: Path) -> None:
+    furnish(tmp_path)
+    pictures = ("image.jpg", "kitchen/000360.jpg")
+
+    lines = run(EXAMPLES / "label_images.py", "bundles/default", *pictures, cwd=tmp_path)
+
+    assert [line.split(":")[0] for line in lines.splitlines()] == list(pictures)
+    assert all(" J (" in line for line in lines.splitlines())
+
+
+def test_camvid_davis(tmp_path: Path) -> None:
+    data = ROOT.parent / "shared" / "data"
+    if not (data / "camvid").is_dir() or not (data / "davis").is_dir():
+        pytest.skip("the evaluation data CamVid and DAVIS are not beside the repository")
+
+    run(EXAMPLES / "camvid_davis.py", tmp_path, cwd=tmp_path)
+
+    assert {file.name for file in tmp_path.iterdir()} == {
+        "camvid_bag.csv", "camvid_test.csv", "camvid_train.csv", "davis_test.csv", "davis_train.csv"
+    }  # fmt: skip
