@@ -30,10 +30,8 @@ def main(bundle_folder: str, *images: str) -> None:
     for second, name in enumerate(images):
         picture = image_from_jpeg(Path(name).read_bytes(), Path(name).suffix[1:])
         result = engine.step(Frame(picture, second * 1_000_000_000))
-        labels = ", ".join(
-            f"{model.labels[label]} {result.scores[label]:.2f}" for label in result.active_labels
-        )
-        adapters = ", ".join(model.context_names[adapter] for adapter in result.cover.adapters)
+        labels = ", ".join(f"{name} {result.scores[name]:.2f}" for name in result.active)
+        adapters = ", ".join(result.adapters)
         joules = f"{result.energy.joules:.3f} J ({result.energy.source.value})"
         print(f"{name}: {labels or 'nothing'} | adapters: {adapters or 'none'} | {joules}")
 

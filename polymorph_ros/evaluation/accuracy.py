@@ -68,6 +68,6 @@ def mean_ap(bundle: Bundle, data: Dataset, device: str, where: Path | str = "") 
                 bars.update(task, advance=1)
                 if not isinstance(picture, Fault):
                     frame = Frame(picture, int(sequence.stamps_ns[index]))
-                    scores.append(engine.step(frame).scores)
+                    scores.append(engine.step(frame).score_array)
                     truth.append(sequence.truth[index])
     return mean_average_precision(np.stack(scores), np.stack(truth))

@@ -48,9 +48,9 @@ def _definitions() -> Path:
     )  # fmt: skip
 
 
-def label_array(result: FrameResult, labels: tuple[str, ...]) -> Any:
+def label_array(result: FrameResult) -> Any:
     """``LabelArray`` of one frame."""
-    active = frozenset(result.active_labels)
+    active = frozenset(result.active_indices)
     kind = message_types().types[f"{PACKAGE}/Label"]
     return message_types().types[f"{PACKAGE}/LabelArray"](
         header=_header(result.stamp_ns),
@@ -63,25 +63,25 @@ def label_array(result: FrameResult, labels: tuple[str, ...]) -> Any:
             kind(
                 name=name,
                 id=index,
-                score=float(result.scores[index]),
+                score=float(result.score_array[index]),
                 active=index in active,
                 source=int(result.sources[index]),
                 age=float(result.ages_s[index]),
             )
-            for index, name in enumerate(labels)
+            for index, name in enumerate(result.vocabulary)
         ],
     )
 
 
-def label_events(result: FrameResult, labels: tuple[str, ...]) -> list[Any]:
+def label_events(result: FrameResult) -> list[Any]:
     """A ``LabelEvent`` for each label that appeared or vanished."""
     return [
         message_types().types[f"{PACKAGE}/LabelEvent"](
             header=_header(result.stamp_ns),
             camera=result.camera,
             kind=int(change.kind),
-            name=labels[change.label],
-            id=change.label,
+            name=change.name,
+            id=change.index,
             score=change.score,
             first_stamp=_time(change.first_stamp_ns),
         )
@@ -89,17 +89,17 @@ def label_events(result: FrameResult, labels: tuple[str, ...]) -> list[Any]:
     ]
 
 
-def context_state(result: FrameResult, labels: tuple[str, ...], contexts: tuple[str, ...]) -> Any:
+def context_state(result: FrameResult) -> Any:
     """``ContextState`` of one frame."""
     cover = result.cover
     return message_types().types[f"{PACKAGE}/ContextState"](
         header=_header(result.stamp_ns),
         camera=result.camera,
-        adapters=[contexts[adapter] for adapter in cover.adapters],
+        adapters=list(result.adapters),
         adapter_ids=np.array(cover.adapters, np.uint32),
         changed=cover.changed,
         reason=cover.reason,
-        uncovered=[labels[label] for label in cover.uncovered],
+        uncovered=list(result.uncovered),
     )
 
 

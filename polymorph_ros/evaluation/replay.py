@@ -19,10 +19,8 @@ def measure(engine: Engine, frames: LabelledFrames) -> dict[str, float]:
     """
     scores, active, adapters = [], [], 0
     for result in rehearse(engine, frames):
-        scores.append(result.scores)
-        row = np.zeros(len(result.scores), dtype=np.bool_)
-        row[list(result.active_labels)] = True
-        active.append(row)
+        scores.append(result.score_array)
+        active.append(result.active_mask)
         adapters += len(result.cover.adapters)
     truth = np.asarray(frames.truth)
     called = np.stack(active) & (truth >= 0)

@@ -40,8 +40,6 @@ class ResultBag:
         self._path = path
         self._bundle = bundle
         self._source = source
-        self._labels = tuple(label.name for label in bundle.manifest.labels)
-        self._contexts = tuple(context.name for context in bundle.manifest.contexts)
         self._total = Cost(0.0, 0.0, 0.0, 0.0)
         self._frames = 0
 
@@ -90,10 +88,10 @@ class ResultBag:
             self._total.gpu_seconds + cost.gpu_seconds,
         )
         stamp_ns = result.stamp_ns
-        self._write("/polymorph/labels", messages.label_array(result, self._labels), stamp_ns)
-        for event in messages.label_events(result, self._labels):
+        self._write("/polymorph/labels", messages.label_array(result), stamp_ns)
+        for event in messages.label_events(result):
             self._write("/polymorph/label_events", event, stamp_ns)
-        context = messages.context_state(result, self._labels, self._contexts)
+        context = messages.context_state(result)
         self._write("/polymorph/context", context, stamp_ns)
         energy = messages.energy_report(result, cost, self._total, self._frames, self._source)
         self._write("/polymorph/energy", energy, stamp_ns)

@@ -80,11 +80,11 @@ def _side_by_side(engines: list[Engine], clip: Clip) -> Iterator[tuple[FrameResu
 
 
 def _mean_ap(results: tuple[FrameResult, ...], truth: np.ndarray) -> float:
-    return mean_average_precision(np.stack([result.scores for result in results]), truth)
+    return mean_average_precision(np.stack([result.score_array for result in results]), truth)
 
 
 def _agreement(one: FrameResult, other: FrameResult) -> float:
-    first, second = set(one.active_labels), set(other.active_labels)
+    first, second = set(one.active_indices), set(other.active_indices)
     either = len(first | second)
     return len(first & second) / either if either else 1.0
 

@@ -28,8 +28,8 @@ def message(
     result: FrameResult, header: Header, labels: Sequence[str], *, active_only: bool
 ) -> Any:
     """The result as one Classification: class names with scores, the likeliest first."""
-    chosen = result.active_labels if active_only else range(len(labels))
-    scores = result.scores.tolist()
+    chosen = result.active_indices if active_only else range(len(labels))
+    scores = result.score_array.tolist()
     ranked = sorted(chosen, key=lambda label: -scores[label])
     return Classification(
         header=header,

@@ -41,9 +41,9 @@ class LabelMessage:
         array.reason = result.reason
         array.novelty = result.unknown_scene.novelty
         array.trust = result.unknown_scene.trust
-        chosen = result.active_labels if active_only else range(len(self._all))
-        active = frozenset(result.active_labels)
-        scores, sources = result.scores.tolist(), result.sources.tolist()
+        chosen = result.active_indices if active_only else range(len(self._all))
+        active = frozenset(result.active_indices)
+        scores, sources = result.score_array.tolist(), result.sources.tolist()
         ages = result.ages_s.tolist()
         for index in chosen:
             label = self._all[index]
@@ -68,15 +68,15 @@ def no_data(camera: str, header: Header, reason: str) -> LabelArray:
     )
 
 
-def label_events(result: FrameResult, header: Header, labels: Sequence[str]) -> list[LabelEvent]:
+def label_events(result: FrameResult, header: Header) -> list[LabelEvent]:
     """One message for each label that appeared or vanished in this frame."""
     return [
         LabelEvent(
             header=header,
             camera=result.camera,
             kind=int(change.kind),
-            name=labels[change.label],
-            id=change.label,
+            name=change.name,
+            id=change.index,
             score=change.score,
             first_stamp=to_stamp(change.first_stamp_ns),
         )
@@ -84,19 +84,17 @@ def label_events(result: FrameResult, header: Header, labels: Sequence[str]) -> 
     ]
 
 
-def context_state(
-    result: FrameResult, header: Header, labels: Sequence[str], contexts: Sequence[str]
-) -> ContextState:
+def context_state(result: FrameResult, header: Header) -> ContextState:
     """Which adapters ran, and why these."""
     cover = result.cover
     return ContextState(
         header=header,
         camera=result.camera,
-        adapters=[contexts[adapter] for adapter in cover.adapters],
+        adapters=list(result.adapters),
         adapter_ids=list(cover.adapters),
         changed=cover.changed,
         reason=cover.reason,
-        uncovered=[labels[label] for label in cover.uncovered],
+        uncovered=list(result.uncovered),
     )
 
 

@@ -35,7 +35,6 @@ class ResultPublishers:
         self._lock = threading.Lock()
         self._messages: dict[str, messages.LabelMessage] = {}
         self._names: tuple[str, ...] = ()
-        self._contexts: tuple[str, ...] = ()
         self._spoken_s = dict.fromkeys(cameras, time.monotonic())
 
     def describe(self, bundle: Bundle, threshold_shift: float) -> None:
@@ -44,7 +43,6 @@ class ResultPublishers:
         names = tuple(label.name for label in manifest.labels)
         with self._lock:
             self._names = names
-            self._contexts = tuple(context.name for context in manifest.contexts)
             self._messages = {
                 camera: messages.LabelMessage(camera, names) for camera in self._spoken_s
             }
@@ -59,12 +57,10 @@ class ResultPublishers:
             self._labels.publish(message.fill(result, header, active_only=active_only))
             self._spoken_s[result.camera] = time.monotonic()
         if settings.events:
-            for event in messages.label_events(result, header, self._names):
+            for event in messages.label_events(result, header):
                 self._events.publish(event)
         if settings.context:
-            self._context.publish(
-                messages.context_state(result, header, self._names, self._contexts)
-            )
+            self._context.publish(messages.context_state(result, header))
         if settings.energy:
             self._energy.publish(messages.energy_report(result, header))
         if settings.classification and self._classification is not None:

@@ -166,18 +166,20 @@ class Engine:
         )
         state, reason = _trust(novelty, cover)
         return FrameResult(
-            stamp_ns=frame.stamp_ns,
             camera=frame.camera,
-            state=state,
-            reason=reason,
-            scores=output.scores,
+            stamp_ns=frame.stamp_ns,
+            vocabulary=self.model.labels,
+            context_names=self.model.context_names,
+            score_array=output.scores,
             sources=output.sources,
             ages_s=output.ages_s,
-            active_labels=output.active_labels,
+            active_indices=output.active_indices,
             changes=output.changes,
             cover=cover,
             stage_seconds=stage_seconds,
             energy=energy,
+            state=state,
+            reason=reason,
             unknown_scene=novelty,
             rejected_scores=output.rejected,
         )

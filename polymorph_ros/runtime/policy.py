@@ -48,7 +48,7 @@ class PolicyOutput:
         scores: float32 of shape (labels,), finite, in [0, 1].
         sources: uint8 of shape (labels,), values of ``ScoreSource``.
         ages_s: float32 of shape (labels,), seconds since the frame that the score comes from.
-        active_labels: vocabulary indices, ascending.
+        active_indices: vocabulary indices, ascending.
         changes: labels that appeared or vanished in this frame.
         rejected: scores of this frame that were not finite, so that they count for nothing.
     """
@@ -56,7 +56,7 @@ class PolicyOutput:
     scores: NDArray[np.float32]
     sources: NDArray[np.uint8]
     ages_s: NDArray[np.float32]
-    active_labels: tuple[int, ...]
+    active_indices: tuple[int, ...]
     changes: tuple[LabelChange, ...]
     rejected: int = 0
 
@@ -269,7 +269,7 @@ class Policy:
             scores=self._belief.labels.astype(np.float32),
             sources=sources,
             ages_s=self._ages_s.astype(np.float32),
-            active_labels=tuple(self._active.nonzero()[0].tolist()),
+            active_indices=tuple(self._active.nonzero()[0].tolist()),
             changes=changes,
             rejected=rejected,
         )
@@ -291,6 +291,12 @@ class Policy:
     def _changes(self, kind: ChangeKind, labels: NDArray[np.int64]) -> tuple[LabelChange, ...]:
         belief = self._belief.labels
         return tuple(
-            LabelChange(kind, label, float(belief[label]), int(self._first_stamp_ns[label]))
-            for label in labels.tolist()
+            LabelChange(
+                kind,
+                self._knowledge.labels[index],
+                index,
+                float(belief[index]),
+                int(self._first_stamp_ns[index]),
+            )
+            for index in labels.tolist()
         )

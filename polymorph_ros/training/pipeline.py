@@ -273,7 +273,7 @@ def choose_reuse(
     engine = engine_of(assemble(parts, thresholds, {}, work / "draft"))
     active = np.zeros(frames.truth.shape, dtype=np.bool_)
     for row, result in zip(active, rehearse(engine, frames), strict=True):
-        row[list(result.active_labels)] = True
+        row[:] = result.active_mask
     return learn_reuse(frames, active, parts.preprocessing)
 
 

@@ -37,10 +37,12 @@ def result(
         camera="front",
         state=ResultState.DEGRADED,
         reason="at most 1 adapter(s) allowed",
-        scores=np.array(scores, dtype=np.float32),
+        vocabulary=LABELS,
+        context_names=("office", "street"),
+        score_array=np.array(scores, dtype=np.float32),
         sources=np.array([2, 1, 1], dtype=np.uint8),
         ages_s=np.array([0.0, 0.0, 0.25], dtype=np.float32),
-        active_labels=active,
+        active_indices=active,
         changes=changes,
         cover=Cover((1,), True, "+street (in play: car)", uncovered=(0,)),
         stage_seconds={"preprocess": 0.001, "trunk": 0.01},
@@ -133,11 +135,11 @@ def test_label_messages_survive_serialisation(active_only: bool) -> None:
 
 def test_events_tell_what_changed_and_since_when() -> None:
     changes = (
-        LabelChange(ChangeKind.APPEARED, 0, 0.9, 7_000_000_008),
-        LabelChange(ChangeKind.VANISHED, 1, 0.2, 5_000_000_001),
+        LabelChange(ChangeKind.APPEARED, "person", 0, 0.9, 7_000_000_008),
+        LabelChange(ChangeKind.VANISHED, "desk", 1, 0.2, 5_000_000_001),
     )
 
-    events = messages.label_events(result(changes=changes), HEADER, LABELS)
+    events = messages.label_events(result(changes=changes), HEADER)
 
     assert [(event.kind, event.name, event.id) for event in events] == [
         (LabelEvent.APPEARED, "person", 0),
@@ -149,7 +151,7 @@ def test_events_tell_what_changed_and_since_when() -> None:
 
 
 def test_the_context_names_adapters_and_what_they_leave_uncovered() -> None:
-    state = messages.context_state(result(), HEADER, LABELS, ("office", "street"))
+    state = messages.context_state(result(), HEADER)
 
     assert (list(state.adapters), list(state.adapter_ids)) == (["street"], [1])
     assert (state.changed, state.reason) == (True, "+street (in play: car)")

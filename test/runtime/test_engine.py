@@ -65,9 +65,9 @@ def test_a_result_keeps_its_contract(make_engine: Callable[..., Engine]) -> None
         assert result.stamp_ns == frame(number).stamp_ns
         assert result.camera == "front"
         assert result.state == ResultState.FRESH
-        assert result.scores.dtype == np.float32
-        assert result.scores.shape == result.sources.shape == result.ages_s.shape == (labels,)
-        assert ((result.scores >= 0) & (result.scores <= 1)).all()
+        assert result.score_array.dtype == np.float32
+        assert result.score_array.shape == result.sources.shape == result.ages_s.shape == (labels,)
+        assert ((result.score_array >= 0) & (result.score_array <= 1)).all()
         assert set(result.cover.adapters) <= set(range(contexts))
         assert list(result.stage_seconds) == [
             "preprocess", "trunk", "scout", "belief", "cover", "tails", "update",
@@ -106,7 +106,7 @@ def test_with_high_thresholds_nothing_runs_but_trunk_and_scout(
     result = make_engine(threshold_shift=9.0).step(frame(0))
 
     assert result.cover.adapters == ()
-    assert result.active_labels == ()
+    assert result.active_indices == ()
     assert (result.sources == ScoreSource.SCOUT).all()
 
 
@@ -117,30 +117,30 @@ def test_settings_take_effect_with_the_next_frame(make_engine: Callable[..., Eng
     engine.apply(EngineSettings(threshold_shift=9.0))
     after = engine.step(frame(1))
 
-    assert len(before.active_labels) == len(engine.model.labels)
-    assert after.active_labels == ()
+    assert len(before.active_indices) == len(engine.model.labels)
+    assert after.active_indices == ()
     assert {change.kind for change in after.changes} == {ChangeKind.VANISHED}
     assert all(change.first_stamp_ns == before.stamp_ns for change in after.changes)
 
 
-def test_changes_and_active_labels_agree(make_engine: Callable[..., Engine]) -> None:
+def test_changes_and_active_indices_agree(make_engine: Callable[..., Engine]) -> None:
     active: set[int] = set()
 
     for result in run(make_engine(), 40):
         for change in result.changes:
             if change.kind == ChangeKind.APPEARED:
-                assert change.label not in active
-                active.add(change.label)
+                assert change.index not in active
+                active.add(change.index)
             else:
-                active.remove(change.label)
-        assert active == set(result.active_labels)
+                active.remove(change.index)
+        assert active == set(result.active_indices)
 
 
 def test_the_same_frames_give_the_same_results(make_engine: Callable[..., Engine]) -> None:
     first, second = run(make_engine(), 10), run(make_engine(), 10)
 
     for one, other in zip(first, second, strict=True):
-        assert (one.scores == other.scores).all()
+        assert (one.score_array == other.score_array).all()
         assert one.cover == other.cover
 
 
@@ -152,17 +152,17 @@ def test_reset_means_reset(make_engine: Callable[..., Engine]) -> None:
     engine.reset("front")
     again = engine.step(frame(0))
 
-    assert (again.scores == fresh.scores).all()
+    assert (again.score_array == fresh.score_array).all()
     assert again.cover == fresh.cover
 
 
 def test_cameras_do_not_hear_of_each_other(make_engine: Callable[..., Engine]) -> None:
-    alone = [make_engine().step(frame(0)).scores]
+    alone = [make_engine().step(frame(0)).score_array]
     engine = make_engine()
 
     for number in range(5):
         engine.step(frame(number, camera="rear"))
-    together = [engine.step(frame(0)).scores]
+    together = [engine.step(frame(0)).score_array]
 
     assert (together[0] == alone[0]).all()
 
@@ -178,7 +178,7 @@ def test_a_stamp_that_jumps_back_starts_anew_and_says_so(
 
     assert "jumped back by 0.900 s" in again.cover.reason
     assert again.cover.changed
-    assert (again.scores == fresh.scores).all()
+    assert (again.score_array == fresh.score_array).all()
 
 
 def test_a_frame_that_fails_leaves_the_engine_usable(make_engine: Callable[..., Engine]) -> None:

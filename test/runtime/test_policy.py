@@ -90,7 +90,7 @@ def test_scores_stay_scores_and_active_labels_are_covered_whatever_comes(
         assert np.isfinite(output.ages_s).all()
         assert (output.ages_s >= 0).all()
         covered = {label for adapter in cover.adapters for label in CONTEXTS[adapter]}
-        assert set(output.active_labels) <= covered | set(cover.uncovered)
+        assert set(output.active_indices) <= covered | set(cover.uncovered)
         if limit:
             assert len(cover.adapters) <= limit
         else:
@@ -201,7 +201,7 @@ def test_a_label_that_appears_is_active_at_once_or_within_a_tenth_of_a_second(hz
         stamp_ns = round(number * SECOND_NS / hz)
         _, output = step(policy, stamp_ns, high, [0.99, 0.05, 0.05, 0.05], high)
 
-    assert output.active_labels == (0,)
+    assert output.active_indices == (0,)
 
 
 def test_a_label_dwells_before_it_vanishes() -> None:
@@ -213,8 +213,8 @@ def test_a_label_dwells_before_it_vanishes() -> None:
     step(policy, round(3 * DWELL_S * SECOND_NS), low, [0.01] * 4, low)
     _, later = step(policy, round(10 * DWELL_S * SECOND_NS), low, [0.01] * 4, low)
 
-    assert soon.active_labels
-    assert later.active_labels == ()
+    assert soon.active_indices
+    assert later.active_indices == ()
 
 
 def test_labels_that_are_each_unlikely_are_covered_where_together_they_are_worth_it() -> None:

@@ -84,8 +84,8 @@ def test_a_picture_that_stays_is_reused_with_all_that_was_said_of_it(
     assert "reused" in reused.reason
     assert (reused.sources == ScoreSource.REUSED).all()
     assert reused.ages_s == pytest.approx(0.4)
-    assert reused.active_labels == first.active_labels
-    assert reused.active_labels, "else the line above says nothing"
+    assert reused.active_indices == first.active_indices
+    assert reused.active_indices, "else the line above says nothing"
     assert reused.changes == ()
     assert reused.cover.adapters == ()
     assert not reused.cover.changed
@@ -176,7 +176,7 @@ def test_reused_scores_move_only_towards_the_stationary_probability(
         stamp_s += gap
         result = engine.step(frame(picture(seed), stamp_s))
         if not is_computed(result):
-            before, after = last.scores - STATIONARY, result.scores - STATIONARY
+            before, after = last.score_array - STATIONARY, result.score_array - STATIONARY
             assert (np.abs(after) <= np.abs(before) + 1e-6).all()
             assert (before * after >= -1e-9).all(), "not beyond it"
         last = result
@@ -326,4 +326,4 @@ def test_scores_that_are_not_finite_count_for_the_computed_frame_alone(bundle: B
 
     assert (computed.reused, computed.rejected_scores) == (False, 8)
     assert (reused.reused, reused.rejected_scores) == (True, 0)
-    assert np.isfinite(reused.scores).all()
+    assert np.isfinite(reused.score_array).all()

@@ -167,7 +167,7 @@ def test_judging_known_scenes_changes_no_score(tmp_path: Path) -> None:
 
     for number in range(10):
         one, other = judging.step(frame(number)), plain.step(frame(number))
-        assert (one.scores == other.scores).all()
+        assert (one.score_array == other.score_array).all()
         assert one.cover == other.cover
 
 
@@ -178,8 +178,8 @@ def test_scores_of_an_unknown_scene_move_the_belief_less(tmp_path: Path) -> None
         frame().stamp_ns, np.full(len(far.model.labels), np.nan), np.full(2, np.nan)
     )
 
-    low = far.step(frame()).scores
-    full = engine_of(tmp_path / "near", NEAR, max_adapters=1).step(frame()).scores
+    low = far.step(frame()).score_array
+    full = engine_of(tmp_path / "near", NEAR, max_adapters=1).step(frame()).score_array
 
     moved = np.abs(low - blind.label_belief).sum()
     assert 0 < moved < 0.7 * np.abs(full - blind.label_belief).sum()

@@ -233,4 +233,4 @@ def all_label_weights(name: str, bundle: Bundle, device: str, baselines: Path) -
 def beliefs(bundle: Bundle, baseline: Baseline, frames: LabelledFrames) -> NDArray[np.float32]:
     """What an engine with a baseline in place of the adapters believes of frames."""
     engine = AllLabelEngine("validation", baseline, bundle, "cpu", AllAdapters).method.engine
-    return np.stack([result.scores for result in rehearse(engine, frames)])
+    return np.stack([result.score_array for result in rehearse(engine, frames)])

@@ -54,7 +54,7 @@ class EngineMethod:
     def label(self, frame: Frame, truth: NDArray[np.int8]) -> Labelled:
         if not self._remembers:
             self.engine.reset()
-        return labelled(self.engine.step(frame), self.engine.model.context_names)
+        return labelled(self.engine.step(frame))
 
 
 class OracleCoverMethod:
@@ -79,14 +79,12 @@ class OracleCoverMethod:
         return self._method.label(frame, truth)
 
 
-def labelled(result: FrameResult, context_names: tuple[str, ...]) -> Labelled:
+def labelled(result: FrameResult) -> Labelled:
     """An engine's result as any method's."""
-    active = np.zeros(len(result.scores), dtype=np.bool_)
-    active[list(result.active_labels)] = True
     return Labelled(
-        scores=result.scores,
-        active=active,
-        adapters=tuple(context_names[adapter] for adapter in result.cover.adapters),
+        scores=result.score_array,
+        active=result.active_mask,
+        adapters=result.adapters,
         adapters_changed=result.cover.changed,
         stage_seconds=result.stage_seconds,
         result=result,
