@@ -132,10 +132,13 @@ def test_a_path_without_anything_is_code_1(tmp_path: Path) -> None:
 
 def test_a_report_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     folder = kitchen(tmp_path / "kitchen")
-    answer = check(folder, "--no-pictures", "--json", tmp_path / "nowhere/report.json")
+    (tmp_path / "file").touch()
+
+    answer = check(folder, "--no-pictures", "--json", tmp_path / "file" / "report.json")
+
     assert answer.returncode == 1
     assert "Traceback" not in answer.stderr
-    assert "nowhere/report.json" in answer.stderr
+    assert "file/report.json: expected a place that can be written to" in answer.stderr
 
 
 def test_the_example_makes_tables_of_the_evaluation_data(tmp_path: Path) -> None:
