@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from polymorph_ros.errors import PolymorphError
@@ -43,7 +43,8 @@ def replacing(path: Path | str) -> Iterator[Path]:
     except OSError as error:
         raise cannot_write(file, error) from error
     finally:
-        unfinished.unlink(missing_ok=True)
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
 
 
 def write_text(path: Path | str, text: str) -> None:
