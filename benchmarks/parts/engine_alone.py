@@ -20,13 +20,12 @@ from numpy.typing import NDArray
 
 from parts.metrics import Results, rounded
 from parts.pictures import pictures
-from polymorph_ros.bundle.reader import read_bundle
+from polymorph_ros.bundle.reader import default_bundle, read_bundle
 from polymorph_ros.data.frame import Frame
 from polymorph_ros.energy.ledger import EnergyLedger
 from polymorph_ros.energy.meter import open_meter
 from polymorph_ros.model.polymorph import PolymorphModel
 from polymorph_ros.model.threads import use_threads
-from polymorph_ros.ros.loader import default_bundle
 from polymorph_ros.runtime.engine import Engine
 from polymorph_ros.runtime.result import FrameResult
 
