@@ -24,7 +24,6 @@ from polymorph_ros.model.cuda_graphs import GraphedModel
 from polymorph_ros.model.gpu import GraphedRun
 from polymorph_ros.model.preprocess import Preprocessor
 from polymorph_ros.model.scout import Scout
-from polymorph_ros.model.scout_tail import ScoutTail
 from polymorph_ros.model.tails import ComposedTails
 from polymorph_ros.model.tensor_file import read_tensors
 from polymorph_ros.model.thumbnail import thumbnails
@@ -71,9 +70,10 @@ class PolymorphModel:
         self._tails = ComposedTails(backbone, manifest.tail_blocks)
         self._scout_tail: Callable[[Tensor], Tensor] | None = None
         if scout_adapter is not None:
-            self._scout_tail = ScoutTail(
-                scout_adapter, self._tails, manifest.tail_blocks, self.device, backbone.dtype
-            )
+            own = AdapterBank([scout_adapter], manifest.tail_blocks, self.device, backbone.dtype)
+            chosen, tails = own.select((0,)), self._tails
+            # Tail input (1, N, D) to logits (V + C,): labels in vocabulary order, then contexts.
+            self._scout_tail = lambda inputs: chosen.logits(tails(inputs, chosen))[0]
         self._graphs: GraphedModel | None = None
         self.costs = self._count_costs(manifest.preprocessing.size)
 
@@ -154,7 +154,7 @@ class PolymorphModel:
 
     @torch.inference_mode()
     def feature_distance(self, tokens: Tensor) -> Tensor | None:
-        """How far tokens (1, N, D) are from all scenes of training; None without statistics.
+        """How far tokens (1, N, D) are from those of training; None without statistics.
 
         Returns:
             float (1,) on the device: read it after the scout's answer, and nothing waits twice.
@@ -198,16 +198,12 @@ class PolymorphModel:
 
     @torch.inference_mode()
     def _capture(self) -> None:
-        """Records trunk and tails as CUDA graphs; without them where that fails, which is told."""
+        """Captures trunk and tails as CUDA graphs; where that fails, logs it and does without."""
         pixels = self.preprocess(np.zeros((48, 64, 3), np.uint8))
         try:
             self._graphs = GraphedModel(
-                self._backbone,
-                self._tails,
-                self._bank,
-                self._tail_blocks,
-                self._tail_tokens,
-                pixels,
+                *(self._backbone, self._tails, self._bank),
+                *(self._tail_blocks, self._tail_tokens, pixels),
             )
             if self._scout_tail is not None:
                 tokens = self._graphs.trunk(pixels)
