@@ -49,6 +49,7 @@ class Bundle:
 
     @property
     def scout_file(self) -> Path:
+        """The scout's tensors."""
         return self.path / SCOUT_FILE
 
     @property
@@ -59,6 +60,7 @@ class Bundle:
 
     @property
     def unknown_scene_file(self) -> Path:
+        """The statistics of features; there only if the manifest has ``unknown_scene``."""
         return self.path / UNKNOWN_SCENE_FILE
 
     @property

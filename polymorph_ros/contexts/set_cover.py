@@ -23,6 +23,10 @@ class SetCover:
     Labels that no context has count as one adapter each. Of sets with more than 64 labels, the
     first 64 count.
 
+    Args:
+        sets: the label sets, at least one.
+        members: bool (contexts, labels), the contexts to begin with.
+
     Attributes:
         members: bool (contexts, labels), which context has which label.
         cost: the mean number of adapters per frame.

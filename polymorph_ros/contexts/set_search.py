@@ -24,6 +24,11 @@ _PAYS = 1e-3  # a sweep that gains less, as a share of what could be gained, is 
 class SetSearch:
     """Contexts under improvement.
 
+    Args:
+        sets: the label sets that were seen.
+        pairs: the contexts to begin with; they are changed in place.
+        trust: how far pairs count rather than sets, from 0 to 1.
+
     Attributes:
         pairs: the contexts by pairs; holds the members.
     """
@@ -39,7 +44,13 @@ class SetSearch:
         return (1 - self._trust) * self._sets.cost - self._trust * self.pairs.covered
 
     def improve(self, rng: np.random.Generator, sweeps: int, most_work: int) -> None:
-        """Replace, move and exchange labels while the objective falls, within a limit of work."""
+        """Replace, move and exchange labels while the objective falls.
+
+        Args:
+            rng: gives the order of contexts and labels.
+            sweeps: over all of them, at most.
+            most_work: places of contexts in sets to look at, at most.
+        """
         contexts, labels = self.pairs.members.shape
         for _ in range(sweeps):
             before = self.objective

@@ -116,10 +116,14 @@ class PolymorphModel:
         scout = Scout.from_tensors(read_tensors(bundle.scout_file), str(bundle.scout_file))
         _check_scout(manifest, backbone, scout, str(bundle.scout_file))
         adapters = [
-            _read_fitting_adapter(bundle, context, backbone)
-            for context in range(len(manifest.contexts))
+            _read_with_rows(bundle, bundle.adapter_folder(index), backbone, len(context.labels))
+            for index, context in enumerate(manifest.contexts)
         ]
-        statistics = _read_feature_statistics(bundle, backbone) if manifest.unknown_scene else None
+        statistics = None
+        if manifest.unknown_scene:
+            file = bundle.unknown_scene_file
+            tensors = read_tensors(file)
+            statistics = FeatureStatistics.from_tensors(tensors, backbone.hidden_size, file)
         scout_adapter = _read_scout_adapter(bundle, backbone)
         use_backend(backbone.to(chosen), manifest.tail_blocks, backend)
         return cls(manifest, backbone, scout, adapters, statistics, scout_adapter)
@@ -159,9 +163,8 @@ class PolymorphModel:
         Returns:
             float (1,) on the device: read it after the scout's answer, and nothing waits twice.
         """
-        return (
-            self._feature_statistics.distance(tokens.float()) if self._feature_statistics else None
-        )
+        statistics = self._feature_statistics
+        return None if statistics is None else statistics.distance(tokens.float())
 
     @torch.inference_mode()
     def tails(self, tokens: Tensor, adapters: Sequence[int]) -> list[Scores]:
@@ -246,27 +249,17 @@ def _check_scout(manifest: Manifest, backbone: Backbone, scout: Scout, where: st
         raise PolymorphError(names.format(*expected), names.format(*found), where=where)
 
 
-def _read_feature_statistics(bundle: Bundle, backbone: Backbone) -> FeatureStatistics:
-    file = bundle.unknown_scene_file
-    return FeatureStatistics.from_tensors(read_tensors(file), backbone.hidden_size, file)
-
-
-def _read_fitting_adapter(bundle: Bundle, context: int, backbone: Backbone) -> AdapterWeights:
-    labels = len(bundle.manifest.contexts[context].labels)
-    return _read_with_rows(bundle, bundle.adapter_folder(context), backbone, labels, "labels")
-
-
 def _read_scout_adapter(bundle: Bundle, backbone: Backbone) -> AdapterWeights | None:
     folder = bundle.scout_adapter_folder
-    if folder is None:
-        return None
     rows = len(bundle.manifest.labels) + len(bundle.manifest.contexts)
-    return _read_with_rows(bundle, folder, backbone, rows, "labels and contexts")
+    what = "labels and contexts"
+    return None if folder is None else _read_with_rows(bundle, folder, backbone, rows, what)
 
 
 def _read_with_rows(
-    bundle: Bundle, folder: Path, backbone: Backbone, rows: int, what: str
+    bundle: Bundle, folder: Path, backbone: Backbone, rows: int, what: str = "labels"
 ) -> AdapterWeights:
+    """An adapter whose head has a row for each of ``what``."""
     adapter = read_adapter(folder, backbone, bundle.manifest.tail_blocks)
     found = len(adapter.head_bias)
     if found != rows:

@@ -42,15 +42,9 @@ _FURTHER = 0.3
 
 @dataclass(frozen=True)
 class PolicyOutput:
-    """What is believed of a frame.
+    """What is believed of a frame; each field is as in ``FrameResult``.
 
-    Attributes:
-        scores: float32 of shape (labels,), finite, in [0, 1].
-        sources: uint8 of shape (labels,), values of ``ScoreSource``.
-        ages_s: float32 of shape (labels,), seconds since the frame that the score comes from.
-        active_indices: vocabulary indices, ascending.
-        changes: labels that appeared or vanished in this frame.
-        rejected: scores of this frame that were not finite, so that they count for nothing.
+    ``scores`` is its ``score_array``, ``rejected`` its ``rejected_scores``.
     """
 
     scores: NDArray[np.float32]
