@@ -26,6 +26,7 @@ from polymorph_ros.runtime.loading import LoadedBundle, load_bundle
 from polymorph_ros.runtime.result import FrameResult
 from polymorph_ros.runtime.settings import EngineSettings
 
+_PICTURE = "a uint8 array of shape (height, width, 3), RGB, or a path"
 _LATEST_S = 2**33  # nanoseconds up to here fit into 64 bits
 _log = logging.getLogger(__name__)
 
@@ -214,8 +215,16 @@ def _changed(settings: EngineSettings, changes: Mapping[str, Any]) -> EngineSett
 
 
 def _rgb(image: Any) -> Image:
-    """An array as the engine takes it; where it is none, say how to make one of it."""
-    pixels = np.asarray(image)
+    """An image as the engine takes it: uint8 of shape (height, width, 3).
+
+    Raises:
+        PolymorphError: it is none; says how to make one of it.
+    """
+    try:
+        pixels = np.asarray(image)
+    except (TypeError, ValueError, RuntimeError) as error:  # of a tensor on a GPU, a ragged list
+        found = str(error).splitlines()[0]
+        raise PolymorphError(_PICTURE, found, where="image") from None
     shape = pixels.shape
     remedy = ""
     if len(shape) == 2:
@@ -229,7 +238,7 @@ def _rgb(image: Any) -> Image:
     elif len(shape) == 3 and shape[2] == 3 and pixels.size:
         return pixels
     raise PolymorphError(
-        "a uint8 array of shape (height, width, 3), RGB, or a path",
+        _PICTURE,
         f"{pixels.dtype} of shape {shape}" if shape else type(image).__name__,
         where="image",
         remedy=remedy,

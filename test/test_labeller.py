@@ -182,6 +182,7 @@ def test_a_stamp_that_is_none_is_refused(labeller: pm.Labeller, stamp_s: float) 
         (np.zeros((3, 4, 6), np.uint8), "; put the channels last"),
         (np.zeros((0, 6, 3), np.uint8), r"found uint8 of shape \(0, 6, 3\)$"),
         (None, "found NoneType$"),
+        ([[1], [2, 3]], "expected a uint8 array .*, found .*inhomogeneous"),
         ("no/such.jpg", "no/such.jpg: expected a readable picture, found no such file"),
     ],
 )
