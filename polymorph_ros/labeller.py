@@ -17,8 +17,9 @@ from polymorph_ros.arrays import NS_PER_S, Image
 from polymorph_ros.bundle.reader import default_bundle
 from polymorph_ros.data.dataset import Fault
 from polymorph_ros.data.frame import Frame
-from polymorph_ros.data.image_files import open_image
-from polymorph_ros.data.open_dataset import DEFAULT_FPS, find_recordings
+from polymorph_ros.data.open_dataset import DEFAULT_FPS
+from polymorph_ros.data.pixels import ImageError, image_from_jpeg
+from polymorph_ros.data.recordings import find_recordings
 from polymorph_ros.energy.ledger import EnergySummary
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.model.backend import Backend
@@ -132,7 +133,7 @@ class Labeller:
         Raises:
             PolymorphError: the image is no such picture, or the stamp is out of range.
         """
-        pixels = open_image(Path(image)) if isinstance(image, str | os.PathLike) else _rgb(image)
+        pixels = _read(Path(image)) if isinstance(image, str | os.PathLike) else _rgb(image)
         return self._step(Frame(pixels, self._stamp_ns(stamp_s, camera), camera))
 
     def stream(
@@ -212,6 +213,17 @@ def _changed(settings: EngineSettings, changes: Mapping[str, Any]) -> EngineSett
             f"settings out of {', '.join(known)}", ", ".join(unknown), where="settings"
         )
     return dataclasses.replace(settings, **changes)
+
+
+def _read(path: Path) -> Image:
+    """The picture in a file."""
+    try:
+        return image_from_jpeg(path.read_bytes(), path.suffix[1:])
+    except OSError as error:
+        found = (error.strerror or str(error)).lower()
+        raise PolymorphError("a readable picture", found, where=str(path)) from None
+    except ImageError as error:
+        raise PolymorphError(error.expected, error.found, where=str(path)) from None
 
 
 def _rgb(image: Any) -> Image:

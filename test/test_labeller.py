@@ -21,7 +21,7 @@ import polymorph_ros as pm
 from helpers.recordings import picture, write_bag, write_video
 from helpers.tiny_bundle import CONTEXTS, write_tiny_bundle
 from polymorph_ros.data.frame import Frame
-from polymorph_ros.data.image_files import open_image
+from polymorph_ros.data.image_files import read_image
 from polymorph_ros.runtime.loading import LoadedBundle, load_bundle
 from polymorph_ros.runtime.settings import EngineSettings
 
@@ -118,7 +118,7 @@ def test_a_path_and_its_pixels_give_the_same(labeller: pm.Labeller, tmp_path: Pa
 
     results = [
         labeller(image, stamp_s=1.0, camera=str(number))
-        for number, image in enumerate((file, str(file), open_image(file)))
+        for number, image in enumerate((file, str(file), read_image(file)))
     ]
 
     assert_same(results, [results[2].score_array] * 3)
@@ -284,5 +284,5 @@ def test_a_topic_must_be_named_where_there_are_several(
 def test_a_place_without_pictures_is_refused(labeller: pm.Labeller, tmp_path: Path) -> None:
     with pytest.raises(pm.PolymorphError, match="expected a recording, a video or a folder"):
         list(labeller.stream(tmp_path / "nowhere"))
-    with pytest.raises(pm.PolymorphError, match="a video, recording or pictures"):
+    with pytest.raises(pm.PolymorphError, match="a recording, a video or a folder.*found none"):
         list(labeller.stream(tmp_path))

@@ -10,12 +10,11 @@ from pathlib import Path, PurePath
 import numpy as np
 from numpy.typing import NDArray
 
-from polymorph_ros.arrays import NS_PER_S, Image
+from polymorph_ros.arrays import NS_PER_S
 from polymorph_ros.data.dataset import Dataset, Fault, LabelledSequence
 from polymorph_ros.data.label_csv import LabelRow, LabelTable
 from polymorph_ros.data.labelling import sort_rows, track_of, vocabulary_of
 from polymorph_ros.data.pixels import ImageError, image_from_jpeg
-from polymorph_ros.errors import PolymorphError
 
 IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
@@ -36,27 +35,14 @@ class ImageFiles:
             yield read_image(path)
 
 
-def open_image(path: Path) -> Image:
-    """A picture file as uint8 RGB, shape (height, width, 3); its EXIF orientation is not applied.
-
-    Raises:
-        PolymorphError: it cannot be read or decoded.
-    """
+def read_image(path: Path) -> NDArray[np.uint8] | Fault:
+    """A picture file as uint8 RGB (height, width, 3), or why it cannot be read."""
     try:
         return image_from_jpeg(path.read_bytes(), path.suffix[1:])
     except OSError as error:
-        found = (error.strerror or str(error)).lower()
-        raise PolymorphError("a readable picture", found, where=str(path)) from None
+        return Fault(str(path), (error.strerror or str(error)).lower())
     except ImageError as error:
-        raise PolymorphError(error.expected, error.found, where=str(path)) from None
-
-
-def read_image(path: Path) -> Image | Fault:
-    """A picture file as ``open_image`` gives it, or why it cannot be read."""
-    try:
-        return open_image(path)
-    except PolymorphError as error:
-        return Fault.of(error)
+        return Fault(str(path), f"expected {error.expected}, found {error.found}")
 
 
 def labelled_files(table: LabelTable, root: Path, fps: float) -> Dataset:

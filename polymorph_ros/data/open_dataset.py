@@ -9,7 +9,7 @@ from polymorph_ros.data.bag_recordings import find_bags, is_bag, labelled_by_tru
 from polymorph_ros.data.coco_video import read_coco_video
 from polymorph_ros.data.dataset import Dataset, Fault
 from polymorph_ros.data.image_files import labelled_files
-from polymorph_ros.data.image_folders import ImageFolder, find_image_folders
+from polymorph_ros.data.image_folders import find_image_folders
 from polymorph_ros.data.joining import Recording, labelled_recordings
 from polymorph_ros.data.label_csv import SEPARATOR, read_label_csv
 from polymorph_ros.data.video_files import VIDEO_SUFFIXES, find_videos
@@ -127,8 +127,8 @@ def _of_folder(folder: Path, given: Path | None, options: _Options) -> Dataset:
 
 def _of_recordings(place: Path, labels: Path | None, options: _Options) -> Dataset:
     """Of one or more videos, recordings or folders of pictures with stamps."""
+    bags, faults = find_bags(place, options.topic)
     if labels is None:
-        bags, faults = find_bags(place, options.topic)
         if not bags:
             raise PolymorphError(
                 "labels.csv or a single CSV or JSON in the folder",
@@ -143,41 +143,19 @@ def _of_recordings(place: Path, labels: Path | None, options: _Options) -> Datas
         raise PolymorphError(
             "a column stamp", f"the columns {','.join(table.columns)}", where=str(labels)
         )
-    recordings, faults = find_recordings(place, topic=options.topic, fps=options.fps)
-    assumptions: tuple[str, ...] = ()
-    if any(isinstance(recording, ImageFolder) for recording in recordings):
-        assumptions = (f"stamps from file names, at {options.fps:g} Hz",)
-    dataset = labelled_recordings(table, recordings, options.tolerance_s)
-    return replace(dataset, faults=(*dataset.faults, *faults), assumptions=assumptions)
-
-
-def find_recordings(
-    place: Path, *, topic: str | None = None, fps: float = DEFAULT_FPS
-) -> tuple[list[Recording], list[Fault]]:
-    """The pictures of a path, without labels, and what cannot be used of it.
-
-    Args:
-        place: a rosbag2 recording, a video, or a folder with these; where it has neither, the
-            folders of pictures in it.
-        topic: the topic of the images, needed where a recording has several.
-        fps: frames per second of pictures whose names do not say when they were taken.
-
-    Raises:
-        PolymorphError: there is nothing that can be used.
-    """
-    if not place.exists():
-        raise PolymorphError("a recording, a video or a folder", "nothing", where=str(place))
-    bags, faults = find_bags(place, topic)
     videos, bad_videos = find_videos(place)
     recordings: list[Recording] = [*bags, *videos]
+    assumptions: tuple[str, ...] = ()
     if not recordings and place.is_dir():
-        recordings = [*find_image_folders(place, fps)]
+        recordings = [*find_image_folders(place, options.fps)]
+        assumptions = (f"stamps from file names, at {options.fps:g} Hz",)
     if not recordings:
         first = bad_videos[0] if bad_videos else Fault(str(place), "there is none")
         raise PolymorphError(
             "a video, recording or pictures", f"{first.where}: {first.reason}", where=str(place)
         )
-    return recordings, [*faults, *bad_videos]
+    dataset = labelled_recordings(table, recordings, options.tolerance_s)
+    return replace(dataset, faults=(*dataset.faults, *faults, *bad_videos), assumptions=assumptions)
 
 
 def _table_beside(video: Path) -> Path:
