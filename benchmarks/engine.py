@@ -21,15 +21,12 @@ import typer
 from parts.machine import bundle_facts, machine_facts, machine_name
 from parts.metrics import Results, milliseconds, rounded
 from parts.pictures import HZ, pictures
-from polymorph_ros.bundle.reader import read_bundle
 from polymorph_ros.data.frame import Frame
-from polymorph_ros.energy.ledger import EnergyLedger
-from polymorph_ros.energy.meter import open_meter
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.files import write_json
 from polymorph_ros.model.polymorph import PolymorphModel
-from polymorph_ros.model.threads import use_threads
 from polymorph_ros.runtime.engine import Engine
+from polymorph_ros.runtime.loading import load_bundle
 
 _HERE = Path(__file__).resolve().parent
 _SIZE = (640, 480)
@@ -44,20 +41,17 @@ def main(
     """Measure the stages of the engine and the composed tails."""
     path = json or _HERE / "results" / f"engine-{machine_name()}.json"
     try:
-        read = read_bundle(bundle)
-        model = PolymorphModel.from_bundle(read)
+        loaded = load_bundle(bundle)
     except PolymorphError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from None
-    use_threads(0, model.run_trunk_once)  # as the node does
-    model.warm()
-    ledger = EnergyLedger(open_meter("auto", device=str(model.device)))
+    model, ledger = loaded.model, loaded.open_ledger()
     metrics: Results = {
         "benchmark": "engine",
         "machine": machine_facts(),
-        "bundle": bundle_facts(read),
+        "bundle": bundle_facts(loaded.bundle),
         "device": str(model.device),
-        "stages": _stages(Engine(model, read.manifest, ledger), frames),
+        "stages": _stages(loaded.engine(ledger), frames),
         "composition": _composition(model, frames),
     }
     ledger.close()

@@ -22,10 +22,9 @@ from parts.memory import measure_memory
 from parts.metrics import Results
 from parts.start_up import measure_start_up
 from parts.surroundings import Stage, open_stage
-from polymorph_ros.bundle.reader import read_bundle
+from polymorph_ros.bundle.reader import default_bundle, read_bundle
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.files import write_json
-from polymorph_ros.ros.loader import default_bundle
 
 _RESULTS = Path(__file__).resolve().parent / "results"
 

@@ -1,42 +1,33 @@
-"""Label images from files with the engine alone, without ROS.
+"""Label the pictures of a folder, a video or a recording, without ROS.
 
-    python examples/label_images.py BUNDLE IMAGE…
+    python examples/label_images.py SOURCE [--bundle FOLDER]
 
-The images are taken as one camera's, a second apart.
+SOURCE is a folder of pictures, a video, or a rosbag2 recording; no labels are needed.
 """
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
+import argparse
 
-from polymorph_ros.bundle import read_bundle
-from polymorph_ros.data.frame import Frame
-from polymorph_ros.data.pixels import image_from_jpeg
-from polymorph_ros.energy.ledger import EnergyLedger
-from polymorph_ros.energy.meter import open_meter
-from polymorph_ros.model.polymorph import PolymorphModel
-from polymorph_ros.model.threads import use_threads
-from polymorph_ros.runtime.engine import Engine
+import polymorph_ros as pm
 
 
-def main(bundle_folder: str, *images: str) -> None:
-    """Print each image's active labels, its adapters and its joules."""
-    bundle = read_bundle(bundle_folder)
-    model = PolymorphModel.from_bundle(bundle)
-    use_threads(0, model.run_trunk_once)
-    ledger = EnergyLedger(open_meter())
-    engine = Engine(model, bundle.manifest, ledger)
-    for second, name in enumerate(images):
-        picture = image_from_jpeg(Path(name).read_bytes(), Path(name).suffix[1:])
-        result = engine.step(Frame(picture, second * 1_000_000_000))
+def main() -> None:
+    """Print each picture's active labels, its adapters and its joules."""
+    parser = argparse.ArgumentParser(description="Label pictures, without ROS.")
+    parser.add_argument("source", help="a folder of pictures, a video, or a rosbag2 recording")
+    parser.add_argument("--bundle", help="a bundle's folder; the default bundle if none is given")
+    options = parser.parse_args()
+
+    labeller = pm.load(options.bundle)
+    for result in labeller.stream(options.source):
         labels = ", ".join(f"{name} {result.scores[name]:.2f}" for name in result.active)
-        adapters = ", ".join(result.adapters)
-        joules = f"{result.energy.joules:.3f} J ({result.energy.source.value})"
-        print(f"{name}: {labels or 'nothing'} | adapters: {adapters or 'none'} | {joules}")
+        print(
+            f"{result.camera} {result.stamp_s:.3f} s: {labels or 'nothing'} | "
+            f"adapters: {', '.join(result.adapters) or 'none'} | "
+            f"{result.joules:.3f} J ({result.energy.source.value})"
+        )
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 3:
-        sys.exit(__doc__)
-    main(*sys.argv[1:])
+    main()

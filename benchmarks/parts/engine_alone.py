@@ -20,14 +20,10 @@ from numpy.typing import NDArray
 
 from parts.metrics import Results, rounded
 from parts.pictures import pictures
-from polymorph_ros.bundle.reader import read_bundle
+from polymorph_ros.bundle.reader import default_bundle
 from polymorph_ros.data.frame import Frame
-from polymorph_ros.energy.ledger import EnergyLedger
-from polymorph_ros.energy.meter import open_meter
-from polymorph_ros.model.polymorph import PolymorphModel
-from polymorph_ros.model.threads import use_threads
-from polymorph_ros.ros.loader import default_bundle
 from polymorph_ros.runtime.engine import Engine
+from polymorph_ros.runtime.loading import load_bundle
 from polymorph_ros.runtime.result import FrameResult
 
 
@@ -38,12 +34,9 @@ def run(
     bundle: Annotated[Path | None, typer.Option(help="A bundle instead of the default.")] = None,
 ) -> None:
     """Measure the CPU time of a frame in the engine."""
-    read = read_bundle(bundle or default_bundle())
-    model = PolymorphModel.from_bundle(read)
-    ledger = EnergyLedger(open_meter("auto", device=str(model.device)))
-    use_threads(0, model.run_trunk_once)  # as the node does
-    model.warm()
-    engine = Engine(model, read.manifest, ledger)
+    loaded = load_bundle(bundle or default_bundle())
+    ledger = loaded.open_ledger()
+    engine = loaded.engine(ledger)
     with ThreadPoolExecutor(max_workers=1) as worker:
         metrics = worker.submit(_measure, engine, rate, blocks, block_s).result()
     ledger.close()

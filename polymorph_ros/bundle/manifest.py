@@ -123,7 +123,7 @@ class ReuseEntry(_Strict):
 
 
 class UnknownSceneEntry(_Strict):
-    """When a scene counts as unknown: the distance is taken by UNKNOWN_SCENE_FILE."""
+    """When a scene counts as unknown; the distance is that of UNKNOWN_SCENE_FILE."""
 
     threshold: float = Field(gt=0, description="unknown above this distance")
     false_alarms: float = Field(gt=0, lt=1, description="share of known frames above it")
@@ -170,7 +170,7 @@ class Manifest(_Strict):
     unknown_scene: UnknownSceneEntry | None = Field(
         default=None, description="none: unknown scenes are not detected"
     )
-    metrics: dict[str, float] = Field(default_factory=dict, description="measured when it was made")
+    metrics: dict[str, float] = Field(default_factory=dict, description="measured after training")
     files: tuple[FileEntry, ...]
 
     @model_validator(mode="after")

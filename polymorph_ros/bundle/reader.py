@@ -23,6 +23,7 @@ from polymorph_ros.bundle.manifest import (
     Manifest,
 )
 from polymorph_ros.errors import PolymorphError
+from polymorph_ros.interfaces.share import share_folder
 
 _CHUNK = 1 << 20
 _COPY = "copy the bundle again, it is damaged"
@@ -48,6 +49,7 @@ class Bundle:
 
     @property
     def scout_file(self) -> Path:
+        """The scout's tensors."""
         return self.path / SCOUT_FILE
 
     @property
@@ -58,6 +60,7 @@ class Bundle:
 
     @property
     def unknown_scene_file(self) -> Path:
+        """The statistics of features; there only if the manifest has ``unknown_scene``."""
         return self.path / UNKNOWN_SCENE_FILE
 
     @property
@@ -65,6 +68,15 @@ class Bundle:
         """A folder, or the backbone's name on the Hugging Face Hub."""
         entry = self.manifest.backbone
         return str(self.path / entry.name) if entry.source == "bundle" else entry.name
+
+
+def default_bundle() -> Path:
+    """The folder of the bundle that comes with the package, used where none is named.
+
+    Raises:
+        PolymorphError: the package is installed without it.
+    """
+    return share_folder("bundles") / "default"
 
 
 def file_sha256(path: Path) -> str:

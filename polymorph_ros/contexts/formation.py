@@ -93,7 +93,7 @@ def form_contexts(
 
 @dataclass(frozen=True)
 class Evidence:
-    """What sequences tell: label sets as seen, and how likely each pair is.
+    """What sequences show: label sets as seen, and how likely each pair is.
 
     Attributes:
         sets: the label sets.

@@ -40,7 +40,7 @@ class LabelSets:
 
 
 def label_sets(tracks: Sequence[Track]) -> LabelSets:
-    """Count the label sets of all frames."""
+    """Count the label sets of all frames of some sequences over one vocabulary."""
     labels = tracks[0].truth.shape[1] if tracks else 0
     counted: dict[bytes, int] = {}
     for track in tracks:

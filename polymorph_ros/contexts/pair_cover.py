@@ -1,8 +1,8 @@
 """Contexts seen by pairs: which two labels stand in one context, and what each change would give.
 
 A frame that shows two labels needs one adapter if some context has both. The weight of the pairs
-that no context has is therefore what contexts cost, as far as pairs tell. All gains are kept up
-to date while contexts change, so one change costs about as much as reading a row.
+that no context has is therefore what contexts cost, as far as pairs show it. All gains are updated
+while contexts change, so one change costs about as much as reading a row.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class PairCover:
         covered: weight of the pairs that stand together in some context.
         gains: float64 (contexts, labels), weight that a label would cover by joining a context.
         losses: float64 (contexts, labels), weight that only this context covers for its label.
-        homes: int (labels,), in how many contexts a label stands.
+        memberships: int (labels,), in how many contexts a label stands.
         sizes: int (contexts,), how many labels a context has.
         room: labels per context, at most.
     """
@@ -44,29 +44,27 @@ class PairCover:
         self._once = np.where(self._times == 1, weights, 0.0)
         self.gains = numbers @ self._open
         self.losses = numbers @ self._once
-        self.homes = members.sum(axis=0)
+        self.memberships = members.sum(axis=0)
         self.sizes = members.sum(axis=1)
         self.covered = float(weights[self._times > 0].sum() / 2)
 
     def add(self, context: int, label: int) -> None:
         """Put a label into a context."""
         self.covered += float(self.gains[context, label])
-        self._count(context, label, 1)
-        self.members[context, label] = True
-        self.gains[context] += self._open[label]
-        self.losses[context] += self._once[label]
-        self.homes[label] += 1
-        self.sizes[context] += 1
+        self._change(context, label, 1)
 
     def drop(self, context: int, label: int) -> None:
         """Take a label out of a context."""
         self.covered -= float(self.losses[context, label])
-        self._count(context, label, -1)
-        self.members[context, label] = False
-        self.gains[context] -= self._open[label]
-        self.losses[context] -= self._once[label]
-        self.homes[label] -= 1
-        self.sizes[context] -= 1
+        self._change(context, label, -1)
+
+    def _change(self, context: int, label: int, step: int) -> None:
+        self._count(context, label, step)
+        self.members[context, label] = step > 0
+        self.gains[context] += step * self._open[label]
+        self.losses[context] += step * self._once[label]
+        self.memberships[label] += step
+        self.sizes[context] += step
 
     def gain_after(self, context: int, dropped: int) -> Floats:
         """What each label would cover by joining a context that one label has left."""
@@ -93,7 +91,7 @@ class PairCover:
                 context, label = int(contexts[slot]), int(labels[slot])
                 if not self.members[context, label]:
                     continue
-                if self.homes[label] > 1:
+                if self.memberships[label] > 1:
                     self._replace(context, label)
                 else:
                     self._exchange(context, label)
@@ -147,8 +145,8 @@ class PairCover:
                               (self._open, opened), (self._once, single)):  # fmt: skip
             table[label, mates] += change
             table[mates, label] += change
-        homes = np.flatnonzero(self.members[:, label])
+        holders = np.flatnonzero(self.members[:, label])
         together = self.members[:, mates]
         for sums, change in ((self.gains, opened), (self.losses, single)):
             sums[:, label] += together @ change
-            sums[np.ix_(homes, mates)] += change
+            sums[np.ix_(holders, mates)] += change

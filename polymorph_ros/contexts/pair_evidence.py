@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from polymorph_ros.arrays import Floats
 from polymorph_ros.contexts.label_sets import LabelSets, label_sets
+from polymorph_ros.contexts.presence import mean_around
 from polymorph_ros.data.track import Track
 
-_NEAR_S = 10.0
 _SEEN_IN = (1, 2, 3, 6)  # lower bounds of the groups of pairs by number of sequences
 # Of a pair known in a tenth of the frames each counts ten times; no more, for few prove little.
 _MOST = 10.0
@@ -31,7 +31,14 @@ _SETS_AT_ONCE = 1 << 12
 
 @dataclass(frozen=True)
 class _TrackPairs:
-    """What one sequence tells, over the labels that it shows."""
+    """What one sequence shows of pairs of its labels.
+
+    Attributes:
+        labels: the labels that it shows, int64 of shape (n,).
+        together: frames with both, each shared out among its pairs, (n, n).
+        near: the same of frames within some seconds of each other, (n, n).
+        overall: the same if labels were independent over the sequence, (n, n).
+    """
 
     labels: NDArray[np.int64]
     together: Floats
@@ -70,10 +77,10 @@ def seen_pairs(tracks: Sequence[Track]) -> Floats:
 
 
 def population_sets(tracks: Sequence[Track]) -> LabelSets:
-    """Label sets as they would be counted if all labels were known in all frames, as far as told.
+    """Label sets as they would be counted if all labels were known in all frames.
 
-    A set counts as many times as there are frames for each frame in which its pairs are known: what
-    is seldom annotated, and seen when it is, is seen as often where nobody looked.
+    A set counts as many times as there are frames for each frame in which its pairs are known: a
+    label that is seldom annotated is taken to be as frequent in the other frames.
     """
     sets, scale = label_sets(tracks), _scale(tracks)
     if (scale == 1).all():
@@ -115,19 +122,10 @@ def _pairs_of(track: Track) -> _TrackPairs:
     mates = np.maximum(1.0, shown.sum(axis=1) - 1)
     together = shown.T @ (shown / mates[:, None])
     share = shown.mean(axis=0) if len(shown) else shown.sum(axis=0)
-    near = shown.T @ _around(shown, track.stamps_s)
+    near = shown.T @ mean_around(shown, track.stamps_s)
     for table in (together, near):
         np.fill_diagonal(table, 0.0)
     return _TrackPairs(labels, together, near + near.T, np.outer(share, share) * len(shown))
-
-
-def _around(shown: Floats, stamps_s: Floats) -> Floats:
-    """How many of the frames within some seconds show each label."""
-    total = np.vstack([np.zeros(shown.shape[1]), np.cumsum(shown, axis=0)])
-    first = np.searchsorted(stamps_s, stamps_s - _NEAR_S, side="left")
-    last = np.searchsorted(stamps_s, stamps_s + _NEAR_S, side="right")
-    around: Floats = (total[last] - total[first]) / np.maximum(1, last - first)[:, None]
-    return around
 
 
 def _scale(tracks: Sequence[Track]) -> Floats:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from polymorph_ros.arrays import Mask
+from polymorph_ros.arrays import Floats, Mask
 from polymorph_ros.data.track import Track
 
-_NEIGHBOURHOOD_S = 10.0
+NEIGHBOURHOOD_S = 10.0
 
 
 def true_presence(track: Track, members: Mask) -> NDArray[np.int8]:
@@ -25,7 +25,7 @@ def true_presence(track: Track, members: Mask) -> NDArray[np.int8]:
         int8 of shape (frames, contexts): 1 where the context is in the cover, else 0.
     """
     present = track.truth == 1
-    around = _around(present, track.stamps_s).astype(np.float64)
+    around = mean_around(present, track.stamps_s)
     likelihood = around @ members.T / np.maximum(1.0, around.sum(axis=1, keepdims=True))
     presence = np.zeros((len(present), len(members)), dtype=np.int8)
     left = present & members.any(axis=0)
@@ -37,10 +37,18 @@ def true_presence(track: Track, members: Mask) -> NDArray[np.int8]:
     return presence
 
 
-def _around(present: Mask, stamps_s: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean presence of each label in the seconds around each frame."""
-    total = np.vstack([np.zeros(present.shape[1]), np.cumsum(present, axis=0)])
-    first = np.searchsorted(stamps_s, stamps_s - _NEIGHBOURHOOD_S, side="left")
-    last = np.searchsorted(stamps_s, stamps_s + _NEIGHBOURHOOD_S, side="right")
-    mean: NDArray[np.float64] = (total[last] - total[first]) / (last - first)[:, None]
+def mean_around(presence: Mask | Floats, stamps_s: Floats) -> Floats:
+    """Mean presence of each label in the seconds around each frame.
+
+    Args:
+        presence: 1 or True where a label is present, shape (frames, labels).
+        stamps_s: ascending, seconds, shape (frames,).
+
+    Returns:
+        float64 of shape (frames, labels).
+    """
+    total = np.vstack([np.zeros(presence.shape[1]), np.cumsum(presence, axis=0)])
+    first = np.searchsorted(stamps_s, stamps_s - NEIGHBOURHOOD_S, side="left")
+    last = np.searchsorted(stamps_s, stamps_s + NEIGHBOURHOOD_S, side="right")
+    mean: Floats = (total[last] - total[first]) / (last - first)[:, None]
     return mean

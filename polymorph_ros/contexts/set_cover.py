@@ -23,6 +23,10 @@ class SetCover:
     Labels that no context has count as one adapter each. Of sets with more than 64 labels, the
     first 64 count.
 
+    Args:
+        sets: the label sets, at least one.
+        members: bool (contexts, labels), the contexts to begin with.
+
     Attributes:
         members: bool (contexts, labels), which context has which label.
         cost: the mean number of adapters per frame.
@@ -161,9 +165,9 @@ def _at_most_64(rows: csr_matrix) -> csr_matrix:
     if sizes.max(initial=0) <= 64:
         return rows
     place = np.arange(rows.nnz) - np.repeat(rows.indptr[:-1], sizes)
-    kept = place < 64
+    first = place < 64
     starts = np.concatenate([[0], np.minimum(sizes, 64).cumsum()])
-    return csr_matrix((rows.data[kept], rows.indices[kept], starts), rows.shape)
+    return csr_matrix((rows.data[first], rows.indices[first], starts), rows.shape)
 
 
 def _count_bits(words: Words) -> NDArray[np.uint8]:

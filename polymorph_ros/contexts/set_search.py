@@ -24,6 +24,11 @@ _PAYS = 1e-3  # a sweep that gains less, as a share of what could be gained, is 
 class SetSearch:
     """Contexts under improvement.
 
+    Args:
+        sets: the label sets that were seen.
+        pairs: the contexts to begin with; they are changed in place.
+        trust: how far pairs count rather than sets, from 0 to 1.
+
     Attributes:
         pairs: the contexts by pairs; holds the members.
     """
@@ -39,7 +44,13 @@ class SetSearch:
         return (1 - self._trust) * self._sets.cost - self._trust * self.pairs.covered
 
     def improve(self, rng: np.random.Generator, sweeps: int, most_work: int) -> None:
-        """Replace, move and exchange labels while the objective falls, within a limit of work."""
+        """Replace, move and exchange labels while the objective falls.
+
+        Args:
+            rng: gives the order of contexts and labels.
+            sweeps: over all of them, at most.
+            most_work: places of contexts in sets to look at, at most.
+        """
         contexts, labels = self.pairs.members.shape
         for _ in range(sweeps):
             before = self.objective
@@ -50,7 +61,7 @@ class SetSearch:
                 if self._sets.work < most_work:
                     self._improve_context(int(context))
             for label in rng.permutation(labels):
-                if self.pairs.homes[label] == 1 and self._sets.work < most_work:
+                if self.pairs.memberships[label] == 1 and self._sets.work < most_work:
                     self._move(int(label))
             if before - self.objective < _PAYS * max(0.0, self._sets.cost - 1):
                 return
@@ -64,7 +75,7 @@ class SetSearch:
                 break
             self._apply(("add", context, best))
         losses = self._loss(context)
-        spare = np.flatnonzero(self.pairs.members[context] & (self.pairs.homes > 1))
+        spare = np.flatnonzero(self.pairs.members[context] & (self.pairs.memberships > 1))
         for label in spare[np.argsort(losses[spare], kind="stable")][:_TRIALS]:
             before = self.objective
             self._apply(("drop", context, int(label)))
@@ -80,25 +91,25 @@ class SetSearch:
 
     def _move(self, label: int) -> None:
         """Bring a label that stands in one context where it saves more, in another's place."""
-        home = int(self.pairs.members[:, label].argmax())
+        origin = int(self.pairs.members[:, label].argmax())
         gains = self._mix(self._sets.gains_of(label), self.pairs.gains[:, label])
-        gains[home] = -np.inf
-        leaving = self._losses[home, label]
+        gains[origin] = -np.inf
+        leaving = self._losses[origin, label]
         losses = np.where(self.pairs.members, self._losses, np.inf)
-        alone = self.pairs.homes == 1
+        alone = self.pairs.memberships == 1
         # A label that stands elsewhere too just leaves; one that does not comes here in exchange.
-        estimate = gains[:, None] - losses + np.where(alone, self._gains[home], 0.0) - leaving
-        estimate[self.pairs.members[home][None, :] & alone[None, :].repeat(len(gains), 0)] = -np.inf
+        estimate = gains[:, None] - losses + np.where(alone, self._gains[origin], 0.0) - leaving
+        estimate[:, self.pairs.members[origin] & alone] = -np.inf
         for place in np.argsort(-estimate, axis=None, kind="stable")[:_TRIALS]:
             other, partner = divmod(int(place), estimate.shape[1])
             if estimate[other, partner] <= _EPSILON:
                 return
             changes: list[Change] = [
-                ("drop", home, label), ("drop", other, partner), ("add", other, label)
+                ("drop", origin, label), ("drop", other, partner), ("add", other, label)
             ]  # fmt: skip
             if alone[partner]:
-                changes.append(("add", home, partner))
-            if self._keep_if_better(changes, home):
+                changes.append(("add", origin, partner))
+            if self._keep_if_better(changes, origin):
                 return
 
     def _keep_if_better(self, changes: list[Change], refill: int) -> bool:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from polymorph_ros.arrays import Floats
 from polymorph_ros.data.track import Track
 
-# A weak prior for rates: as if each label had been watched this long in either state and had
+# A weak prior for rates: as if each label had been observed this long in either state and had
 # changed once, so that labels seen little get a finite, moderate rate.
 _PSEUDO_SECONDS = 20.0
 

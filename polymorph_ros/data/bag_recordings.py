@@ -59,8 +59,9 @@ class BagTopic:
             PolymorphError: it cannot be read on.
         """
         for message in self.messages(self.topic):
-            stamp_s = stamp_ns_of(message) / NS_PER_S
-            yield Moment(stamp_s, partial(self._decoded, message, stamp_s))
+            stamp_ns = stamp_ns_of(message)
+            stamp_s = stamp_ns / NS_PER_S
+            yield Moment(stamp_s, partial(self._decoded, message, stamp_s), stamp_ns)
 
     def messages(self, topic: str) -> Iterator[Any]:
         """The messages of a topic, as far as they are whole."""

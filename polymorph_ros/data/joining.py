@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from polymorph_ros.arrays import Image
+from polymorph_ros.arrays import NS_PER_S, Image
 from polymorph_ros.data.dataset import Dataset, Fault, LabelledSequence
 from polymorph_ros.data.label_csv import LabelRow, LabelTable
 from polymorph_ros.data.labelling import sort_rows, track_of, vocabulary_of
@@ -20,12 +20,21 @@ from polymorph_ros.errors import PolymorphError
 class Moment:
     """A picture that need not be looked at: its stamp, and how to decode it.
 
-    ``decode`` gives uint8 RGB (height, width, 3), or why there is none; it works until the next
-    moment is taken.
+    Attributes:
+        stamp_s: seconds, in the recording's time.
+        decode: gives uint8 RGB (height, width, 3), or why there is none; it works until the next
+            moment is taken.
+        exact_ns: the stamp in nanoseconds, where the recording has it: a float cannot hold it.
     """
 
     stamp_s: float
     decode: Callable[[], Image | Fault]
+    exact_ns: int | None = None
+
+    @property
+    def stamp_ns(self) -> int:
+        """The stamp, nanoseconds."""
+        return round(self.stamp_s * NS_PER_S) if self.exact_ns is None else self.exact_ns
 
 
 class Recording(Protocol):

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from polymorph_ros.model.family import LinearWeights, read_linear, read_norm
-from polymorph_ros.model.linear import linear_map
+from polymorph_ros.model.family import NormWeights, read_linear, read_norm
+from polymorph_ros.model.updates import apply_linear
 
 
 class AttentionPool:
@@ -44,11 +44,11 @@ class AttentionPool:
         weights = torch.matmul(tokens, self._probe.T).softmax(dim=1)  # (A, N, H)
         mean = torch.matmul(weights.transpose(1, 2), tokens)  # (A, H, D)
         read = torch.matmul(mean.transpose(0, 1), self._values).transpose(0, 1).flatten(1)
-        pooled = _linear(read + self._value_bias, self._out)
-        norm = self._norm
-        normed = functional.layer_norm(pooled, norm.weight.shape, norm.weight, norm.bias, norm.eps)
-        return pooled + _linear(self._activation(_linear(normed, self._fc1)), self._fc2)
+        pooled = apply_linear(read + self._value_bias, self._out)
+        hidden = self._activation(apply_linear(apply_norm(pooled, self._norm), self._fc1))
+        return pooled + apply_linear(hidden, self._fc2)
 
 
-def _linear(x: Tensor, linear: LinearWeights) -> Tensor:
-    return linear_map(x, linear.weight, linear.bias)
+def apply_norm(x: Tensor, norm: NormWeights) -> Tensor:
+    """The layer norm of each row: float (..., D), of the same shape."""
+    return functional.layer_norm(x, norm.weight.shape, norm.weight, norm.bias, norm.eps)

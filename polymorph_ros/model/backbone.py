@@ -17,7 +17,7 @@ from polymorph_ros.bundle.manifest import TailTokens
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.model.families import family_of
 from polymorph_ros.model.family import BlockWeights, Family, lora_targets
-from polymorph_ros.model.linear import use_inference_linear
+from polymorph_ros.model.linear import InferenceLinear, replace_linear
 from polymorph_ros.model.token_grid import pool_patches
 
 transformers_logging: Any = logging  # its functions carry no types
@@ -38,7 +38,7 @@ class Backbone:
 
     def __init__(self, model: nn.Module, family: Family, config: Any) -> None:
         self.model = model.requires_grad_(False).eval()
-        use_inference_linear(self.model)
+        replace_linear(self.model, nn.Linear, InferenceLinear)
         self.family = family
         self.hidden_size = int(config.hidden_size)
         self.heads = int(config.num_attention_heads)
@@ -49,14 +49,17 @@ class Backbone:
 
     @property
     def device(self) -> torch.device:
+        """Where its weights are."""
         return next(self.model.parameters()).device
 
     @property
     def dtype(self) -> torch.dtype:
+        """What its embedding and its tail compute in."""
         return next(self.model.parameters()).dtype
 
     @property
     def final_norm(self) -> nn.Module:
+        """The layer norm after the last block."""
         return self.model.get_submodule(self.family.final_norm)
 
     @property

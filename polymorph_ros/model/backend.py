@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.model.backbone import Backbone
+from polymorph_ros.model.linear import InferenceLinear, replace_linear
 
 Backend = Literal["float32", "bfloat16", "float16", "int8_trunk"]
 BACKENDS: tuple[Backend, ...] = get_args(Backend)
@@ -36,7 +37,7 @@ def use_backend(backbone: Backbone, tail_blocks: int, backend: Backend) -> Backb
     if backend == "int8_trunk":
         _check_integers(backbone.device)
         for block in backbone.trunk_modules(tail_blocks):
-            _use_integers(block)
+            replace_linear(block, InferenceLinear, _Int8Linear)
     elif backend != "float32":
         backbone.model.to(getattr(torch, backend))
     return backbone
@@ -53,14 +54,6 @@ def _check_integers(device: torch.device) -> None:
             "one without",
             remedy="choose backend float32",
         )
-
-
-def _use_integers(module: nn.Module) -> None:
-    for name, child in module.named_children():
-        if isinstance(child, nn.Linear):
-            setattr(module, name, _Int8Linear(child))
-        else:
-            _use_integers(child)
 
 
 class _Int8Linear(nn.Module):

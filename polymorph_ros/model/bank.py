@@ -49,6 +49,7 @@ class Selection:
 
     @property
     def count(self) -> int:
+        """How many adapters."""
         return len(self.heads)
 
     def logits(self, features: Tensor) -> list[Tensor]:

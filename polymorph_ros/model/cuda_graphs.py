@@ -18,71 +18,21 @@ from polymorph_ros.model.tails import ComposedTails
 MOST_SIDE_BY_SIDE = 32  # more active adapters run in several goes, in the same memory
 
 
-class GraphedTails:
-    """Composed tails, captured at once for each number of active adapters.
-
-    Which adapters are active is data: their indices are uploaded with each frame, and the capture
-    gathers them. The captures share their memory, which is all that they ever take.
-
-    Args:
-        tails: what is captured.
-        bank: its adapters; they move into a stack. When one is added or replaced, a new object of
-            this class is needed.
-        backbone: whose trunk gives the tokens.
-        tail_blocks: K.
-        tail_tokens: what of the tokens the tails see.
-        tokens: an example, (1, N, D), on the device.
-    """
-
-    def __init__(
-        self,
-        tails: ComposedTails,
-        bank: AdapterBank,
-        backbone: Backbone,
-        tail_blocks: int,
-        tail_tokens: TailTokens,
-        tokens: Tensor,
-    ) -> None:
-        stack = AdapterStack(bank.adapters, tail_blocks)
-        bank.move(stack.adapters)
-        self._labels = [len(adapter.head.bias) for adapter in stack.adapters]
-        self._upload = PinnedUpload(stack.device)
-        self._most = min(len(bank), MOST_SIDE_BY_SIDE)
-
-        def run(tokens: Tensor, index: Tensor) -> Tensor:
-            chosen = stack.gather(index)
-            return chosen.logits(tails(backbone.tail_input(tokens, tail_tokens), chosen))
-
-        pool: Any = torch.cuda.graph_pool_handle() if tokens.is_cuda else None
-        # The largest first: all others fit into its memory.
-        self._graphs = {
-            count: GraphedRun(run, tokens, torch.arange(count, device=tokens.device), pool=pool)
-            for count in range(self._most, 0, -1)
-        }
-
-    def __call__(self, tokens: Tensor, active: Sequence[int]) -> list[Tensor]:
-        """Trunk tokens (1, N, D) to each active adapter's logits (labels of its context,)."""
-        logits: list[Tensor] = []
-        for first in range(0, len(active), self._most):
-            chosen = list(active[first : first + self._most])
-            padded = self._graphs[len(chosen)](tokens, self._upload(torch.tensor(chosen)))
-            if len(active) > self._most:
-                padded = padded.clone()  # the next go overwrites it
-            rows = zip(padded, chosen, strict=True)
-            logits += [row[: self._labels[index]] for row, index in rows]
-        return logits
-
-
 class GraphedModel:
     """A model's trunk and its tails, as captured computations.
+
+    The tails are captured once for each number of active adapters. Which adapters are active is
+    data: their indices are uploaded with each frame, and the capture gathers them. These captures
+    share their memory, which is all that they ever take.
 
     Args:
         backbone: on its device, as are all others.
         tails: its composed tails.
-        bank: the adapters.
+        bank: the adapters; they move into a stack. When one is added or replaced, a new object of
+            this class is needed.
         tail_blocks: K.
         tail_tokens: what of the trunk's tokens the tails see.
-        pixels: an example, (1, 3, S, S).
+        pixels: an example, float (1, 3, S, S).
     """
 
     def __init__(
@@ -95,6 +45,35 @@ class GraphedModel:
         pixels: Tensor,
     ) -> None:
         self.trunk = GraphedRun(lambda x: backbone.trunk(x, tail_blocks), pixels)
-        self.tails = GraphedTails(
-            tails, bank, backbone, tail_blocks, tail_tokens, self.trunk(pixels)
-        )
+        stack = AdapterStack(bank.adapters, tail_blocks)
+        bank.move(stack.adapters)
+        self._labels = [len(adapter.head.bias) for adapter in stack.adapters]
+        self._upload = PinnedUpload(stack.device)
+        self._most = min(len(bank), MOST_SIDE_BY_SIDE)
+
+        def run(tokens: Tensor, index: Tensor) -> Tensor:
+            chosen = stack.gather(index)
+            return chosen.logits(tails(backbone.tail_input(tokens, tail_tokens), chosen))
+
+        tokens = self.trunk(pixels)
+        pool: Any = torch.cuda.graph_pool_handle() if tokens.is_cuda else None
+        # The largest first: all others fit into its memory.
+        self._tails = {
+            count: GraphedRun(run, tokens, torch.arange(count, device=tokens.device), pool=pool)
+            for count in range(self._most, 0, -1)
+        }
+
+    def tails(self, tokens: Tensor, active: Sequence[int]) -> list[Tensor]:
+        """Trunk tokens (1, N, D) to each active adapter's logits (labels of its context,).
+
+        The next call may overwrite them.
+        """
+        logits: list[Tensor] = []
+        for first in range(0, len(active), self._most):
+            chosen = list(active[first : first + self._most])
+            padded = self._tails[len(chosen)](tokens, self._upload(torch.tensor(chosen)))
+            if len(active) > self._most:
+                padded = padded.clone()  # the next go overwrites it
+            rows = zip(padded, chosen, strict=True)
+            logits += [row[: self._labels[index]] for row, index in rows]
+        return logits

@@ -1,4 +1,4 @@
-"""The backbone families that are supported, each told in one place."""
+"""The backbone families that are supported, each described in one place."""
 
 from __future__ import annotations
 

@@ -78,6 +78,7 @@ class Spelling:
         return re.compile(rf"{before}{re.escape(self.blocks)}\.(\d+)\.({names})$")
 
     def module_name(self, block: int, target: str) -> str:
+        """The full name of a linear map, such as ``layers.11.mlp.fc2``."""
         return f"{self.blocks}.{block}.{self.targets[target]}"
 
     def locate(self, module: str) -> tuple[int, str] | None:

@@ -6,6 +6,7 @@ Elsewhere, in other precisions and while gradients are recorded, PyTorch's choic
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import cast
@@ -34,16 +35,19 @@ class InferenceLinear(nn.Linear):
         self.weight, self.bias = module.weight, module.bias
 
     def forward(self, x: Tensor) -> Tensor:
+        """Float (..., in) to (..., out)."""
         return linear_map(x, self.weight, self.bias)
 
 
-def use_inference_linear(module: nn.Module) -> None:
-    """Replace all linear modules inside by ones that share their weights."""
+def replace_linear(
+    module: nn.Module, kind: type[nn.Linear], make: Callable[[nn.Linear], nn.Module]
+) -> None:
+    """Replace all modules of exactly this kind inside another by what is made of each."""
     for name, child in module.named_children():
-        if type(child) is nn.Linear:
-            setattr(module, name, InferenceLinear(child))
+        if type(child) is kind:
+            setattr(module, name, make(child))
         else:
-            use_inference_linear(child)
+            replace_linear(child, kind, make)
 
 
 @cache

@@ -51,8 +51,8 @@ def pack_bundle(bundle: Bundle, kind: AdapterType, out: Path) -> Bundle:
             _rewrite(folder / context.folder / HEAD_FILE, _halved)
 
     def make_manifest(files: tuple[FileEntry, ...]) -> Manifest:
-        kept = tuple(entry for entry in files if entry.path != MANIFEST_FILE)
-        return manifest.model_copy(update={"adapter_type": kind, "files": kept})
+        parts = tuple(entry for entry in files if entry.path != MANIFEST_FILE)
+        return manifest.model_copy(update={"adapter_type": kind, "files": parts})
 
     return write_bundle(out, write_parts, make_manifest)
 

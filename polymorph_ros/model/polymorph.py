@@ -24,7 +24,6 @@ from polymorph_ros.model.cuda_graphs import GraphedModel
 from polymorph_ros.model.gpu import GraphedRun
 from polymorph_ros.model.preprocess import Preprocessor
 from polymorph_ros.model.scout import Scout
-from polymorph_ros.model.scout_tail import ScoutTail
 from polymorph_ros.model.tails import ComposedTails
 from polymorph_ros.model.tensor_file import read_tensors
 from polymorph_ros.model.thumbnail import thumbnails
@@ -71,9 +70,10 @@ class PolymorphModel:
         self._tails = ComposedTails(backbone, manifest.tail_blocks)
         self._scout_tail: Callable[[Tensor], Tensor] | None = None
         if scout_adapter is not None:
-            self._scout_tail = ScoutTail(
-                scout_adapter, self._tails, manifest.tail_blocks, self.device, backbone.dtype
-            )
+            own = AdapterBank([scout_adapter], manifest.tail_blocks, self.device, backbone.dtype)
+            chosen, tails = own.select((0,)), self._tails
+            # Tail input (1, N, D) to logits (V + C,): labels in vocabulary order, then contexts.
+            self._scout_tail = lambda inputs: chosen.logits(tails(inputs, chosen))[0]
         self._graphs: GraphedModel | None = None
         self.costs = self._count_costs(manifest.preprocessing.size)
 
@@ -116,10 +116,14 @@ class PolymorphModel:
         scout = Scout.from_tensors(read_tensors(bundle.scout_file), str(bundle.scout_file))
         _check_scout(manifest, backbone, scout, str(bundle.scout_file))
         adapters = [
-            _read_fitting_adapter(bundle, context, backbone)
-            for context in range(len(manifest.contexts))
+            _read_with_rows(bundle, bundle.adapter_folder(index), backbone, len(context.labels))
+            for index, context in enumerate(manifest.contexts)
         ]
-        statistics = _read_feature_statistics(bundle, backbone) if manifest.unknown_scene else None
+        statistics = None
+        if manifest.unknown_scene:
+            file = bundle.unknown_scene_file
+            tensors = read_tensors(file)
+            statistics = FeatureStatistics.from_tensors(tensors, backbone.hidden_size, file)
         scout_adapter = _read_scout_adapter(bundle, backbone)
         use_backend(backbone.to(chosen), manifest.tail_blocks, backend)
         return cls(manifest, backbone, scout, adapters, statistics, scout_adapter)
@@ -154,14 +158,13 @@ class PolymorphModel:
 
     @torch.inference_mode()
     def feature_distance(self, tokens: Tensor) -> Tensor | None:
-        """How far tokens (1, N, D) are from all scenes of training; None without statistics.
+        """How far tokens (1, N, D) are from those of training; None without statistics.
 
         Returns:
             float (1,) on the device: read it after the scout's answer, and nothing waits twice.
         """
-        return (
-            self._feature_statistics.distance(tokens.float()) if self._feature_statistics else None
-        )
+        statistics = self._feature_statistics
+        return None if statistics is None else statistics.distance(tokens.float())
 
     @torch.inference_mode()
     def tails(self, tokens: Tensor, adapters: Sequence[int]) -> list[Scores]:
@@ -198,16 +201,12 @@ class PolymorphModel:
 
     @torch.inference_mode()
     def _capture(self) -> None:
-        """Records trunk and tails as CUDA graphs; without them where that fails, which is told."""
+        """Captures trunk and tails as CUDA graphs; where that fails, logs it and does without."""
         pixels = self.preprocess(np.zeros((48, 64, 3), np.uint8))
         try:
             self._graphs = GraphedModel(
-                self._backbone,
-                self._tails,
-                self._bank,
-                self._tail_blocks,
-                self._tail_tokens,
-                pixels,
+                *(self._backbone, self._tails, self._bank),
+                *(self._tail_blocks, self._tail_tokens, pixels),
             )
             if self._scout_tail is not None:
                 tokens = self._graphs.trunk(pixels)
@@ -250,27 +249,17 @@ def _check_scout(manifest: Manifest, backbone: Backbone, scout: Scout, where: st
         raise PolymorphError(names.format(*expected), names.format(*found), where=where)
 
 
-def _read_feature_statistics(bundle: Bundle, backbone: Backbone) -> FeatureStatistics:
-    file = bundle.unknown_scene_file
-    return FeatureStatistics.from_tensors(read_tensors(file), backbone.hidden_size, file)
-
-
-def _read_fitting_adapter(bundle: Bundle, context: int, backbone: Backbone) -> AdapterWeights:
-    labels = len(bundle.manifest.contexts[context].labels)
-    return _read_with_rows(bundle, bundle.adapter_folder(context), backbone, labels, "labels")
-
-
 def _read_scout_adapter(bundle: Bundle, backbone: Backbone) -> AdapterWeights | None:
     folder = bundle.scout_adapter_folder
-    if folder is None:
-        return None
     rows = len(bundle.manifest.labels) + len(bundle.manifest.contexts)
-    return _read_with_rows(bundle, folder, backbone, rows, "labels and contexts")
+    what = "labels and contexts"
+    return None if folder is None else _read_with_rows(bundle, folder, backbone, rows, what)
 
 
 def _read_with_rows(
-    bundle: Bundle, folder: Path, backbone: Backbone, rows: int, what: str
+    bundle: Bundle, folder: Path, backbone: Backbone, rows: int, what: str = "labels"
 ) -> AdapterWeights:
+    """An adapter whose head has a row for each of ``what``."""
     adapter = read_adapter(folder, backbone, bundle.manifest.tail_blocks)
     found = len(adapter.head_bias)
     if found != rows:

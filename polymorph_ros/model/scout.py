@@ -18,7 +18,7 @@ class Scout(nn.Module):
     A label may be a few patches large, so a mean over patches alone would hide it. Beside the
     class token (``split_tokens`` says what stands for it where there is none) and the mean stand
     learned detectors, each read at the patch where it is strongest, and learned attention
-    queries, each of which averages the patches that it finds telling. These summaries are joined,
+    queries, each of which averages the patches that say most. These summaries are joined,
     normalised and read by a two-layer perceptron with two heads.
 
     Args:
@@ -52,14 +52,17 @@ class Scout(nn.Module):
 
     @property
     def dim(self) -> int:
+        """D, length of a token."""
         return self.query.in_features
 
     @property
     def num_labels(self) -> int:
+        """V, size of the vocabulary."""
         return self.label_head.out_features
 
     @property
     def num_contexts(self) -> int:
+        """C, number of contexts."""
         return self.context_head.out_features
 
     def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor]:

@@ -38,6 +38,7 @@ class StackedSelection:
 
     @property
     def count(self) -> int:
+        """How many adapters."""
         return len(self.head_bias)
 
     def logits(self, features: Tensor) -> Tensor:
@@ -71,6 +72,7 @@ class AdapterStack:
 
     @property
     def device(self) -> torch.device:
+        """Where the stack is."""
         return self._rows.device
 
     def gather(self, index: Tensor) -> StackedSelection:

@@ -23,11 +23,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from polymorph_ros.model.attention_pool import AttentionPool
+from polymorph_ros.model.attention_pool import AttentionPool, apply_norm
 from polymorph_ros.model.backbone import Backbone
-from polymorph_ros.model.family import BlockWeights, LinearWeights, NormWeights
-from polymorph_ros.model.linear import linear_map
-from polymorph_ros.model.updates import Updates
+from polymorph_ros.model.family import BlockWeights, LinearWeights
+from polymorph_ros.model.updates import Updates, apply_linear
 
 _Updates = Mapping[str, Updates]
 _Rotation = tuple[Tensor, Tensor]  # cosines and sines (N, d); prefix tokens are turned by nothing
@@ -41,10 +40,14 @@ class ActiveAdapters(Protocol):
     """Some adapters side by side: how many, and their updates of each tail block."""
 
     @property
-    def count(self) -> int: ...
+    def count(self) -> int:
+        """How many."""
+        ...
 
     @property
-    def blocks(self) -> Sequence[_Updates]: ...
+    def blocks(self) -> Sequence[_Updates]:
+        """For each tail block, the updates of its linear maps by target name."""
+        ...
 
 
 class ComposedTails:
@@ -116,8 +119,8 @@ class _FullBlock:
     def _attend(
         self, tokens: Tensor, updates: _Updates, count: int, rotation: _Rotation | None
     ) -> Tensor:
-        normed = _normalise(tokens, self._block.norm1)
-        base = linear_map(normed, self._qkv.weight, self._qkv.bias).chunk(3, dim=2)
+        normed = apply_norm(tokens, self._block.norm1)
+        base = apply_linear(normed, self._qkv).chunk(3, dim=2)
         queries, keys, values = (
             self._project(part, normed, updates.get(target))
             for target, part in zip(("q", "k", "v"), base, strict=True)
@@ -128,7 +131,7 @@ class _FullBlock:
             values.expand(count, -1, -1, -1),
         )
         joined = mixed.transpose(1, 2).flatten(2)
-        out = _linear(joined, self._block.linear["o"], updates.get("o"))
+        out = apply_linear(joined, self._block.linear["o"], updates.get("o"))
         return _add_branch(tokens, out, self._block.scale1)
 
     def _project(self, base: Tensor, normed: Tensor, change: Updates | None) -> Tensor:
@@ -149,22 +152,22 @@ class _ClassTokenBlock:
     def __call__(
         self, tokens: Tensor, updates: _Updates, count: int, rotation: _Rotation | None
     ) -> Tensor:
-        normed = _normalise(tokens, self._block.norm1)
+        normed = apply_norm(tokens, self._block.norm1)
         row = normed[:, :1].expand(count, -1, -1)
-        query = _linear(row, self._block.linear["q"], updates.get("q"))
+        query = apply_linear(row, self._block.linear["q"], updates.get("q"))
         query = _heads(query.squeeze(1), 1, self._block.heads)
         query = query * query.shape[2] ** -0.5
         if rotation is None:
             probe = self._probe(query, updates.get("k"))
             scores = torch.matmul(probe, normed.transpose(1, 2))
         else:
-            keys = _linear(normed, self._block.linear["k"], updates.get("k"))
+            keys = apply_linear(normed, self._block.linear["k"], updates.get("k"))
             keys = _rotate(_heads(keys, 2, self._block.heads).transpose(1, 2), rotation)
             scores = torch.matmul(keys, query.unsqueeze(3)).squeeze(3)
         weights = scores.softmax(dim=2)  # (A, H, N)
         mean = torch.matmul(weights, normed)  # (A, H, D)
         mixed = self._read(mean, updates.get("v")).unsqueeze(1)
-        out = _linear(mixed, self._block.linear["o"], updates.get("o"))
+        out = apply_linear(mixed, self._block.linear["o"], updates.get("o"))
         row = _add_branch(tokens[:, :1], out, self._block.scale1)
         return _mlp(row, self._block, updates).squeeze(1)
 
@@ -188,25 +191,15 @@ def _heads(x: Tensor, dim: int, heads: int) -> Tensor:
 
 
 def _mlp(tokens: Tensor, block: BlockWeights, updates: _Updates) -> Tensor:
-    normed = _normalise(tokens, block.norm2)
-    hidden = _linear(normed, block.linear["fc1"], updates.get("fc1"))
+    normed = apply_norm(tokens, block.norm2)
+    hidden = apply_linear(normed, block.linear["fc1"], updates.get("fc1"))
     if "gate" in block.linear:
-        gate = _linear(normed, block.linear["gate"], updates.get("gate"))
+        gate = apply_linear(normed, block.linear["gate"], updates.get("gate"))
         hidden = hidden.mul_(block.activation(gate))
     else:
         hidden = block.activation(hidden)
-    out = _linear(hidden, block.linear["fc2"], updates.get("fc2"))
+    out = apply_linear(hidden, block.linear["fc2"], updates.get("fc2"))
     return _add_branch(tokens, out, block.scale2)
-
-
-def _normalise(x: Tensor, norm: NormWeights) -> Tensor:
-    return functional.layer_norm(x, norm.weight.shape, norm.weight, norm.bias, norm.eps)
-
-
-def _linear(x: Tensor, linear: LinearWeights, change: Updates | None) -> Tensor:
-    """A linear map of (1 or A, N, in) with each adapter's own low-rank update."""
-    base = linear_map(x, linear.weight, linear.bias)
-    return base if change is None else change.add_to(base, x)
 
 
 def _rotate(x: Tensor, rotation: _Rotation | None) -> Tensor:

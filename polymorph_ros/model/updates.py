@@ -13,6 +13,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from polymorph_ros.model.family import LinearWeights
 from polymorph_ros.model.linear import linear_map
 
 
@@ -66,6 +67,12 @@ class Updates(Protocol):
             mean: (adapters, H, D), the attention-weighted mean token of each head.
         """
         ...
+
+
+def apply_linear(x: Tensor, linear: LinearWeights, change: Updates | None = None) -> Tensor:
+    """A linear map of (1 or adapters, N, in), with each adapter's own update if there are any."""
+    base = linear_map(x, linear.weight, linear.bias)
+    return base if change is None else change.add_to(base, x)
 
 
 @dataclass(frozen=True)

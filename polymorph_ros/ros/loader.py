@@ -1,41 +1,24 @@
-"""From a bundle's path to a warm model; where bundles may lie; and giving the memory back."""
+"""Loading bundles on a thread; where bundles may lie; and giving the memory back."""
 
 from __future__ import annotations
 
 import gc
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
 
-from polymorph_ros.bundle.reader import Bundle, read_bundle
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.model.backend import Backend
-from polymorph_ros.model.polymorph import PolymorphModel
-from polymorph_ros.model.threads import use_threads
-from polymorph_ros.ros.share import share_folder
+from polymorph_ros.runtime.loading import LoadedBundle, load_bundle
 
 _PATIENCE_S = 0.1  # how long a cancelled wait may still last
 
 
 class LoadCancelled(Exception):
     """Loading was given up because the node is ending."""
-
-
-@dataclass(frozen=True)
-class LoadedBundle:
-    """A bundle with its model, warm on its device.
-
-    Attributes:
-        cpu_threads: of a computation on the CPU; each thread that runs the model must set them
-            (``torch.set_num_threads``), because torch keeps the number per thread.
-    """
-
-    bundle: Bundle
-    model: PolymorphModel
-    cpu_threads: int
 
 
 class Loader:
@@ -87,15 +70,7 @@ def wait_for(loading: Future[LoadedBundle], cancelled: Callable[[], bool]) -> Lo
 def _load(
     path: Path, device: str, backend: Backend, cpu_threads: int, cancelled: Callable[[], bool]
 ) -> LoadedBundle:
-    _go_on(cancelled)
-    bundle = read_bundle(path)
-    _go_on(cancelled)
-    model = PolymorphModel.from_bundle(bundle, device, backend)
-    _go_on(cancelled)
-    threads = use_threads(cpu_threads, model.run_trunk_once)
-    _go_on(cancelled)
-    model.warm()
-    return LoadedBundle(bundle, model, threads)
+    return load_bundle(path, device, backend, cpu_threads, between=partial(_go_on, cancelled))
 
 
 def _go_on(cancelled: Callable[[], bool]) -> None:
@@ -108,11 +83,6 @@ def free_memory() -> None:
     gc.collect()
     if torch.cuda.is_initialized():
         torch.cuda.empty_cache()
-
-
-def default_bundle() -> Path:
-    """The bundle that is loaded when none is named."""
-    return share_folder("bundles") / "default"
 
 
 def inside(root: Path, text: str) -> Path:

@@ -12,10 +12,11 @@ from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 
+from polymorph_ros.bundle.reader import default_bundle
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.ros import diagnostics, qos
 from polymorph_ros.ros.faults import one_line
-from polymorph_ros.ros.loader import LoadCancelled, Loader, default_bundle, wait_for
+from polymorph_ros.ros.loader import LoadCancelled, Loader, wait_for
 from polymorph_ros.ros.parameters import NodeParameters
 from polymorph_ros.ros.services import Services
 from polymorph_ros.ros.session import Session

@@ -10,17 +10,17 @@ from rclpy.node import Node
 
 from polymorph_ros.bundle.reader import Bundle
 from polymorph_ros.energy.ledger import EnergyLedger
-from polymorph_ros.energy.meter import open_meter
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.ros.camera import Camera, ImageMessage
 from polymorph_ros.ros.inbox import Inbox
-from polymorph_ros.ros.loader import LoadedBundle, free_memory
+from polymorph_ros.ros.loader import free_memory
 from polymorph_ros.ros.pipeline import Pipeline
 from polymorph_ros.ros.publishers import ResultPublishers
 from polymorph_ros.ros.settings import NodeSettings
 from polymorph_ros.ros.watchdog import Watchdog
 from polymorph_ros.ros.worker import Worker
 from polymorph_ros.runtime.engine import Engine
+from polymorph_ros.runtime.loading import LoadedBundle
 
 
 class Session:
@@ -139,15 +139,10 @@ class Session:
             self._publishers.describe(self.bundle, now.engine.threshold_shift)
 
     def _engine(self, loaded: LoadedBundle) -> Engine:
-        return Engine(loaded.model, loaded.bundle.manifest, self.ledger, self.settings.engine)
+        return loaded.engine(self.ledger, self.settings.engine)
 
     def _open_ledger(self) -> EnergyLedger:
         energy = self.settings.energy
-        return EnergyLedger(
-            open_meter(
-                energy.meter,
-                cpu_watts=energy.cpu_watts,
-                gpu_watts=energy.gpu_watts,
-                device=self.device,
-            )
+        return self.loaded.open_ledger(
+            energy.meter, cpu_watts=energy.cpu_watts, gpu_watts=energy.gpu_watts
         )

@@ -8,7 +8,7 @@ A score is calibrated, that is, a posterior under the training prior; its eviden
 ``logit(score) - logit(prior)``. The errors of neighbouring frames are alike, so counting the
 evidence of each in full would make a camera at 30 Hz thirty times as sure as one at 1 Hz. With
 errors of first-order autocorrelation ``rho = exp(-dt / tau)`` the new part of the evidence is
-``(e[t] - rho * e[t-1]) / (1 + rho)``: a picture that stays tells little more, a change counts at
+``(e[t] - rho * e[t-1]) / (1 + rho)``: a picture that stays adds little, a change counts at
 once. How long errors stay alike (``tau``) is learned from validation sequences.
 """
 

@@ -14,12 +14,14 @@ from polymorph_ros.arrays import Floats, Mask
 _STEPS = 300
 
 
-def homes_of(members: Mask) -> tuple[tuple[int, ...], ...]:
+def contexts_of_labels(members: Mask) -> tuple[tuple[int, ...], ...]:
     """The contexts that contain each label, ascending; from a mask of (contexts, labels)."""
     return tuple(tuple(np.flatnonzero(column).tolist()) for column in members.T)
 
 
-def cheapest_cover(homes: Sequence[Sequence[int]], wanted: Mask, prices: Floats) -> tuple[int, ...]:
+def cheapest_cover(
+    contexts_of_label: Sequence[Sequence[int]], wanted: Mask, prices: Floats
+) -> tuple[int, ...]:
     """The cheapest adapters that cover the wanted labels.
 
     Labels that only one context has decide for it. What is left is solved by branch and bound,
@@ -27,14 +29,14 @@ def cheapest_cover(homes: Sequence[Sequence[int]], wanted: Mask, prices: Floats)
     1979) and ends with the cheapest, unless it takes too many steps.
 
     Args:
-        homes: the contexts that contain each label, as ``homes_of`` says.
+        contexts_of_label: the contexts that contain each label, from ``contexts_of_labels``.
         wanted: labels to cover, shape (labels,); those that no context has are passed over.
         prices: price of each adapter, above 0, shape (contexts,).
 
     Returns:
         Indices of adapters, ascending, none of them superfluous.
     """
-    asked = [homes[label] for label in wanted.nonzero()[0].tolist()]
+    asked = [contexts_of_label[label] for label in wanted.nonzero()[0].tolist()]
     # What each context has of the wanted labels, as the bits of a number.
     sets: dict[int, int] = {}
     for place, contexts in enumerate(asked):
@@ -82,20 +84,20 @@ def _search(sets: Mapping[int, int], prices: Floats, left: int) -> list[int]:
     """The cheapest cover of what is left, by the contexts that have something of it."""
     rows = sorted(row for row, members in sets.items() if members & left)
     useful, costs = [sets[row] & left for row in rows], prices[rows].tolist()
-    kept = _undominated(useful, costs)
-    problem = _Problem([useful[place] for place in kept], [costs[place] for place in kept])
+    places = _undominated(useful, costs)
+    problem = _Problem([useful[place] for place in places], [costs[place] for place in places])
     problem.search(left)
-    return [rows[kept[place]] for place in problem.best]
+    return [rows[places[place]] for place in problem.best]
 
 
 def _undominated(sets: Sequence[int], costs: Sequence[float]) -> list[int]:
     """Sets that no other contains at no higher cost; of equal ones the first."""
     order = sorted(range(len(sets)), key=lambda row: (costs[row], -sets[row].bit_count(), row))
-    kept: list[int] = []
+    chosen: list[int] = []
     for row in order:
-        if not any(sets[row] & ~sets[other] == 0 for other in kept):
-            kept.append(row)
-    return kept
+        if not any(sets[row] & ~sets[other] == 0 for other in chosen):
+            chosen.append(row)
+    return chosen
 
 
 @dataclass
@@ -165,9 +167,9 @@ def _without_superfluous(
     sets: Mapping[int, int], chosen: Sequence[int], prices: Floats
 ) -> tuple[int, ...]:
     """The chosen adapters without those that the others make superfluous, dearest first."""
-    kept = set(chosen)
+    needed = set(chosen)
     for adapter in sorted(chosen, key=lambda row: -prices[row]):
-        others = _union(sets[other] for other in kept if other != adapter)
+        others = _union(sets[other] for other in needed if other != adapter)
         if sets[adapter] & ~others == 0:
-            kept.remove(adapter)
-    return tuple(sorted(kept))
+            needed.remove(adapter)
+    return tuple(sorted(needed))

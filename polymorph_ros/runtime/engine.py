@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -34,8 +34,9 @@ class Engine:
         model: the bundle's model on its device.
         manifest: the bundle's text.
         ledger: the account that every frame is entered in.
-        settings: what may change later through ``apply``.
-        make_policy: makes each camera's policy; another one than Polymorph's to compare with.
+        settings: the first ones; ``apply`` replaces them.
+        make_policy: makes each camera's policy, from what is known and the thresholds; another one
+            than Polymorph's to compare with.
     """
 
     def __init__(
@@ -54,8 +55,7 @@ class Engine:
         self._thresholds = self._knowledge.thresholds
         self._governor = Governor()
         self._make_policy = make_policy
-        self._policies: dict[str, Policy] = {}
-        self._distances: dict[str, DistanceFilter] = {}
+        self._cameras: dict[str, _Camera] = {}
         self._reuse_cache = ReuseCache(manifest.reuse)
         self.apply(settings or EngineSettings())
 
@@ -63,25 +63,24 @@ class Engine:
         """Use other settings from the next frame on."""
         self.settings = settings
         self._thresholds = self._knowledge.thresholds.shifted(settings.threshold_shift)
-        for policy in self._policies.values():
-            policy.use(self._thresholds, settings.probe_share)
+        for camera in self._cameras.values():
+            camera.policy.use(self._thresholds, settings.probe_share)
         self._reuse_cache.limit(settings.reuse_s)
 
     def reset(self, camera: str | None = None) -> None:
         """Forget what was believed of one camera, or of all."""
         self._reuse_cache.forget(camera)
         if camera is None:
-            self._policies.clear()
-            self._distances.clear()
+            self._cameras.clear()
         else:
-            self._policies.pop(camera, None)
-            self._distances.pop(camera, None)
+            self._cameras.pop(camera, None)
 
     def step(self, frame: Frame) -> FrameResult:
         """Label one frame.
 
         A stamp before the camera's last one (a bag that loops, a clock that was set back)
-        starts that camera anew. A frame that fails leaves no entry in the ledger.
+        starts that camera anew. A frame that fails leaves no entry in the ledger, and its error
+        is raised as it is.
         """
         self.ledger.start_frame()
         try:
@@ -108,7 +107,8 @@ class Engine:
     def _reuse(self, frame: Frame, alike: FrameResult, clock: _StageClock) -> FrameResult:
         """The result of a frame whose picture is as the last computed one's."""
         with clock.stage("reuse"):
-            output = self._policy(frame.camera).reuse(frame.stamp_ns, self._reuse_cache.pace)
+            policy = self._camera(frame.camera).policy
+            output = policy.reuse(frame.stamp_ns, self._reuse_cache.pace)
         energy = self.ledger.finish_frame(0, clock.seconds)
         return reused_result(alike, frame.stamp_ns, output, clock.seconds, energy)
 
@@ -122,7 +122,7 @@ class Engine:
         with clock.stage("scout"):
             label_scores, context_scores = self.model.scout(tokens)
         novelty = self._judge(frame, distance)
-        policy = self._policy(frame.camera)
+        policy = self._camera(frame.camera).policy
         with clock.stage("belief"):
             policy.update_from_scout(
                 frame.stamp_ns, label_scores, context_scores, trust=novelty.trust
@@ -139,15 +139,15 @@ class Engine:
         entry = self.manifest.unknown_scene
         if entry is None or distance is None:
             return NOT_JUDGED
-        memory = self._distances.setdefault(frame.camera, DistanceFilter())
-        return judge(memory.take(frame.stamp_ns, float(distance)), entry.threshold)
+        distances = self._camera(frame.camera).distances
+        return judge(distances.take(frame.stamp_ns, float(distance)), entry.threshold)
 
-    def _policy(self, camera: str) -> Policy:
-        policy = self._policies.get(camera)
-        if policy is None:
-            policy = self._policies[camera] = self._make_policy(self._knowledge, self._thresholds)
+    def _camera(self, name: str) -> _Camera:
+        if name not in self._cameras:
+            policy = self._make_policy(self._knowledge, self._thresholds)
             policy.use(self._thresholds, self.settings.probe_share)
-        return policy
+            self._cameras[name] = _Camera(policy, DistanceFilter())
+        return self._cameras[name]
 
     def _result(
         self,
@@ -195,6 +195,14 @@ def _trust(novelty: SceneNovelty, cover: Cover) -> tuple[ResultState, str]:
         state = ResultState.UNKNOWN_SCENE
         reasons.insert(0, f"unlike anything seen in training (novelty {novelty.novelty:.2f})")
     return state, "; ".join(reasons)
+
+
+@dataclass(frozen=True)
+class _Camera:
+    """What is remembered of one camera."""
+
+    policy: Policy
+    distances: DistanceFilter
 
 
 class _StageClock:

@@ -4,7 +4,7 @@ A label that is present has come through one of its contexts, so a context is th
 one of its labels has come through it. Two families of filters run in time, one for labels and one
 for contexts; in each frame they are brought into agreement, in both directions:
 
-- P(context) is told by the context's own filter, the scout's context score, and the labels seen.
+- P(context) follows from the context's own filter, the scout's context score and the labels seen.
 - A label's odds are multiplied by ``sum_c w_c f_c`` over its contexts, with ``w_c`` the share of c
   in the label and ``f_c = (1 - v) / (A / P - v)``, where ``P`` is the context's probability, ``v``
   that the label is there through c, and ``A`` that any label is, before they agree. That is

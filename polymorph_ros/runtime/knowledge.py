@@ -12,7 +12,7 @@ from polymorph_ros.arrays import Floats, Mask
 from polymorph_ros.bundle.manifest import ContextEntry, LabelEntry, Manifest
 from polymorph_ros.contexts.cost import membership
 from polymorph_ros.contexts.statistics import Dynamics
-from polymorph_ros.runtime.cover import homes_of
+from polymorph_ros.runtime.cover import contexts_of_labels
 from polymorph_ros.runtime.pairs import Pairs, make_pairs
 from polymorph_ros.runtime.thresholds import Thresholds
 
@@ -72,9 +72,9 @@ class Knowledge:
     weights: EvidenceWeights = EvidenceWeights()
 
     @cached_property
-    def homes(self) -> tuple[tuple[int, ...], ...]:
+    def contexts_of_label(self) -> tuple[tuple[int, ...], ...]:
         """The contexts that contain each label, ascending."""
-        return homes_of(self.members)
+        return contexts_of_labels(self.members)
 
     @classmethod
     def of(cls, manifest: Manifest) -> Knowledge:
@@ -117,13 +117,13 @@ def _dynamics(entries: Sequence[LabelEntry | ContextEntry]) -> Dynamics:
 
 
 def _of_pairs(contexts: Sequence[ContextEntry], field: str) -> Floats | None:
-    """What contexts tell of each of their labels; None where one does not tell it."""
-    told = [getattr(context, field) for context in contexts]
-    return None if any(values is None for values in told) else np.concatenate(told)
+    """A field that contexts have for each of their labels, (pairs,); None where one lacks it."""
+    each = [getattr(context, field) for context in contexts]
+    return None if any(values is None for values in each) else np.concatenate(each)
 
 
 def _reliability(contexts: Sequence[ContextEntry]) -> Floats:
-    """That of each pair; contexts that do not tell theirs count in full."""
+    """That of each pair, (pairs,); contexts without it count in full."""
     each = [context.reliability or (1.0,) * len(context.labels) for context in contexts]
-    # A score that told nothing in validation still orders by its context's likelihood.
+    # A score that was useless in validation still orders by its context's likelihood.
     return np.maximum(np.concatenate(each), 0.05)

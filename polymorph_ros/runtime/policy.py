@@ -42,15 +42,9 @@ _FURTHER = 0.3
 
 @dataclass(frozen=True)
 class PolicyOutput:
-    """What is believed of a frame.
+    """What is believed of a frame; each field is as in ``FrameResult``.
 
-    Attributes:
-        scores: float32 of shape (labels,), finite, in [0, 1].
-        sources: uint8 of shape (labels,), values of ``ScoreSource``.
-        ages_s: float32 of shape (labels,), seconds since the frame that the score comes from.
-        active_indices: vocabulary indices, ascending.
-        changes: labels that appeared or vanished in this frame.
-        rejected: scores of this frame that were not finite, so that they count for nothing.
+    ``scores`` is its ``score_array``, ``rejected`` its ``rejected_scores``.
     """
 
     scores: NDArray[np.float32]
@@ -172,7 +166,7 @@ class Policy:
         in_play = self._in_play()
         worth = self._belief.labels / self._price
         prices = self._prices(worth * ~in_play)
-        chosen = cheapest_cover(known.homes, in_play, prices)
+        chosen = cheapest_cover(known.contexts_of_label, in_play, prices)
         if limit and len(chosen) > limit:
             chosen = cover_within(known.members, np.where(in_play, worth, 0.0), prices, limit)
         chosen, covered = self._worth_it(chosen, worth, limit)
@@ -275,7 +269,7 @@ class Policy:
         )
 
     def _update_active(self) -> tuple[LabelChange, ...]:
-        """Apply the thresholds with hysteresis and dwell; tell which labels came and went."""
+        """Apply the thresholds with hysteresis and dwell; return which labels came and went."""
         belief = self._belief.labels
         free = self._since_change_s >= DWELL_S
         comes = free & ~self._active & (belief >= self._thresholds.on)

@@ -106,5 +106,5 @@ def test_pairs_are_kept_up_to_date(
 
     fresh = PairCover(weights, pairs.members, room=LABELS)
 
-    for name in ("covered", "gains", "losses", "homes", "sizes"):
+    for name in ("covered", "gains", "losses", "memberships", "sizes"):
         np.testing.assert_allclose(getattr(pairs, name), getattr(fresh, name), atol=1e-9)

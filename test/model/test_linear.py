@@ -20,7 +20,7 @@ from polymorph_ros.model.linear import (
     InferenceLinear,
     linear_map,
     onednn_is_faster,
-    use_inference_linear,
+    replace_linear,
 )
 
 needs_onednn = pytest.mark.skipif(
@@ -106,7 +106,7 @@ def test_replaced_modules_share_their_weights_and_pass_gradients_on(
     x = torch.randn(8, 4, requires_grad=True)
     before = model(x).detach()
 
-    use_inference_linear(model)
+    replace_linear(model, nn.Linear, InferenceLinear)
     after = model(x)
     after.sum().backward()
 

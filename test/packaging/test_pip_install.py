@@ -1,8 +1,8 @@
 """The way in by `pip install .`: library and command line for machines without ROS.
 
 Pins: what the wheel holds and what it leaves out; that no room but ros/ needs ROS; that the wheel's
-library writes our messages from the definitions beside it; and that the library of the wheel and
-messages of another prefix are one package.
+library writes our messages from the definitions beside it and loads the default bundle; and that
+the library of the wheel and messages of another prefix are one package.
 """
 
 from __future__ import annotations
@@ -110,6 +110,24 @@ def test_the_wheel_brings_the_definitions_of_our_messages(
 
     defined = {f"polymorph_ros/msg/{path.stem}" for path in (source / "msg").glob("*.msg")}
     assert set(printed.split()) == defined
+
+
+def test_the_wheel_brings_the_default_bundle(run, installed: Path, tmp_path: Path) -> None:
+    program = (
+        "import polymorph_ros as pm\n"
+        "from polymorph_ros.bundle.reader import default_bundle\n"
+        "print(default_bundle(), 'person' in pm.load(meter='none').labels)\n"
+    )
+
+    printed = run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env={**on_path(installed), "AMENT_PREFIX_PATH": str(installed)},
+    )
+
+    folder, known = printed.split()
+    assert Path(folder).is_relative_to(installed)
+    assert known == "True"
 
 
 def test_library_and_messages_of_two_prefixes_are_one_package(

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polymorph_ros.contexts.cost import membership
-from polymorph_ros.runtime.cover import cheapest_cover, cover_within, homes_of
+from polymorph_ros.runtime.cover import cheapest_cover, contexts_of_labels, cover_within
 
 MEMBERS = membership(((0, 1, 2), (2, 3, 4), (4, 5)), labels=6)
-HOMES = homes_of(MEMBERS)
+CONTEXTS_OF_LABEL = contexts_of_labels(MEMBERS)
 EVEN = np.ones(3)
 
 
@@ -49,7 +49,7 @@ def test_every_label_that_some_context_has_is_covered_and_no_adapter_is_superflu
 ) -> None:
     members, wanted, prices = problem
 
-    chosen = cheapest_cover(homes_of(members), wanted, prices)
+    chosen = cheapest_cover(contexts_of_labels(members), wanted, prices)
 
     coverable = wanted & members.any(axis=0)
     assert not (coverable & ~members[list(chosen)].any(axis=0)).any()
@@ -62,7 +62,7 @@ def test_every_label_that_some_context_has_is_covered_and_no_adapter_is_superflu
 def test_no_other_cover_is_cheaper(problem) -> None:
     members, wanted, prices = problem
 
-    chosen = cheapest_cover(homes_of(members), wanted, prices)
+    chosen = cheapest_cover(contexts_of_labels(members), wanted, prices)
 
     assert prices[list(chosen)].sum() == pytest.approx(cheapest_by_trying_all(*problem))
 
@@ -72,7 +72,7 @@ def test_a_large_instance_is_covered_without_searching_for_ever(seed: int) -> No
     rng = np.random.default_rng(seed)
     members, wanted = rng.random((60, 80)) < 0.15, np.ones(80, dtype=bool)
 
-    chosen = cheapest_cover(homes_of(members), wanted, np.ones(60))
+    chosen = cheapest_cover(contexts_of_labels(members), wanted, np.ones(60))
 
     assert (members[list(chosen)].any(axis=0) == members.any(axis=0)).all()
 
@@ -92,8 +92,8 @@ def test_the_inputs_are_not_changed_and_the_answer_repeats(problem) -> None:
     members, wanted, prices = problem
     before = (members.copy(), wanted.copy(), prices.copy())
 
-    first = cheapest_cover(homes_of(members), wanted, prices)
-    second = cheapest_cover(homes_of(members), wanted, prices)
+    first = cheapest_cover(contexts_of_labels(members), wanted, prices)
+    second = cheapest_cover(contexts_of_labels(members), wanted, prices)
 
     assert first == second
     for now, was in zip((members, wanted, prices), before, strict=True):
@@ -101,15 +101,15 @@ def test_the_inputs_are_not_changed_and_the_answer_repeats(problem) -> None:
 
 
 def test_nothing_in_play_needs_no_adapter() -> None:
-    assert cheapest_cover(HOMES, mask(), EVEN) == ()
+    assert cheapest_cover(CONTEXTS_OF_LABEL, mask(), EVEN) == ()
 
 
 def test_of_two_covers_of_one_size_the_cheaper_is_taken() -> None:
-    assert cheapest_cover(HOMES, mask(2), np.array([1.0, 0.9, 1.0])) == (1,)
+    assert cheapest_cover(CONTEXTS_OF_LABEL, mask(2), np.array([1.0, 0.9, 1.0])) == (1,)
 
 
 def test_one_adapter_is_cheaper_than_two_cheap_ones() -> None:
-    assert cheapest_cover(HOMES, mask(2, 4), np.array([0.7, 1.0, 0.7])) == (1,)
+    assert cheapest_cover(CONTEXTS_OF_LABEL, mask(2, 4), np.array([0.7, 1.0, 0.7])) == (1,)
 
 
 def test_with_room_for_one_the_labels_of_most_worth_are_covered() -> None:

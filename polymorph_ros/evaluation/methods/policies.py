@@ -42,6 +42,6 @@ class OracleCover(Policy):
     def select(self, limit: int = 0) -> Cover:
         prices = np.ones(len(self._knowledge.contexts))
         prices[list(self._last)] = _KEPT
-        chosen = cheapest_cover(self._knowledge.homes, self._truth == 1, prices)
+        chosen = cheapest_cover(self._knowledge.contexts_of_label, self._truth == 1, prices)
         changed, self._last = chosen != self._last, chosen
         return Cover(chosen, changed, "the true labels")

@@ -74,7 +74,7 @@ class OracleCover(Polymorph):
     def select(self, limit: int = 0) -> Cover:
         present, there = next(self._frames)
         # The likelier contexts are cheaper by less than one adapter in any cover of ten.
-        return _cover(cheapest_cover(self._knowledge.homes, present, 1.1 - 0.1 * there))
+        return _cover(cheapest_cover(self._knowledge.contexts_of_label, present, 1.1 - 0.1 * there))
 
 
 class PeriodicScan(Polymorph):
@@ -91,7 +91,7 @@ class PeriodicScan(Polymorph):
         if self._frame % self.every == 0:
             return _cover(range(len(self._knowledge.contexts)))
         prices = 1.1 - 0.1 * self.context_belief
-        return _cover(cheapest_cover(self._knowledge.homes, self.active, prices))
+        return _cover(cheapest_cover(self._knowledge.contexts_of_label, self.active, prices))
 
 
 class FixedContext(Polymorph):
@@ -153,7 +153,7 @@ class LastFrame:
 
     def select(self) -> Cover:
         prices = 1.1 - 0.1 * self._presence
-        return _cover(cheapest_cover(self._knowledge.homes, self._active, prices))
+        return _cover(cheapest_cover(self._knowledge.contexts_of_label, self._active, prices))
 
     def update_from_adapters(self, adapters: tuple[int, ...], answers: Sequence[ArrayLike]) -> None:
         for adapter, answer in zip(adapters, answers, strict=True):
