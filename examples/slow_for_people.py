@@ -16,9 +16,9 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import Float32
 
+from polymorph_ros.interfaces.stamps import to_ns
 from polymorph_ros.msg import LabelArray, LabelInfo
 from polymorph_ros.ros.planner import LabelView, Presence
-from polymorph_ros.ros.stamps import to_ns
 
 SPEED = {Presence.ABSENT: 1.5, Presence.PRESENT: 0.3, Presence.UNKNOWN: 0.5}
 BRAKES, SPEEDS_UP = 1.0, 0.5  # m/s^2

@@ -13,8 +13,8 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.qos import HistoryPolicy, QoSProfile
 from std_msgs.msg import Header
 
+from polymorph_ros.interfaces.stamps import to_ns
 from polymorph_ros.msg import EnergyReport, LabelArray
-from polymorph_ros.ros.stamps import to_ns
 
 ECHO_TOPIC = "/benchmark/echo"
 NODE_NAME = "/polymorph"

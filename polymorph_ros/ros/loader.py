@@ -12,10 +12,10 @@ import torch
 
 from polymorph_ros.bundle.reader import Bundle, read_bundle
 from polymorph_ros.errors import PolymorphError
+from polymorph_ros.interfaces.share import share_folder
 from polymorph_ros.model.backend import Backend
 from polymorph_ros.model.polymorph import PolymorphModel
 from polymorph_ros.model.threads import use_threads
-from polymorph_ros.ros.share import share_folder
 
 _PATIENCE_S = 0.1  # how long a cancelled wait may still last
 

@@ -8,11 +8,12 @@ from rclpy.node import Node
 
 from polymorph_ros.data.frame import Frame
 from polymorph_ros.data.pixels import ImageError, image_of
+from polymorph_ros.interfaces.stamps import to_ns
 from polymorph_ros.ros.camera import Camera, ImageMessage
 from polymorph_ros.ros.faults import one_line
 from polymorph_ros.ros.publishers import ResultPublishers
 from polymorph_ros.ros.settings import PublishSettings
-from polymorph_ros.ros.stamps import latency_s, to_ns
+from polymorph_ros.ros.stamps import latency_s
 from polymorph_ros.runtime.engine import Engine
 
 _LOG_EVERY_S = 5.0

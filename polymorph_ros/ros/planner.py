@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from polymorph_ros.interfaces.stamps import to_ns
 from polymorph_ros.msg import LabelArray, LabelInfo
-from polymorph_ros.ros.stamps import to_ns
 
 
 class Presence(Enum):

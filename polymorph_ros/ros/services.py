@@ -12,10 +12,10 @@ from rclpy.task import Future as RosFuture
 
 from polymorph_ros.bundle.reader import Bundle
 from polymorph_ros.errors import PolymorphError
+from polymorph_ros.interfaces.share import share_folder
 from polymorph_ros.ros.faults import one_line
 from polymorph_ros.ros.loader import LoadedBundle, Loader, inside
 from polymorph_ros.ros.session import Session
-from polymorph_ros.ros.share import share_folder
 from polymorph_ros.srv import LoadBundle, ResetContext
 
 Answer = TypeVar("Answer")

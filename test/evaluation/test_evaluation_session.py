@@ -21,9 +21,9 @@ from helpers.tiny_bundle import write_tiny_bundle
 from polymorph_ros.data.dataset import Dataset, Fault
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.evaluation.frame_log import FrameLog, read_frame_log
-from polymorph_ros.evaluation.messages import message_types
 from polymorph_ros.evaluation.report.write import write_report
 from polymorph_ros.evaluation.session import Outcome, Request, evaluate, rows
+from polymorph_ros.interfaces.bag_messages import message_types
 
 LABELS = ("person", "cup", "car", "kite")
 

@@ -9,8 +9,8 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 
 from helpers.ros_peer import Peer, image_message, latest_status, picture, value_of
+from polymorph_ros.interfaces.stamps import to_ns
 from polymorph_ros.msg import LabelArray
-from polymorph_ros.ros.stamps import to_ns
 
 NO_DATA, FRESH = LabelArray.STATE_NO_DATA, LabelArray.STATE_FRESH
 

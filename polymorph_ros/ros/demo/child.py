@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from polymorph_ros.errors import PolymorphError
-from polymorph_ros.ros.share import share_folder
+from polymorph_ros.interfaces.share import share_folder
 
 _END_DEADLINE_S = 20.0
 _LAST_LINES = 5

@@ -15,9 +15,9 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile
 
 from polymorph_ros.errors import PolymorphError
+from polymorph_ros.interfaces.stamps import to_ns
 from polymorph_ros.msg import ContextState as ContextMessage
 from polymorph_ros.msg import EnergyReport, LabelArray, LabelInfo
-from polymorph_ros.ros.stamps import to_ns
 
 _KEEP = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1000)
 _LATCHED = QoSProfile(

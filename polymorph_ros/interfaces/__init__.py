@@ -1,0 +1,1 @@
+"""What the node shows to the outside, free of ROS: topics, message types, stamps, programs."""
