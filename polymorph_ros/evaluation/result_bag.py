@@ -80,8 +80,8 @@ class ResultBag:
     ) -> Iterator[tuple[Topic, Mapping[str, Any]]]:
         """The messages about one frame in the node's order, without their headers."""
         labels = [
-            {"name": result.vocabulary[label.id], **label._asdict()}
-            for label in message_fields.labels(result)
+            {"name": name, **dict(zip(message_fields.LABEL_FIELDS, values, strict=True))}
+            for name, values in zip(result.vocabulary, message_fields.labels(result), strict=True)
         ]
         yield topics.LABELS, {**message_fields.label_array(result), "labels": labels}
         for event in message_fields.label_events(result):

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
+
+import numpy as np
 
 from polymorph_ros.bundle.reader import Bundle
 from polymorph_ros.interfaces.stamps import stamp_fields
@@ -17,14 +19,8 @@ from polymorph_ros.runtime.thresholds import Thresholds
 Fields = dict[str, Any]
 
 
-class LabelFields(NamedTuple):
-    """The fields of one ``Label`` but its name; scores in [0, 1], age in seconds."""
-
-    id: int
-    score: float
-    active: bool
-    source: int
-    age: float
+LABEL_FIELDS = ("id", "score", "active", "source", "age")
+"""Of ``Label``, besides its name; scores in [0, 1], ages in seconds."""
 
 
 def label_array(result: FrameResult) -> Fields:
@@ -38,14 +34,17 @@ def label_array(result: FrameResult) -> Fields:
     }
 
 
-def labels(result: FrameResult, *, active_only: bool = False) -> Iterator[LabelFields]:
-    """The labels of a ``LabelArray``: all in vocabulary order, or the active ones."""
-    chosen = result.active_indices if active_only else range(len(result.score_array))
-    active = frozenset(result.active_indices)
-    scores, sources = result.score_array.tolist(), result.sources.tolist()
-    ages = result.ages_s.tolist()
-    for index in chosen:
-        yield LabelFields(index, scores[index], index in active, sources[index], ages[index])
+def labels(
+    result: FrameResult, *, active_only: bool = False
+) -> Iterator[tuple[int, float, bool, int, float]]:
+    """The ``LABEL_FIELDS`` of a ``LabelArray``'s labels, all in vocabulary order or the active.
+
+    Tuples, because the node writes them into messages that it reuses, for every frame.
+    """
+    ids = np.array(result.active_indices, np.intp) if active_only else slice(None)
+    places = np.arange(len(result.vocabulary))
+    arrays = (places, result.score_array, result.active_mask, result.sources, result.ages_s)
+    return zip(*(array[ids].tolist() for array in arrays), strict=True)
 
 
 def no_data(camera: str, reason: str) -> Fields:
