@@ -37,10 +37,9 @@ class LabelView:
     rather than repeat an old answer: after NO_DATA, in an unknown scene, when the last image
     is older than `max_age_s`, or for a label that the bundle does not know.
 
-    In an unknown scene labels are still told, but training says nothing of how often they are
-    right there, neither those that are active nor those that are not: hence UNKNOWN, for all. A
-    result that was reused (REUSED) counts by its own image's stamp: that image was
-    compared, and shows what the computed one did.
+    In an unknown scene labels are still published, but training says nothing of how often they
+    are right there, active or not: hence UNKNOWN, for all. A reused result (REUSED) counts by
+    its own image's stamp: that image was compared, and shows what the computed one did.
 
     >>> view = LabelView(camera="front", max_age_s=0.5)
     >>> view.look("person", now_ns=0).presence

@@ -18,8 +18,9 @@ from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
 
-from helpers.ros_peer import Peer, image_message, latest_status, picture, value_of
+from helpers.ros_peer import Peer, latest_status, picture, value_of
 from polymorph_ros.msg import LabelArray
+from polymorph_ros.ros.harness.images import image_message
 
 BEST_EFFORT = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
 

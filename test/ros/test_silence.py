@@ -8,9 +8,10 @@ import time
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 
-from helpers.ros_peer import Peer, image_message, latest_status, picture, value_of
+from helpers.ros_peer import Peer, latest_status, picture, value_of
 from polymorph_ros.interfaces.stamps import to_ns
 from polymorph_ros.msg import LabelArray
+from polymorph_ros.ros.harness.images import image_message
 
 NO_DATA, FRESH = LabelArray.STATE_NO_DATA, LabelArray.STATE_FRESH
 
