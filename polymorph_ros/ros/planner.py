@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from polymorph_ros.interfaces.enumerations import ResultState
 from polymorph_ros.interfaces.stamps import to_ns
 from polymorph_ros.msg import LabelArray, LabelInfo
 
@@ -89,9 +90,9 @@ class LabelView:
         message = self._latest
         if message is None:
             return f"no labels of camera {self._camera} have come yet"
-        if message.state == LabelArray.STATE_NO_DATA:
+        if message.state == ResultState.NO_DATA:
             return message.reason
-        if message.state == LabelArray.STATE_UNKNOWN_SCENE and not self._trust_unknown_scenes:
+        if message.state == ResultState.UNKNOWN_SCENE and not self._trust_unknown_scenes:
             return message.reason or "unlike anything seen in training"
         age_ns = now_ns - to_ns(message.header.stamp)
         if age_ns > self._max_age_ns:

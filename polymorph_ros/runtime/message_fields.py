@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from polymorph_ros.bundle.reader import Bundle
+from polymorph_ros.interfaces.enumerations import ResultState
 from polymorph_ros.interfaces.stamps import stamp_fields
-from polymorph_ros.runtime.result import FrameResult, ResultState
+from polymorph_ros.runtime.result import FrameResult
 from polymorph_ros.runtime.thresholds import Thresholds
 
 Fields = dict[str, Any]

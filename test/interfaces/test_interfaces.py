@@ -6,6 +6,7 @@ That they are those of the running node is in test/ros/test_interfaces_agree.py.
 from __future__ import annotations
 
 import math
+from enum import IntEnum
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.interfaces import topics
 from polymorph_ros.interfaces.bag_messages import build, message_types, serialise
+from polymorph_ros.interfaces.enumerations import ChangeKind, ResultState, ScoreSource
 from polymorph_ros.interfaces.live_run import PROGRAM, LiveRequest, LiveSummary
 from polymorph_ros.interfaces.share import share_folder
 from polymorph_ros.interfaces.stamps import stamp_fields, to_ns
@@ -33,6 +35,24 @@ def test_stamps_are_exact(nanoseconds: int) -> None:
 
 def test_every_topics_type_is_defined() -> None:
     assert {topic.type for topic in topics.RESULTS} <= set(message_types().types)
+
+
+@pytest.mark.parametrize(
+    ("kind", "message", "prefix"),
+    [
+        (ScoreSource, "Label", "SOURCE_"),
+        (ResultState, "LabelArray", "STATE_"),
+        (ChangeKind, "LabelEvent", ""),
+    ],
+)
+def test_enumerations_have_the_values_of_the_messages(
+    kind: type[IntEnum], message: str, prefix: str
+) -> None:
+    constants = message_types().fielddefs[f"{topics.PACKAGE}/{message}"][0]
+
+    assert {prefix + member.name: member.value for member in kind} == {
+        name: value for name, _, value in constants
+    }
 
 
 def test_a_message_survives_its_way_through_cdr() -> None:

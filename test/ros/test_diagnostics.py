@@ -150,7 +150,7 @@ def test_large_images_that_fast_dds_loses_are_told_with_the_remedy(peer: Peer, a
     without_profile = {**os.environ, "FASTDDS_DEFAULT_PROFILES_FILE": ""}
     driver = subprocess.Popen([sys.executable, "-c", LARGE_IMAGES], env=without_profile)
     try:
-        status = wait_for_words(peer, reports, ": camera camera", "got lost")
+        status = wait_for_words(peer, reports, ": camera camera", "were lost before this node")
     finally:
         driver.kill()
         driver.wait()
@@ -214,6 +214,6 @@ def test_without_a_meter_the_account_says_that_there_are_no_figures(
     active_node(energy__meter="none")
     reports = peer.listen(DiagnosticArray, "/diagnostics")
 
-    status = wait_for_words(peer, reports, ": energy", "no energy figures")
+    status = wait_for_words(peer, reports, ": energy", "no energy values")
 
     assert value_of(status, "source") == "unavailable"

@@ -14,11 +14,12 @@ from rclpy.serialization import deserialize_message, serialize_message
 from std_msgs.msg import Header
 
 from polymorph_ros.energy.reading import EnergySource, FrameEnergy
+from polymorph_ros.interfaces.enumerations import ChangeKind, ResultState
 from polymorph_ros.interfaces.stamps import to_ns
 from polymorph_ros.msg import EnergyReport, Label, LabelArray, LabelEvent
 from polymorph_ros.ros import messages
 from polymorph_ros.ros.stamps import latency_s, to_stamp
-from polymorph_ros.runtime.result import ChangeKind, Cover, FrameResult, LabelChange, ResultState
+from polymorph_ros.runtime.result import Cover, FrameResult, LabelChange
 from polymorph_ros.runtime.unknown_scene import NOT_JUDGED, SceneNovelty
 
 LABELS = ("person", "desk", "car")

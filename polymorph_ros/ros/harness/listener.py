@@ -16,6 +16,7 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.qos import HistoryPolicy, QoSProfile
 
 from polymorph_ros.interfaces import topics
+from polymorph_ros.interfaces.enumerations import ResultState
 from polymorph_ros.interfaces.stamps import to_ns
 from polymorph_ros.msg import ContextState, EnergyReport, LabelArray, LabelInfo
 from polymorph_ros.ros import qos
@@ -166,7 +167,7 @@ class Listener:
 
     def _on_labels(self, message: LabelArray) -> None:
         now_ns = time.time_ns()
-        if message.state == LabelArray.STATE_NO_DATA:
+        if message.state == ResultState.NO_DATA:
             self.output.no_data += 1
             return
         stamp_ns = to_ns(message.header.stamp)
