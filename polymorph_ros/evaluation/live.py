@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from polymorph_ros.data.bag_recordings import find_bags
+from polymorph_ros.data.bag_recordings import BagTopic, find_bags
 from polymorph_ros.data.dataset import Fault, Pictures
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.evaluation.frame_log import FrameLog, read_frame_log
@@ -27,8 +27,8 @@ from polymorph_ros.evaluation.run_folder import RunFolder
 from polymorph_ros.interfaces.live_run import (
     ANSWERS_FILE,
     SUMMARY_FILE,
-    LiveRequest,
     LiveSummary,
+    live_command,
 )
 
 LIVE = "polymorph_live"
@@ -101,7 +101,7 @@ def play_all(
             continue
         out = folder.live(number, bag.name)
         if not (out / SUMMARY_FILE).is_file():
-            _play(LiveRequest(bag.path, bag.topic, rate, bundle, out))
+            _play(bag, rate, bundle, out)
         runs.append(_read(out, sequence))
     if not runs:
         raise PolymorphError("a recording with truth", "none", where=str(place))
@@ -142,8 +142,9 @@ def live_summary(runs: Sequence[LiveRun], offline: Sequence[FrameLog]) -> dict[s
     }
 
 
-def _play(request: LiveRequest) -> None:
-    with subprocess.Popen(request.command(), stderr=subprocess.PIPE, text=True) as process:
+def _play(bag: BagTopic, rate: float, bundle: Path, out: Path) -> None:
+    command = live_command(bag.path, topic=bag.topic, rate_hz=rate, bundle=bundle, out=out)
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
             _, errors = process.communicate()
         except KeyboardInterrupt:
@@ -151,9 +152,8 @@ def _play(request: LiveRequest) -> None:
             raise
     if process.returncode != 0:
         last = (errors.strip() or f"exit code {process.returncode}").splitlines()[-1]
-        raise PolymorphError(
-            "a live run", last, where=str(request.bag), remedy=f"see the logs in {request.out}"
-        )
+        where, remedy = str(bag.path), f"see the logs in {out}"
+        raise PolymorphError("a live run", last, where=where, remedy=remedy)
 
 
 def _read(out: Path, sequence: JoinedSequence) -> LiveRun:

@@ -21,30 +21,20 @@ SUMMARY_FILE = "live.json"
 """A ``LiveSummary``. Written last: where it is, the run is complete."""
 
 
-@dataclass(frozen=True)
-class LiveRequest:
-    """What to play.
+def live_command(bag: Path, *, topic: str, rate_hz: float, bundle: Path, out: Path) -> list[str]:
+    """The command line that plays a recording.
 
-    Attributes:
+    Args:
         bag: the recording.
         topic: its image topic.
         rate_hz: images per second; 0 for the recording's own pace.
         bundle: the node's bundle.
         out: folder for files and logs.
     """
-
-    bag: Path
-    topic: str
-    rate_hz: float
-    bundle: Path
-    out: Path
-
-    def command(self) -> list[str]:
-        """The command line that plays it."""
-        return [
-            sys.executable, "-m", PROGRAM, str(self.bag), "--bundle", str(self.bundle),
-            "--out", str(self.out), "--topic", self.topic, "--rate", str(self.rate_hz),
-        ]  # fmt: skip
+    return [
+        sys.executable, "-m", PROGRAM, str(bag), "--bundle", str(bundle),
+        "--out", str(out), "--topic", topic, "--rate", str(rate_hz),
+    ]  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ _RECENT = 100  # latencies kept for the median and the worst
 
 @dataclass
 class FrameCounters:
-    """Counts since the node was configured, and the last words about faults.
+    """Counts since the node was configured, and the last fault.
 
     ``received = answered + dropped + rejected + failed`` plus a frame that waits or is at work.
     Each field is written by one thread only and read by others as it stands.
@@ -26,7 +26,7 @@ class FrameCounters:
         rejected: malformed, by reason.
         failed: raised an error in the engine; answered by NO_DATA.
         lost: never reached this node, as the middleware counts it.
-        last_fault: the last rejection or failure in words.
+        last_fault: the last rejection or failure, for people.
         last_arrival_s, last_answer_s, last_fault_s: by the monotonic clock.
         latencies_s: of the last answers, image stamp to publication, by the node's clock.
     """
@@ -61,14 +61,14 @@ class FrameCounters:
         if latency_s is not None:
             self.latencies_s.append(latency_s)
 
-    def reject(self, reason: str, words: str) -> None:
+    def reject(self, reason: str, fault: str) -> None:
         self.rejected[reason] += 1
-        self._fault(words)
+        self._fault(fault)
 
-    def fail(self, words: str) -> None:
+    def fail(self, fault: str) -> None:
         self.failed += 1
-        self._fault(words)
+        self._fault(fault)
 
-    def _fault(self, words: str) -> None:
-        self.last_fault = words
+    def _fault(self, fault: str) -> None:
+        self.last_fault = fault
         self.last_fault_s = time.monotonic()

@@ -89,7 +89,7 @@ class LabelView:
     def _doubt(self, label: str, now_ns: int) -> str:
         message = self._latest
         if message is None:
-            return f"no labels of camera {self._camera} have come yet"
+            return f"no labels of camera {self._camera} received yet"
         if message.state == ResultState.NO_DATA:
             return message.reason
         if message.state == ResultState.UNKNOWN_SCENE and not self._trust_unknown_scenes:
@@ -98,5 +98,5 @@ class LabelView:
         if age_ns > self._max_age_ns:
             return f"the last image is {age_ns * 1e-9:.2f} s old"
         if label not in self._vocabulary and all(it.name != label for it in message.labels):
-            return f"{label} is not in the vocabulary (or no label_info has come yet)"
+            return f"{label} is not in the vocabulary (or no label_info received yet)"
         return ""

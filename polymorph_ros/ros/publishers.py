@@ -39,7 +39,7 @@ class ResultPublishers:
         self._published_s = dict.fromkeys(cameras, time.monotonic())
 
     def describe(self, bundle: Bundle, threshold_shift: float) -> None:
-        """Take a bundle's names and publish its label information for all, late comers too."""
+        """Take a bundle's names and publish its label information, for late subscribers too."""
         manifest = bundle.manifest
         names = tuple(label.name for label in manifest.labels)
         with self._lock:
@@ -68,14 +68,14 @@ class ResultPublishers:
             )
 
     def publish_no_data(self, camera: str, header: Header, reason: str) -> None:
-        """Say that there is no result for a frame, or no frame."""
+        """Publish that there is no result for a frame, or no frame."""
         with self._lock:
             self._publish_no_data(camera, header, reason)
 
     def publish_no_data_if_silent(
         self, camera: str, header: Header, reason: str, timeout_s: float
     ) -> None:
-        """Say it only if nothing was said about the camera for so long."""
+        """Publish it only if nothing was published about the camera for so long."""
         with self._lock:
             if time.monotonic() - self._published_s[camera] >= timeout_s:
                 self._publish_no_data(camera, header, reason)

@@ -1,4 +1,4 @@
-"""Quality of service: what is asked for, and plain words for what cannot match."""
+"""Quality of service: what is requested, and why a publisher cannot match it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def image_overrides() -> QoSOverridingOptions:
 def unmatched(
     publishers: Sequence[TopicEndpointInfo], topic: str, type_name: str, asked: QoSProfile
 ) -> str:
-    """Why none of a topic's publishers can be heard, in plain words; empty where one can.
+    """Why this node can receive from none of a topic's publishers; empty where it can.
 
     Args:
         publishers: what the graph knows of the topic's publishers.
@@ -59,11 +59,11 @@ def unmatched(
         asked: the subscription's QoS.
     """
     if not publishers:
-        return f"nobody publishes {topic} ({type_name})"
+        return f"no publisher on {topic} ({type_name})"
     same_type = [publisher for publisher in publishers if publisher.topic_type == type_name]
     if not same_type:
         found = publishers[0].topic_type
-        return f"{topic} carries {found}, this node expects {type_name}: set image_transport"
+        return f"{topic} has type {found}, this node expects {type_name}: set image_transport"
     for publisher in same_type:
         compatibility, _ = qos_check_compatible(publisher.qos_profile, asked)
         if compatibility != QoSCompatibility.ERROR:

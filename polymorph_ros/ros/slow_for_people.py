@@ -57,7 +57,7 @@ class SpeedPlanner:
 
     >>> planner = SpeedPlanner("front")
     >>> str(planner.decide(now_ns=0))
-    'person unknown (no labels of camera front have come yet): limit 0.5 m/s'
+    'person unknown (no labels of camera front received yet): limit 0.5 m/s'
 
     Attributes:
         view: takes the messages of ``~/labels`` and ``~/label_info``.

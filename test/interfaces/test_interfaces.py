@@ -18,7 +18,7 @@ from polymorph_ros.errors import PolymorphError
 from polymorph_ros.interfaces import topics
 from polymorph_ros.interfaces.bag_messages import build, message_types, serialise
 from polymorph_ros.interfaces.enumerations import ChangeKind, ResultState, ScoreSource
-from polymorph_ros.interfaces.live_run import PROGRAM, LiveRequest, LiveSummary
+from polymorph_ros.interfaces.live_run import PROGRAM, LiveSummary, live_command
 from polymorph_ros.interfaces.share import share_folder
 from polymorph_ros.interfaces.stamps import stamp_fields, to_ns
 
@@ -95,7 +95,9 @@ def test_a_live_runs_summary_survives_its_file(tmp_path: Path) -> None:
 
 
 def test_a_live_runs_program_is_there() -> None:
-    command = LiveRequest(Path("bag"), "/image", 8.0, Path("bundle"), Path("out")).command()
+    command = live_command(
+        Path("bag"), topic="/image", rate_hz=8.0, bundle=Path("bundle"), out=Path("out")
+    )
 
     assert command[1:3] == ["-m", PROGRAM]
     assert find_spec(f"{PROGRAM}.__main__") is not None

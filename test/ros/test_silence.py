@@ -29,7 +29,7 @@ def test_silence_is_told_again_and_again_with_an_empty_stamp_before_any_image(
             NO_DATA, 0, "camera"
         )  # fmt: skip
         assert list(message.labels) == []
-        assert "no image has come on /image" in message.reason
+        assert "no image received on /image" in message.reason
 
 
 def test_silence_after_an_image_carries_that_images_header(peer: Peer, active_node) -> None:

@@ -16,10 +16,10 @@ from rich.console import Console
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.evaluation.frame_log import write_frame_log
 from polymorph_ros.interfaces import topics
-from polymorph_ros.interfaces.live_run import ANSWERS_FILE, LiveRequest
+from polymorph_ros.interfaces.live_run import ANSWERS_FILE
 from polymorph_ros.ros.demo.table import live_screen, say_to
 from polymorph_ros.ros.harness.process import ChildProcess, isolated_environment
-from polymorph_ros.ros.harness.recording import open_recording
+from polymorph_ros.ros.harness.recording import Recording, open_recording
 from polymorph_ros.ros.harness.run import RunSettings, play
 from polymorph_ros.ros.live.answers import answer_log, summary
 from polymorph_ros.ros.slow_for_people import delays_s
@@ -39,7 +39,7 @@ def live(
     """Play a recording to the node; store every answer with its stamps."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # its processes end with it
     try:
-        _run(LiveRequest(bag, topic, rate, bundle, out))
+        _play(open_recording(bag, topic or None), RunSettings(out, rate, bundle=bundle))
     except PolymorphError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
@@ -47,21 +47,19 @@ def live(
         raise typer.Exit(130) from None
 
 
-def _run(request: LiveRequest) -> None:
-    out = request.out
+def _play(recording: Recording, settings: RunSettings) -> None:
+    out = settings.out
     out.mkdir(parents=True, exist_ok=True)
     os.environ.update(isolated_environment(os.environ))
-    recording = open_recording(request.bag, request.topic or None)
-    settings = RunSettings(out, request.rate_hz, bundle=request.bundle)
     planner = ChildProcess(_PLANNER_MODULE, _planner_arguments(), out / "planner.log")
     try:
         with live_screen(console, recording.count, shown=console.is_terminal) as show:
             run = play(recording, settings, say_to(console), show)
     finally:
         planner.interrupt()
-    log, answers = answer_log(request.bag.name, run)
+    log, answers = answer_log(recording.path.name, run)
     write_frame_log(log, out / ANSWERS_FILE)
-    summary(run, answers, request.rate_hz, delays_s(planner.output)).write(out)
+    summary(run, answers, settings.rate, delays_s(planner.output)).write(out)
 
 
 def _planner_arguments() -> list[str]:
