@@ -167,7 +167,12 @@ def _read(out: Path, sequence: JoinedSequence) -> LiveRun:
     place = place[known]
     truth = sequence.truth[place]
     frames = tuple(place.tolist())
-    some = JoinedSequence(sequence.name, answers.stamps_ns, truth, _Some(sequence.pictures, frames))
+    some = replace(
+        sequence,
+        stamps_ns=answers.stamps_ns,
+        truth=truth,
+        pictures=_Some(sequence.pictures, frames),
+    )
     return LiveRun(replace(answers, truth=truth, sequence=sequence.name), some, summary)
 
 

@@ -172,7 +172,9 @@ def _frames(sequence: JoinedSequence, say: Callable[[str], None]) -> Iterator[_N
             say(f"left out: {picture.where}: {picture.reason}")
             continue
         stamp_ns = int(sequence.stamps_ns[index])
-        yield _Numbered(index, Frame(picture, stamp_ns), sequence.truth[index])
+        yield _Numbered(
+            index, Frame(picture, stamp_ns, frame_id=sequence.frame_id), sequence.truth[index]
+        )
 
 
 def _blocks(frames: Iterator[_Numbered]) -> Iterator[list[_Numbered]]:
