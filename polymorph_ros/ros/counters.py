@@ -48,11 +48,13 @@ class FrameCounters:
     latencies_s: deque[float] = field(default_factory=lambda: deque(maxlen=_RECENT))
 
     def arrived(self, size_bytes: int) -> None:
+        """Count an image that was received."""
         self.received += 1
         self.largest_bytes = max(self.largest_bytes, size_bytes)
         self.last_arrival_s = time.monotonic()
 
     def answer(self, result: FrameResult, latency_s: float | None) -> None:
+        """Count an image whose result was published."""
         self.answered += 1
         self.reused += result.reused
         self.unknown_scenes += result.unknown_scene.unknown
@@ -62,10 +64,12 @@ class FrameCounters:
             self.latencies_s.append(latency_s)
 
     def reject(self, reason: str, fault: str) -> None:
+        """Count a malformed image, by reason."""
         self.rejected[reason] += 1
         self._fault(fault)
 
     def fail(self, fault: str) -> None:
+        """Count an image that the engine failed on."""
         self.failed += 1
         self._fault(fault)
 

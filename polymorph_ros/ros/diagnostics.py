@@ -45,6 +45,7 @@ class CameraReporter:
         self._last = _Snapshot(camera.counters)
 
     def report(self) -> DiagnosticStatus:
+        """Level, message and counts, with rates since the last call."""
         camera, counters = self._camera, self._camera.counters
         before, now = self._last, _Snapshot(counters)
         self._last = now

@@ -72,26 +72,24 @@ def unmatched(
 
 
 def _mismatch(publisher: TopicEndpointInfo, topic: str, asked: QoSProfile) -> str:
+    """Which policy of a publisher cannot match, and the parameter that makes it match."""
     who = f"the publisher of {topic} ({publisher.node_name})"
     offer = publisher.qos_profile
-    override = f"qos_overrides.{topic}.subscription"
-    if (
-        asked.reliability == ReliabilityPolicy.RELIABLE
-        and offer.reliability == ReliabilityPolicy.BEST_EFFORT
+    for policy, wanted, offered in (
+        ("reliability", ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT),
+        ("durability", DurabilityPolicy.TRANSIENT_LOCAL, DurabilityPolicy.VOLATILE),
     ):
-        return (
-            f"{who} offers best effort, this node asks for reliable, so no image can arrive: "
-            f"set {override}.reliability to best_effort"
-        )
-    if (
-        asked.durability == DurabilityPolicy.TRANSIENT_LOCAL
-        and offer.durability == DurabilityPolicy.VOLATILE
-    ):
-        return (
-            f"{who} offers volatile, this node asks for transient local, so no image can arrive: "
-            f"set {override}.durability to volatile"
-        )
+        if getattr(asked, policy) == wanted and getattr(offer, policy) == offered:
+            parameter = f"qos_overrides.{topic}.subscription.{policy}"
+            return (
+                f"{who} offers {_plain(offered)}, this node asks for {_plain(wanted)}, "
+                f"so no image can arrive: set {parameter} to {offered.name.lower()}"
+            )
     return f"{who} offers a QoS that this node's cannot match: see `ros2 topic info -v {topic}`"
+
+
+def _plain(value: ReliabilityPolicy | DurabilityPolicy) -> str:
+    return str(value.name).lower().replace("_", " ")
 
 
 def publishers_of(node: Node, topic: str) -> list[TopicEndpointInfo]:
