@@ -20,8 +20,8 @@ from parts.latency import measure_latency
 from parts.machine import bundle_facts, machine_facts, machine_name
 from parts.memory import measure_memory
 from parts.metrics import Results
+from parts.stage import Stage, open_stage
 from parts.start_up import measure_start_up
-from parts.surroundings import Stage, open_stage
 from polymorph_ros.bundle.reader import default_bundle, read_bundle
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.files import write_json

@@ -28,13 +28,13 @@ ARGUMENTS = (
         default_value=str(
             Path(get_package_share_directory("polymorph_ros")) / "config" / "polymorph.yaml"
         ),
-        description="parameters of the node; arguments that are given here win over it",
+        description="parameter file of the node; other arguments override it",
     ),
     DeclareLaunchArgument(
         "autostart",
         default_value="true",
         choices=["true", "false"],
-        description="configure and activate the node as soon as it runs",
+        description="configure and activate the node at start",
     ),
     DeclareLaunchArgument(
         "cameras",
@@ -50,30 +50,30 @@ ARGUMENTS = (
         "image_transport",
         default_value=FROM_FILE,
         choices=[FROM_FILE, "raw", "compressed"],
-        description="what the image topics carry; empty: from params_file",
+        description="transport of the image topics; empty: from params_file",
     ),
     DeclareLaunchArgument(
         "bundle",
         default_value=FROM_FILE,
-        description="folder of the bundle; empty: from params_file, else the default bundle",
+        description="bundle folder; empty: from params_file, else the default bundle",
     ),
     DeclareLaunchArgument(
         "device",
         default_value=FROM_FILE,
         choices=[FROM_FILE, "auto", "cpu", "cuda"],
-        description="where the model runs; empty: from params_file",
+        description="device that runs the model; empty: from params_file",
     ),
     DeclareLaunchArgument(
         "use_sim_time",
         default_value="false",
         choices=["true", "false"],
-        description="take the time from /clock",
+        description="use the time of /clock",
     ),
     DeclareLaunchArgument(
         "log_level",
         default_value="info",
         choices=["debug", "info", "warn", "error", "fatal"],
-        description="least severe messages to log",
+        description="minimum severity of log messages",
     ),
 )
 

@@ -14,14 +14,13 @@ import threading
 import time
 from typing import Annotated, Any
 
-import numpy as np
 import rclpy
 import typer
-from numpy.typing import NDArray
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Image
 
 from parts.pictures import pictures
+from polymorph_ros.ros.harness.images import image_message
 from polymorph_ros.ros.stamps import to_stamp
 
 Orders = queue.SimpleQueue[str | None]
@@ -35,7 +34,7 @@ def run(
 ) -> None:
     """Publish as ordered."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the benchmark ends it, also at Ctrl-C
-    images = [rgb8(picture) for picture in pictures(width, height)]
+    images = [image_message(picture) for picture in pictures(width, height)]
     rclpy.init(args=[])
     node = rclpy.create_node("benchmark_camera")
     publishers = {
@@ -50,15 +49,6 @@ def run(
             print(json.dumps(stamps), flush=True)
     node.destroy_node()
     rclpy.shutdown()
-
-
-def rgb8(picture: NDArray[np.uint8]) -> Image:
-    """The message of a picture of shape (height, width, 3), without a stamp."""
-    height, width = picture.shape[:2]
-    message = Image(height=height, width=width, encoding="rgb8", step=width * 3)
-    message.header.frame_id = "camera_optical"
-    message.data = picture.tobytes()
-    return message
 
 
 def _publish(publisher: Any, images: list[Image], period_s: float, orders: Orders) -> list[int]:

@@ -1,4 +1,4 @@
-"""The camera as its own process, told when to publish where."""
+"""The camera as its own process, which publishes where and when it is asked to."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from polymorph_ros.ros.demo.child import Child
+from polymorph_ros.ros.harness.process import ChildProcess
 
 
 class CameraProcess:
@@ -18,11 +18,11 @@ class CameraProcess:
     Args:
         topics: topics that it may publish on.
         rate: images per second.
-        log: file for its words.
+        log: file for its log lines.
     """
 
     def __init__(self, topics: Sequence[str], rate: float, log: Path) -> None:
-        self._child = Child("parts.camera", [*topics, "--rate", str(rate)], log, piped=True)
+        self._child = ChildProcess("parts.camera", [*topics, "--rate", str(rate)], log, piped=True)
 
     def __enter__(self) -> CameraProcess:
         self._answer()
@@ -34,17 +34,16 @@ class CameraProcess:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        stdin: Any = self._child.process.stdin
-        stdin.close()
+        self._child.close_input()
         self._child.wait()
 
     def start(self, topic: str) -> None:
         """Begin to publish on a topic."""
-        self._order(topic)
+        self._child.send_line(topic)
 
     def stop(self) -> list[int]:
         """Pause; the stamps (ns) of what was published since `start`."""
-        self._order("")
+        self._child.send_line()
         stamps: list[int] = self._answer()
         return stamps
 
@@ -54,14 +53,8 @@ class CameraProcess:
         time.sleep(seconds)
         return self.stop()
 
-    def _order(self, topic: str) -> None:
-        stdin: Any = self._child.process.stdin
-        stdin.write(f"{topic}\n")
-        stdin.flush()
-
     def _answer(self) -> Any:
-        stdout: Any = self._child.process.stdout
-        line = stdout.readline()
+        line = next(self._child.lines, "")
         if not line:
             self._child.wait()
             self._child.check()

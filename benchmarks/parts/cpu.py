@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 from parts.metrics import Results, rounded
-from parts.surroundings import Stage
+from parts.stage import Stage
 from polymorph_ros.errors import PolymorphError
 
 

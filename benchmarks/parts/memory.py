@@ -8,12 +8,12 @@ import rclpy
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Image
 
-from parts.camera import rgb8
 from parts.machine import resident_mib
 from parts.metrics import Results, rounded
 from parts.pictures import pictures
-from parts.surroundings import NODE_TOPIC, Stage, run_node
-from parts.waiting import wait_for
+from parts.stage import NODE_TOPIC, Stage, run_node
+from polymorph_ros.ros.harness.images import image_message
+from polymorph_ros.ros.harness.waiting import wait_until
 from polymorph_ros.ros.stamps import to_stamp
 
 FIRST = 100
@@ -25,7 +25,7 @@ _SAMPLES = 10
 
 def measure_memory(stage: Stage, frames: int) -> Results:
     """Publish small images, each as soon as the last one was answered."""
-    images = [rgb8(picture) for picture in pictures(*_SIZE)]
+    images = [image_message(picture) for picture in pictures(*_SIZE)]
     ros = rclpy.create_node("benchmark_memory")
     publisher = ros.create_publisher(Image, NODE_TOPIC, qos_profile_sensor_data)
     resident: dict[int, float] = {}
@@ -40,7 +40,9 @@ def measure_memory(stage: Stage, frames: int) -> Results:
         return stamp_ns
 
     with run_node(stage) as node:
-        wait_for(lambda: stage.listener.wait_for_answer(publish(0), 0.2), "a first answer", node)
+        wait_until(
+            lambda: stage.listener.wait_for_answer(publish(0), 0.2), "a first answer", node.check
+        )
         start_s = time.monotonic()
         for number in range(1, frames + 1):
             unanswered += not stage.listener.wait_for_answer(publish(number), _ANSWER_DEADLINE_S)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 import time
-from pathlib import Path
 from statistics import median
 
 from parts.camera_process import CameraProcess
 from parts.metrics import Results, rounded
-from parts.surroundings import NODE_TOPIC, Stage, run_node
-from parts.waiting import wait_for
+from parts.stage import NODE_TOPIC, Stage, run_node
 from polymorph_ros.errors import PolymorphError
+from polymorph_ros.ros.harness.waiting import wait_until
 
 _CONFIGURED = re.compile(r"\[INFO\] \[([\d.]+)\] \[polymorph\]: .* ready after ([\d.]+) s")
 
@@ -36,12 +35,12 @@ def measure_start_up(stage: Stage, rate: float, repetitions: int) -> Results:
 
 
 def _start_once(stage: Stage) -> dict[str, float]:
-    answered_ns = stage.listener.answered_ns
     start_s = time.time()
     with run_node(stage) as node:
-        wait_for(lambda: bool(answered_ns), "a first answer", node)
-        first_s = min(answered_ns.copy().values()) * 1e-9 - start_s
-        configured_at_s, configure_s = _configured(node.log)
+        answers = stage.listener.output.answers
+        wait_until(lambda: bool(answers), "a first answer", node.check)
+        first_s = min(answer.received_ns for answer in list(answers.values())) * 1e-9 - start_s
+        configured_at_s, configure_s = _configured(node.output)
     configured_s = configured_at_s - start_s
     return {
         "first_answer_s": first_s,
@@ -51,9 +50,9 @@ def _start_once(stage: Stage) -> dict[str, float]:
     }
 
 
-def _configured(log: Path) -> tuple[float, float]:
-    """When the node was configured and how long that took, from its own words."""
-    found = _CONFIGURED.search(log.read_text(errors="replace"))
+def _configured(log: str) -> tuple[float, float]:
+    """When the node was configured and how long that took, seconds, from its log."""
+    found = _CONFIGURED.search(log)
     if found is None:
         raise PolymorphError("a line that says 'ready after'", "none", where="the node's log")
     return float(found.group(1)), float(found.group(2))

@@ -52,6 +52,16 @@ class BagTopic:
     topic: str
     whole: bool
 
+    @property
+    def frame_id(self) -> str:
+        """Of the first picture's header; empty if none can be read."""
+        try:
+            for message in self.messages(self.topic):
+                return str(message.header.frame_id)
+        except PolymorphError:
+            pass  # reading the pictures says so too
+        return ""
+
     def moments(self) -> Iterator[Moment]:
         """Its pictures in the order of recording; a malformed one is a fault.
 
@@ -211,4 +221,5 @@ def _dataset_of(bag: BagTopic, truth: dict[int, dict[str, int]], tolerance_s: fl
     stamps_s = np.array(stamps_ns, dtype=np.float64) / NS_PER_S
     wheres = tuple(f"{bag.path}, {TRUTH_TOPIC} at {stamp_s:.9f} s" for stamp_s in stamps_s)
     pictures = JoinedPictures(bag, stamps_s, wheres, tolerance_s)
-    return Dataset(vocabulary, (LabelledSequence(Track(table, stamps_s, bag.name), pictures),))
+    sequence = LabelledSequence(Track(table, stamps_s, bag.name), pictures, bag.frame_id)
+    return Dataset(vocabulary, (sequence,))

@@ -38,10 +38,17 @@ class Pictures(Protocol):
 
 @dataclass(frozen=True)
 class LabelledSequence:
-    """One drive, clip or recording: its truth and its pictures, frame by frame."""
+    """One drive, clip or recording: its truth and its pictures, frame by frame.
+
+    Attributes:
+        track: its truth.
+        pictures: one for each frame of the track.
+        frame_id: of the camera's image messages; empty where there are none.
+    """
 
     track: Track
     pictures: Pictures
+    frame_id: str = ""
 
     def __len__(self) -> int:
         return len(self.track.stamps_s)

@@ -18,6 +18,7 @@ class ImageFolder:
     path: Path
     name: str
     fps: float
+    frame_id: str = ""
 
     def moments(self) -> Iterator[Moment]:
         """Its pictures by ascending stamp."""

@@ -45,6 +45,11 @@ class Recording(Protocol):
         """The sequence's name."""
         ...
 
+    @property
+    def frame_id(self) -> str:
+        """Of the camera's image messages; empty where there are none."""
+        ...
+
     def moments(self) -> Iterator[Moment]:
         """Its pictures by ascending stamp.
 
@@ -162,7 +167,7 @@ def labelled_recordings(
         wheres = tuple(row.where for row in sound)
         pictures = JoinedPictures(recording, stamps_s, wheres, tolerance_s)
         track = track_of(sound, stamps_s, recording.name, vocabulary)
-        sequences.append(LabelledSequence(track, pictures))
+        sequences.append(LabelledSequence(track, pictures, recording.frame_id))
     faults += [
         Fault(rows[0].where, f"no video or recording of the name {name!r} for {len(rows)} rows")
         for name, rows in groups.items()

@@ -35,7 +35,7 @@ def union(datasets: Sequence[Dataset]) -> Dataset:
             name = _free_name(sequence.track.name, taken)
             taken.add(name)
             track = _spread(sequence.track, columns, len(vocabulary), name)
-            sequences.append(LabelledSequence(track, sequence.pictures))
+            sequences.append(LabelledSequence(track, sequence.pictures, sequence.frame_id))
     return Dataset(
         vocabulary,
         tuple(sequences),

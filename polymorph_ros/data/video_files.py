@@ -27,6 +27,7 @@ class VideoFile:
 
     path: Path
     name: str
+    frame_id: str = ""
 
     def moments(self) -> Iterator[Moment]:
         """Its pictures, turned upright where the file says how; an undecodable one is a fault.

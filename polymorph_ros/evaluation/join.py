@@ -20,12 +20,14 @@ class JoinedSequence:
         stamps_ns: int64 (frames,), ascending.
         truth: int8 (frames, bundle labels): 1 present, 0 absent, -1 unknown, which every label
             is that the data set does not annotate.
+        frame_id: of the camera's image messages; empty where there are none.
     """
 
     name: str
     stamps_ns: NDArray[np.int64]
     truth: NDArray[np.int8]
     pictures: Pictures
+    frame_id: str = ""
 
     def __len__(self) -> int:
         return len(self.stamps_ns)
@@ -82,7 +84,8 @@ def join(dataset: Dataset, labels: Sequence[str], where: str = "") -> JoinedData
         truth = np.full((len(sequence), len(labels)), -1, np.int8)
         truth[:, mine] = sequence.track.truth[:, theirs]
         stamps_ns = np.round(sequence.track.stamps_s * 1e9).astype(np.int64)
-        sequences.append(JoinedSequence(sequence.track.name, stamps_ns, truth, sequence.pictures))
+        name, pictures = sequence.track.name, sequence.pictures
+        sequences.append(JoinedSequence(name, stamps_ns, truth, pictures, sequence.frame_id))
     return JoinedData(
         labels=tuple(labels),
         scored=tuple(labels[column] for column in sorted(mine)),

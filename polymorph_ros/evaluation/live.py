@@ -1,15 +1,13 @@
 """Live evaluation: the real node over DDS, then the engine on the frames that it answered.
 
-The node is ROS's business, so it runs as ``python -m polymorph_ros.ros.live``. Here its answers
-get their truth, and the engine labels the pictures that were answered, at the stamps that they
-had: what both say has to be the same.
+The program of ``interfaces.live_run`` plays each recording to a node. Here the answers get their
+truth, and the engine labels the pictures that were answered, at the stamps that they had: both
+must give the same scores.
 """
 
 from __future__ import annotations
 
-import json
 import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
@@ -19,17 +17,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from polymorph_ros.data.bag_recordings import find_bags
+from polymorph_ros.data.bag_recordings import BagTopic, find_bags
 from polymorph_ros.data.dataset import Fault, Pictures
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.evaluation.frame_log import FrameLog, read_frame_log
 from polymorph_ros.evaluation.join import JoinedData, JoinedSequence
 from polymorph_ros.evaluation.metrics.latency import latency
 from polymorph_ros.evaluation.run_folder import RunFolder
+from polymorph_ros.interfaces.live_run import (
+    ANSWERS_FILE,
+    SUMMARY_FILE,
+    LiveSummary,
+    live_command,
+)
 
 LIVE = "polymorph_live"
 TOLERANCE = 1e-5  # between the node's scores and the engine's
-_MODULE = "polymorph_ros.ros.live"
 _STAMP_NS = 1_000  # stamps in float64 seconds lie some hundred nanoseconds off
 
 
@@ -40,12 +43,12 @@ class LiveRun:
     Attributes:
         answers: the node's, with truth.
         sequence: the pictures that were answered, at the stamps that they had.
-        summary: what ``live.json`` says.
+        summary: counts and latencies.
     """
 
     answers: FrameLog
     sequence: JoinedSequence
-    summary: dict[str, Any]
+    summary: LiveSummary
 
 
 @dataclass(frozen=True)
@@ -97,8 +100,8 @@ def play_all(
         if sequence is None:
             continue
         out = folder.live(number, bag.name)
-        if not (out / "live.json").is_file():
-            _play(bag.path, bag.topic, rate, bundle, out)
+        if not (out / SUMMARY_FILE).is_file():
+            _play(bag, rate, bundle, out)
         runs.append(_read(out, sequence))
     if not runs:
         raise PolymorphError("a recording with truth", "none", where=str(place))
@@ -116,18 +119,18 @@ def live_summary(runs: Sequence[LiveRun], offline: Sequence[FrameLog]) -> dict[s
     ``jitter_s`` is the standard deviation of the latency.
     """
     counts = {
-        name: sum(run.summary[name] for run in runs)
+        name: sum(getattr(run.summary, name) for run in runs)
         for name in ("published", "received", "answered", "dropped", "lost", "rejected", "failed")
     }
-    seconds = [value for run in runs for value in run.summary["latency_s"]]
-    delays = [value for run in runs for value in run.summary["planner_delay_s"]]
+    seconds = [value for run in runs for value in run.summary.latency_s]
+    delays = [value for run in runs for value in run.summary.planner_delay_s]
     difference = max(
         float(np.abs(run.answers.scores - log.scores).max())
         for run, log in zip(runs, offline, strict=True)
     )
     return {
         **counts,
-        "rate_hz": runs[0].summary["rate_hz"],
+        "rate_hz": runs[0].summary.rate_hz,
         "latency": asdict(latency(seconds)),
         "jitter_s": float(np.std(seconds)),
         "planner_commands": len(delays),
@@ -135,16 +138,13 @@ def live_summary(runs: Sequence[LiveRun], offline: Sequence[FrameLog]) -> dict[s
         "largest_difference": difference,
         "tolerance": TOLERANCE,
         "node_equals_engine": difference <= TOLERANCE,
-        "faults": [fault for run in runs for fault in run.summary["faults"]],
+        "faults": [fault for run in runs for fault in run.summary.faults],
     }
 
 
-def _play(bag: Path, topic: str, rate: float, bundle: Path, out: Path) -> None:
-    words = [
-        sys.executable, "-m", _MODULE, str(bag), "--bundle", str(bundle), "--out", str(out),
-        "--topic", topic, "--rate", str(rate),
-    ]  # fmt: skip
-    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as process:
+def _play(bag: BagTopic, rate: float, bundle: Path, out: Path) -> None:
+    command = live_command(bag.path, topic=bag.topic, rate_hz=rate, bundle=bundle, out=out)
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
             _, errors = process.communicate()
         except KeyboardInterrupt:
@@ -152,20 +152,27 @@ def _play(bag: Path, topic: str, rate: float, bundle: Path, out: Path) -> None:
             raise
     if process.returncode != 0:
         last = (errors.strip() or f"exit code {process.returncode}").splitlines()[-1]
-        raise PolymorphError("a live run", last, where=str(bag), remedy=f"see the logs in {out}")
+        where, remedy = str(bag.path), f"see the logs in {out}"
+        raise PolymorphError("a live run", last, where=where, remedy=remedy)
 
 
 def _read(out: Path, sequence: JoinedSequence) -> LiveRun:
-    summary = json.loads((out / "live.json").read_text(encoding="utf-8"))
-    answers = read_frame_log(out / "answers.parquet")
-    recorded = np.array(summary["recorded_ns"], np.int64)[answers.frames]
+    """A run's answers with their truth: those whose image has the stamp of a labelled frame."""
+    summary = LiveSummary.read(out)
+    answers = read_frame_log(out / ANSWERS_FILE)
+    recorded = np.array(summary.recorded_ns, np.int64)[answers.frames]
     place = np.clip(np.searchsorted(sequence.stamps_ns, recorded - _STAMP_NS), 0, len(sequence) - 1)
     known = np.abs(sequence.stamps_ns[place] - recorded) <= _STAMP_NS
     answers = _rows(answers, known)
     place = place[known]
     truth = sequence.truth[place]
     frames = tuple(place.tolist())
-    some = JoinedSequence(sequence.name, answers.stamps_ns, truth, _Some(sequence.pictures, frames))
+    some = replace(
+        sequence,
+        stamps_ns=answers.stamps_ns,
+        truth=truth,
+        pictures=_Some(sequence.pictures, frames),
+    )
     return LiveRun(replace(answers, truth=truth, sequence=sequence.name), some, summary)
 
 

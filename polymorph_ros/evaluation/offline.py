@@ -25,7 +25,7 @@ from polymorph_ros.evaluation.frame_log import Cost, FrameLogBuilder, write_fram
 from polymorph_ros.evaluation.gpu_clock import GpuClock
 from polymorph_ros.evaluation.join import JoinedData, JoinedSequence
 from polymorph_ros.evaluation.methods.method import Labelled, Method
-from polymorph_ros.evaluation.result_bag import ResultBag
+from polymorph_ros.evaluation.result_bag import result_bag
 from polymorph_ros.evaluation.run_folder import RunFolder
 from polymorph_ros.progress import progress_bar
 
@@ -120,7 +120,7 @@ def _replay_sequence(
         bag = None
         if RECORDED in logs:
             path = folder.bag(number, sequence.name)
-            bag = stack.enter_context(ResultBag(path, bundle, bench.meter.source.value))
+            bag = stack.enter_context(result_bag(path, bundle, bench.meter.source.value))
         try:
             for turn, block in enumerate(_blocks(_frames(sequence, say))):
                 first = turn % len(methods)
@@ -130,7 +130,7 @@ def _replay_sequence(
                         stamp_ns = numbered.frame.stamp_ns
                         logs[method.name].add(numbered.index, stamp_ns, numbered.truth, one, cost)
                         if bag is not None and method.name == RECORDED and one.result is not None:
-                            bag.add(one.result, cost)
+                            bag.add(one.result, cost, numbered.frame.frame_id)
                 advance(len(block))
             complete = True
         finally:
@@ -172,7 +172,9 @@ def _frames(sequence: JoinedSequence, say: Callable[[str], None]) -> Iterator[_N
             say(f"left out: {picture.where}: {picture.reason}")
             continue
         stamp_ns = int(sequence.stamps_ns[index])
-        yield _Numbered(index, Frame(picture, stamp_ns), sequence.truth[index])
+        yield _Numbered(
+            index, Frame(picture, stamp_ns, frame_id=sequence.frame_id), sequence.truth[index]
+        )
 
 
 def _blocks(frames: Iterator[_Numbered]) -> Iterator[list[_Numbered]]:

@@ -3,83 +3,68 @@
 from __future__ import annotations
 
 import math
-import shutil
-import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Literal
 
 from rosbags.rosbag2 import StoragePlugin, Writer
 
 from polymorph_ros.bundle.reader import Bundle
-from polymorph_ros.evaluation import messages
 from polymorph_ros.evaluation.frame_log import Cost
+from polymorph_ros.files import new_folder
+from polymorph_ros.interfaces import topics
+from polymorph_ros.interfaces.bag_messages import message_types, serialise
+from polymorph_ros.interfaces.stamps import stamp_fields
+from polymorph_ros.interfaces.topics import Topic
+from polymorph_ros.runtime import message_fields
 from polymorph_ros.runtime.result import FrameResult
 
 # Version of metadata.yaml: 9 writes QoS in a way that ROS 2 Humble cannot read.
 _BAG_VERSION: Literal[8] = 8
-_TOPICS = {
-    "/polymorph/labels": "LabelArray",
-    "/polymorph/label_events": "LabelEvent",
-    "/polymorph/context": "ContextState",
-    "/polymorph/energy": "EnergyReport",
-    "/polymorph/label_info": "LabelInfo",
-}
 
 
-class ResultBag:
-    """Writes one sequence's answers as MCAP; the folder appears whole, at the end of the context.
+@contextmanager
+def result_bag(path: Path, bundle: Bundle, source: str) -> Iterator[ResultBag]:
+    """Write one sequence's answers as MCAP; the folder appears whole at the end, or not at all.
 
     Args:
-        path: the folder to make; one that is there is replaced.
+        path: the folder to write; one that exists is replaced.
         bundle: what answers.
         source: where the joules come from.
     """
+    with new_folder(path, replace=True) as unfinished:
+        unfinished.rmdir()  # rosbags creates it
+        storage = StoragePlugin.MCAP
+        with Writer(unfinished, version=_BAG_VERSION, storage_plugin=storage) as writer:
+            yield ResultBag(writer, bundle, source)
 
-    def __init__(self, path: Path, bundle: Bundle, source: str) -> None:
-        self._path = path
+
+class ResultBag:
+    """The topics of the node's results in a bag, under the names of a node ``/polymorph``."""
+
+    def __init__(self, writer: Writer, bundle: Bundle, source: str) -> None:
+        self._writer = writer
         self._bundle = bundle
         self._source = source
         self._total = Cost(0.0, 0.0, 0.0, 0.0)
         self._frames = 0
-
-    def __enter__(self) -> ResultBag:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        # the files inside bear the folder's name, so the unfinished folder has it too, elsewhere
-        self._workshop = Path(
-            tempfile.mkdtemp(prefix=f".{self._path.name}-", dir=self._path.parent)
-        )
-        self._writer = Writer(
-            self._workshop / self._path.name,
-            version=_BAG_VERSION,
-            storage_plugin=StoragePlugin.MCAP,
-        )
-        self._writer.open()
-        self._links = {
-            topic: self._writer.add_connection(
-                topic, f"{messages.PACKAGE}/{kind}", typestore=messages.message_types()
-            )
-            for topic, kind in _TOPICS.items()
+        self._connections = {
+            topic: writer.add_connection(topic.under(), topic.type, typestore=message_types())
+            for topic in topics.RESULTS
         }
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._writer.close()
-        if kind is None:
-            shutil.rmtree(self._path, ignore_errors=True)
-            (self._workshop / self._path.name).rename(self._path)
-        shutil.rmtree(self._workshop)
+    def add(self, result: FrameResult, cost: Cost, frame_id: str = "") -> None:
+        """Add the answer to the next frame.
 
-    def add(self, result: FrameResult, cost: Cost) -> None:
-        """Add the answer to the next frame."""
+        Args:
+            result: the engine's.
+            cost: what the frame cost, as the evaluation measured it.
+            frame_id: of the image's header.
+        """
         if self._frames == 0:
-            info = messages.label_info(self._bundle, result.stamp_ns)
-            self._write("/polymorph/label_info", info, result.stamp_ns)
+            info = message_fields.label_info(self._bundle)
+            self._write(topics.LABEL_INFO, info, result.stamp_ns, "")
         self._frames += 1
         self._total = Cost(
             self._total.seconds + cost.seconds,
@@ -87,17 +72,32 @@ class ResultBag:
             self._total.cpu_seconds + cost.cpu_seconds,
             self._total.gpu_seconds + cost.gpu_seconds,
         )
-        stamp_ns = result.stamp_ns
-        self._write("/polymorph/labels", messages.label_array(result), stamp_ns)
-        for event in messages.label_events(result):
-            self._write("/polymorph/label_events", event, stamp_ns)
-        context = messages.context_state(result)
-        self._write("/polymorph/context", context, stamp_ns)
-        energy = messages.energy_report(result, cost, self._total, self._frames, self._source)
-        self._write("/polymorph/energy", energy, stamp_ns)
+        for topic, fields in self._messages(result, cost):
+            self._write(topic, fields, result.stamp_ns, frame_id)
 
-    def _write(self, topic: str, message: Any, stamp_ns: int) -> None:
-        raw = messages.message_types().serialize_cdr(
-            message, f"{messages.PACKAGE}/{_TOPICS[topic]}"
-        )
-        self._writer.write(self._links[topic], stamp_ns, raw)
+    def _messages(
+        self, result: FrameResult, cost: Cost
+    ) -> Iterator[tuple[Topic, Mapping[str, Any]]]:
+        """The messages about one frame in the node's order, without their headers."""
+        labels = [
+            {"name": name, **dict(zip(message_fields.LABEL_FIELDS, values, strict=True))}
+            for name, values in zip(result.vocabulary, message_fields.labels(result), strict=True)
+        ]
+        yield topics.LABELS, {**message_fields.label_array(result), "labels": labels}
+        for event in message_fields.label_events(result):
+            yield topics.EVENTS, event
+        yield topics.CONTEXT, message_fields.context_state(result)
+        total = self._total
+        measured = {
+            "source": self._source,
+            "joules": cost.joules,
+            "mean_watts": total.joules / total.seconds if total.seconds > 0 else math.nan,
+            "total_joules": total.joules,
+            "frames": self._frames,
+        }
+        yield topics.ENERGY, {**message_fields.energy_report(result), **measured}
+
+    def _write(self, topic: Topic, fields: Mapping[str, Any], stamp_ns: int, frame_id: str) -> None:
+        header = {"stamp": stamp_fields(stamp_ns), "frame_id": frame_id}
+        raw = serialise(topic.type, {"header": header, **fields})
+        self._writer.write(self._connections[topic], stamp_ns, raw)

@@ -71,7 +71,7 @@ class Camera:
         return profile
 
     def obstacle(self) -> str:
-        """Why no image can arrive, in plain words; empty where a publisher matches."""
+        """Why no image can be received; empty where a publisher matches."""
         publishers = qos.publishers_of(self._node, self.topic)
         return qos.unmatched(publishers, self.topic, self._type_name, self.qos)
 

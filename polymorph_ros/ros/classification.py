@@ -8,6 +8,7 @@ from typing import Any
 from rclpy.node import Node
 from std_msgs.msg import Header
 
+from polymorph_ros.interfaces import topics
 from polymorph_ros.ros import qos
 from polymorph_ros.runtime.result import FrameResult
 
@@ -21,7 +22,7 @@ def create_publisher(node: Node) -> Any | None:
     """A publisher on ``~/classification``; none where vision_msgs is not installed."""
     if Classification is None:
         return None
-    return node.create_publisher(Classification, "~/classification", qos.RESULTS)
+    return node.create_publisher(Classification, topics.CLASSIFICATION.private, qos.RESULTS)
 
 
 def message(

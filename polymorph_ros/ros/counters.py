@@ -13,7 +13,7 @@ _RECENT = 100  # latencies kept for the median and the worst
 
 @dataclass
 class FrameCounters:
-    """Counts since the node was configured, and the last words about faults.
+    """Counts since the node was configured, and the last fault.
 
     ``received = answered + dropped + rejected + failed`` plus a frame that waits or is at work.
     Each field is written by one thread only and read by others as it stands.
@@ -26,7 +26,7 @@ class FrameCounters:
         rejected: malformed, by reason.
         failed: raised an error in the engine; answered by NO_DATA.
         lost: never reached this node, as the middleware counts it.
-        last_fault: the last rejection or failure in words.
+        last_fault: the last rejection or failure, for people.
         last_arrival_s, last_answer_s, last_fault_s: by the monotonic clock.
         latencies_s: of the last answers, image stamp to publication, by the node's clock.
     """
@@ -48,11 +48,13 @@ class FrameCounters:
     latencies_s: deque[float] = field(default_factory=lambda: deque(maxlen=_RECENT))
 
     def arrived(self, size_bytes: int) -> None:
+        """Count an image that was received."""
         self.received += 1
         self.largest_bytes = max(self.largest_bytes, size_bytes)
         self.last_arrival_s = time.monotonic()
 
     def answer(self, result: FrameResult, latency_s: float | None) -> None:
+        """Count an image whose result was published."""
         self.answered += 1
         self.reused += result.reused
         self.unknown_scenes += result.unknown_scene.unknown
@@ -61,14 +63,16 @@ class FrameCounters:
         if latency_s is not None:
             self.latencies_s.append(latency_s)
 
-    def reject(self, reason: str, words: str) -> None:
+    def reject(self, reason: str, fault: str) -> None:
+        """Count a malformed image, by reason."""
         self.rejected[reason] += 1
-        self._fault(words)
+        self._fault(fault)
 
-    def fail(self, words: str) -> None:
+    def fail(self, fault: str) -> None:
+        """Count an image that the engine failed on."""
         self.failed += 1
-        self._fault(words)
+        self._fault(fault)
 
-    def _fault(self, words: str) -> None:
-        self.last_fault = words
+    def _fault(self, fault: str) -> None:
+        self.last_fault = fault
         self.last_fault_s = time.monotonic()

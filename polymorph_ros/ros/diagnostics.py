@@ -1,10 +1,9 @@
-"""The node's diagnostics: cameras, model and energy in figures and plain words, once a second."""
+"""The node's diagnostics: its cameras, model and energy, once a second."""
 
 from __future__ import annotations
 
 import statistics
 import time
-from dataclasses import dataclass
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
@@ -26,25 +25,16 @@ _LARGE_IMAGE_ADVICE = (
 )
 
 
-@dataclass(frozen=True)
 class _Snapshot:
-    """The figures that the next report is compared with."""
+    """The counts that the next report is compared with."""
 
-    time_s: float
-    received: int = 0
-    answered: int = 0
-    dropped: int = 0
-    unusable: int = 0
-    lost: int = 0
-    rejected_scores: int = 0
-
-    @classmethod
-    def of(cls, counters: FrameCounters) -> _Snapshot:
-        unusable = counters.failed + sum(counters.rejected.values())
-        return cls(
-            time.monotonic(), counters.received, counters.answered, counters.dropped, unusable,
-            counters.lost, counters.rejected_scores,
-        )  # fmt: skip
+    def __init__(self, counters: FrameCounters) -> None:
+        self.time_s = time.monotonic()
+        self.received = counters.received
+        self.answered = counters.answered
+        self.unusable = counters.failed + sum(counters.rejected.values())
+        self.lost = counters.lost
+        self.rejected_scores = counters.rejected_scores
 
 
 class CameraReporter:
@@ -52,14 +42,15 @@ class CameraReporter:
 
     def __init__(self, camera: Camera) -> None:
         self._camera = camera
-        self._last = _Snapshot(time.monotonic())
+        self._last = _Snapshot(camera.counters)
 
     def report(self) -> DiagnosticStatus:
+        """Level, message and counts, with rates since the last call."""
         camera, counters = self._camera, self._camera.counters
-        before, now = self._last, _Snapshot.of(counters)
+        before, now = self._last, _Snapshot(counters)
         self._last = now
         elapsed_s = max(now.time_s - before.time_s, 1e-3)
-        level, words = self._judge(before, now)
+        level, message = self._judge(before, now)
         values: dict[str, object] = {
             "topic": camera.topic,
             "received_hz": f"{(now.received - before.received) / elapsed_s:.2f}",
@@ -77,12 +68,12 @@ class CameraReporter:
             **_latencies(counters),
             "last_error": counters.last_fault,
         }
-        return status(f"camera {camera.name}", level, words, values, hardware_id=camera.name)
+        return status(f"camera {camera.name}", level, message, values, hardware_id=camera.name)
 
     def _judge(self, before: _Snapshot, now: _Snapshot) -> tuple[bytes, str]:
         camera = self._camera
         if camera.opened_s is None:
-            return OK, "not listening: the node is not active"
+            return OK, "inactive: images are ignored"
         if now.unusable > before.unusable:
             return ERROR, camera.counters.last_fault
         if now.received == before.received:
@@ -91,7 +82,7 @@ class CameraReporter:
             return WARN, _not_finite(now.rejected_scores - before.rejected_scores)
         if now.lost > before.lost:
             return WARN, self._loss(now.lost - before.lost, now.received - before.received)
-        return OK, "images are answered"
+        return OK, "receiving and answering images"
 
     def _judge_silence(self, now: _Snapshot) -> tuple[bytes, str]:
         obstacle = self._camera.obstacle()
@@ -101,15 +92,15 @@ class CameraReporter:
         return WARN, f"no image on {self._camera.topic} for {now.time_s - since_s:.1f} s"
 
     def _loss(self, lost: int, received: int) -> str:
-        words = f"{lost} of {lost + received} images got lost on their way to this node"
+        message = f"{lost} of {lost + received} images were lost before this node"
         large = self._camera.counters.largest_bytes > _LARGE_IMAGE_BYTES
-        return f"{words}; {_LARGE_IMAGE_ADVICE}" if large else words
+        return f"{message}; {_LARGE_IMAGE_ADVICE}" if large else message
 
 
 def _not_finite(scores: int) -> str:
     return (
-        f"{scores} score(s) of the model were not finite and were left out; if this goes on, "
-        "load the bundle again or choose engine.backend float32"
+        f"{scores} score(s) of the model were not finite and were left out; if this persists, "
+        "load the bundle again or set engine.backend to float32"
     )
 
 
@@ -136,8 +127,9 @@ def model_status(
     if bundle is None:
         return status("model", ERROR if fault else OK, fault or f"no bundle: the node is {state}")
     manifest = bundle.manifest
-    where = "runs on the GPU" if device.startswith("cuda") else "runs on the CPU"
-    if asked == "auto" and not device.startswith("cuda"):
+    on_gpu = device.startswith("cuda")
+    where = "runs on the GPU" if on_gpu else "runs on the CPU"
+    if asked == "auto" and not on_gpu:
         where += ": no GPU was found"
     values: dict[str, object] = {
         "state": state,
@@ -153,9 +145,9 @@ def model_status(
 
 
 def energy_status(summary: EnergySummary | None) -> DiagnosticStatus:
-    """The energy account: figures, where they come from and what they cover."""
+    """Power and energy, where the values come from and what they cover."""
     if summary is None:
-        return status("energy", OK, "no account: the node is not configured")
+        return status("energy", OK, "no values: the node is not configured")
     values: dict[str, object] = {
         "source": summary.source.value,
         "scope": summary.scope,
@@ -166,24 +158,24 @@ def energy_status(summary: EnergySummary | None) -> DiagnosticStatus:
         "note": summary.note,
     }
     if summary.source is EnergySource.UNAVAILABLE:
-        return status("energy", WARN, summary.note or "no energy figures", values)
-    words = f"{summary.mean_watts:.2f} W ({summary.source.value})"
-    return status("energy", OK, words, values)
+        return status("energy", WARN, summary.note or "no energy values", values)
+    message = f"{summary.mean_watts:.2f} W ({summary.source.value})"
+    return status("energy", OK, message, values)
 
 
 def status(
     name: str,
     level: bytes,
-    words: str,
+    message: str,
     values: dict[str, object] | None = None,
     *,
     hardware_id: str = "",
 ) -> DiagnosticStatus:
-    """One status with its figures as text."""
+    """One status, its values as text."""
     return DiagnosticStatus(
         name=name,
         level=level,
-        message=words,
+        message=message,
         hardware_id=hardware_id,
         values=[KeyValue(key=key, value=str(value)) for key, value in (values or {}).items()],
     )

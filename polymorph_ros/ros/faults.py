@@ -1,4 +1,4 @@
-"""How a fault is told in logs, diagnostics and service answers: one line that says what it is."""
+"""A fault as one line, for logs, diagnostics and responses of services."""
 
 from __future__ import annotations
 

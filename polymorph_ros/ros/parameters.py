@@ -13,10 +13,8 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from polymorph_ros.energy.estimated import DEFAULT_CPU_WATTS, DEFAULT_GPU_WATTS
-from polymorph_ros.energy.meter import METER_KINDS
 from polymorph_ros.errors import PolymorphError
-from polymorph_ros.model.backend import BACKENDS
-from polymorph_ros.ros.settings import DEVICES, LABEL_CHOICES, TRANSPORTS, NodeSettings
+from polymorph_ros.ros.settings import CHOICES, NodeSettings
 
 
 class Changes(Enum):
@@ -35,7 +33,6 @@ class ParameterSpec:
     default: Any
     changes: Changes
     description: str
-    choices: tuple[str, ...] = ()
     bounds: tuple[float, float] | None = None
 
     def descriptor(self) -> ParameterDescriptor:
@@ -45,8 +42,8 @@ class ParameterSpec:
             description=f"{self.description} (may change: {self.changes.value})",
             read_only=self.changes is Changes.NEVER,
         )
-        if self.choices:
-            descriptor.additional_constraints = "one of: " + ", ".join(self.choices)
+        if self.name in CHOICES:
+            descriptor.additional_constraints = "one of: " + ", ".join(CHOICES[self.name])
         if self.bounds and isinstance(self.default, int):
             low, high = int(self.bounds[0]), int(self.bounds[1])
             descriptor.integer_range = [IntegerRange(from_value=low, to_value=high, step=0)]
@@ -59,81 +56,72 @@ class ParameterSpec:
 _NEVER, _UNCONFIGURED, _LIVE = Changes.NEVER, Changes.UNCONFIGURED, Changes.LIVE
 
 SPECS: tuple[ParameterSpec, ...] = (
-    ParameterSpec("autostart", False, _NEVER, "configure and activate by itself"),
+    ParameterSpec("autostart", False, _NEVER, "configure and activate at start"),
     ParameterSpec("cameras", ["camera"], _NEVER, "names of the cameras"),
     ParameterSpec(
         "image_topics", [""], _NEVER,
         "image topic of each camera; empty: `image` of one camera, `<camera>/image` of several",
     ),
-    ParameterSpec("image_transport", "raw", _NEVER, "what the topics carry", TRANSPORTS),
+    ParameterSpec("image_transport", "raw", _NEVER, "transport of the image topics"),
     ParameterSpec(
         "bundle_root", "", _NEVER,
-        "folder that ~/load_bundle may load from; empty: the bundles of the package",
+        "folder that ~/load_bundle may load from; empty: the package's bundles",
     ),
+    ParameterSpec("bundle", "", _UNCONFIGURED, "bundle folder; empty: the default bundle"),
+    ParameterSpec("device", "auto", _UNCONFIGURED, "device that runs the model"),
     ParameterSpec(
-        "bundle", "", _UNCONFIGURED, "the bundle's folder; empty: the package's default bundle"
+        "cpu_threads", 0, _UNCONFIGURED, "CPU threads; 0: the fastest number, measured", (0, 1024)
     ),
-    ParameterSpec("device", "auto", _UNCONFIGURED, "where the model runs", DEVICES),
-    ParameterSpec(
-        "cpu_threads", 0, _UNCONFIGURED,
-        "threads of a computation on the CPU; 0: as many as pay, measured", bounds=(0, 1024),
-    ),
-    ParameterSpec(
-        "engine.backend", "float32", _UNCONFIGURED, "what trunk and tails compute in", BACKENDS
-    ),
-    ParameterSpec("energy.meter", "auto", _UNCONFIGURED, "where joules come from", METER_KINDS),
+    ParameterSpec("engine.backend", "float32", _UNCONFIGURED, "number format of the model"),
+    ParameterSpec("energy.meter", "auto", _UNCONFIGURED, "energy meter"),
     ParameterSpec(
         "energy.cpu_watts", DEFAULT_CPU_WATTS, _UNCONFIGURED,
-        "watts of one busy CPU core, for estimates", bounds=(0.0, 10000.0),
+        "watts of one busy CPU core, for estimates", (0.0, 10000.0),
     ),
     ParameterSpec(
         "energy.gpu_watts", DEFAULT_GPU_WATTS, _UNCONFIGURED,
-        "watts of the busy GPU, for estimates", bounds=(0.0, 10000.0),
+        "watts of the busy GPU, for estimates", (0.0, 10000.0),
     ),
     ParameterSpec(
-        "max_adapters", 0, _LIVE, "adapters per frame at most; 0: no limit", bounds=(0, 100000)
+        "max_adapters", 0, _LIVE, "most adapters per frame; 0: no limit", (0, 100000)
     ),
     ParameterSpec(
         "threshold_shift", 0.0, _LIVE,
-        "log-odds added to every label's thresholds; above 0: fewer active labels",
-        bounds=(-10.0, 10.0),
+        "log-odds added to every label's thresholds; above 0: fewer active labels", (-10.0, 10.0),
     ),
     ParameterSpec(
-        "frame_budget_s", 0.0, _LIVE,
-        "seconds that a frame's computation should take; 0: no budget", bounds=(0.0, 3600.0),
+        "frame_budget_s", 0.0, _LIVE, "seconds a frame may take; 0: no budget", (0.0, 3600.0)
     ),
     ParameterSpec(
-        "frame_budget_j", 0.0, _LIVE,
-        "joules that a frame should take; 0: no budget", bounds=(0.0, 1000000.0),
+        "frame_budget_j", 0.0, _LIVE, "joules a frame may take; 0: no budget", (0.0, 1000000.0)
     ),
     ParameterSpec(
         "reuse_s", 1.0, _LIVE,
-        "seconds for which a result is reused at most while the picture stays; 0: never",
-        bounds=(0.0, 3600.0),
+        "seconds for which a result is reused while the picture does not change; 0: never",
+        (0.0, 3600.0),
     ),
     ParameterSpec(
-        "detect_unknown_scenes", True, _LIVE, "whether scenes unlike those of training are told"
+        "detect_unknown_scenes", True, _LIVE, "report scenes unlike those of training"
     ),
     ParameterSpec(
         "probe_share", 0.0, _LIVE,
-        "share of the adapters' work that looks for labels that the scout does not see; 0: none",
-        bounds=(0.0, 0.9),
+        "share of the adapters' work that looks for labels that the scout misses; 0: none",
+        (0.0, 0.9),
     ),
     ParameterSpec(
-        "max_rate_hz", 0.0, _LIVE,
-        "frames per second and camera to label at most; 0: no limit", bounds=(0.0, 10000.0),
+        "max_rate_hz", 0.0, _LIVE, "most frames per second and camera; 0: no limit", (0.0, 10000.0)
     ),
     ParameterSpec(
         "no_data_timeout", 1.0, _LIVE,
-        "seconds without an answer after which NO_DATA is published", bounds=(0.01, 3600.0),
+        "seconds without an answer after which NO_DATA is published", (0.01, 3600.0),
     ),
-    ParameterSpec("publish.labels", "all", _LIVE, "which labels ~/labels lists", LABEL_CHOICES),
-    ParameterSpec("publish.events", True, _LIVE, "whether ~/events is published"),
-    ParameterSpec("publish.context", True, _LIVE, "whether ~/context is published"),
-    ParameterSpec("publish.energy", True, _LIVE, "whether ~/energy is published"),
+    ParameterSpec("publish.labels", "all", _LIVE, "labels that ~/labels lists"),
+    ParameterSpec("publish.events", True, _LIVE, "publish ~/events"),
+    ParameterSpec("publish.context", True, _LIVE, "publish ~/context"),
+    ParameterSpec("publish.energy", True, _LIVE, "publish ~/energy"),
     ParameterSpec(
         "publish.classification", True, _LIVE,
-        "whether ~/classification is published, where vision_msgs is installed",
+        "publish ~/classification, where vision_msgs is installed",
     ),
 )  # fmt: skip
 

@@ -8,18 +8,19 @@ from rclpy.node import Node
 
 from polymorph_ros.data.frame import Frame
 from polymorph_ros.data.pixels import ImageError, image_of
+from polymorph_ros.interfaces.stamps import to_ns
 from polymorph_ros.ros.camera import Camera, ImageMessage
 from polymorph_ros.ros.faults import one_line
 from polymorph_ros.ros.publishers import ResultPublishers
 from polymorph_ros.ros.settings import PublishSettings
-from polymorph_ros.ros.stamps import latency_s, to_ns
+from polymorph_ros.ros.stamps import latency_s
 from polymorph_ros.runtime.engine import Engine
 
 _LOG_EVERY_S = 5.0
 
 
 class Pipeline:
-    """Labels frames with an engine and publishes what it says.
+    """Labels frames with an engine and publishes the results.
 
     Owned by the worker's thread: `engine` and `publish` are replaced between two frames only.
     """
@@ -39,7 +40,7 @@ class Pipeline:
         self._publishers = publishers
 
     def handle(self, camera_name: str, message: ImageMessage) -> None:
-        """Answer one frame. A fault in it is counted and told; it never ends the worker."""
+        """Answer one frame. A fault in it is counted and logged; it never ends the worker."""
         camera = self._cameras[camera_name]
         try:
             self._answer(camera, message)
@@ -64,14 +65,14 @@ class Pipeline:
         now_ns = self._node.get_clock().now().nanoseconds
         camera.counters.answer(result, latency_s(now_ns, header.stamp))
 
-    def _fail(self, camera: Camera, message: ImageMessage, words: str) -> None:
+    def _fail(self, camera: Camera, message: ImageMessage, fault: str) -> None:
         self.engine.ledger.cancel_frame()
-        camera.counters.fail(words)
-        self._warn(f"camera {camera.name}: no result for a frame: {words}")
+        camera.counters.fail(fault)
+        self._warn(f"camera {camera.name}: no result for a frame: {fault}")
         self._publishers.publish_no_data(
-            camera.name, message.header, f"the engine failed on this frame: {words}"
+            camera.name, message.header, f"the engine failed on this frame: {fault}"
         )
 
-    def _warn(self, words: str) -> None:
+    def _warn(self, line: str) -> None:
         if self._node.context.ok():
-            self._node.get_logger().warning(words, throttle_duration_sec=_LOG_EVERY_S)
+            self._node.get_logger().warning(line, throttle_duration_sec=_LOG_EVERY_S)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from polymorph_ros.interfaces.enumerations import ResultState
+from polymorph_ros.interfaces.stamps import to_ns
 from polymorph_ros.msg import LabelArray, LabelInfo
-from polymorph_ros.ros.stamps import to_ns
 
 
 class Presence(Enum):
@@ -37,10 +38,9 @@ class LabelView:
     rather than repeat an old answer: after NO_DATA, in an unknown scene, when the last image
     is older than `max_age_s`, or for a label that the bundle does not know.
 
-    In an unknown scene labels are still told, but training says nothing of how often they are
-    right there, neither those that are active nor those that are not: hence UNKNOWN, for all. A
-    result that was reused (REUSED) counts by its own image's stamp: that image was
-    compared, and shows what the computed one did.
+    In an unknown scene labels are still published, but training says nothing of how often they
+    are right there, active or not: hence UNKNOWN, for all. A reused result (REUSED) counts by
+    its own image's stamp: that image was compared, and shows what the computed one did.
 
     >>> view = LabelView(camera="front", max_age_s=0.5)
     >>> view.look("person", now_ns=0).presence
@@ -89,14 +89,14 @@ class LabelView:
     def _doubt(self, label: str, now_ns: int) -> str:
         message = self._latest
         if message is None:
-            return f"no labels of camera {self._camera} have come yet"
-        if message.state == LabelArray.STATE_NO_DATA:
+            return f"no labels of camera {self._camera} received yet"
+        if message.state == ResultState.NO_DATA:
             return message.reason
-        if message.state == LabelArray.STATE_UNKNOWN_SCENE and not self._trust_unknown_scenes:
+        if message.state == ResultState.UNKNOWN_SCENE and not self._trust_unknown_scenes:
             return message.reason or "unlike anything seen in training"
         age_ns = now_ns - to_ns(message.header.stamp)
         if age_ns > self._max_age_ns:
             return f"the last image is {age_ns * 1e-9:.2f} s old"
         if label not in self._vocabulary and all(it.name != label for it in message.labels):
-            return f"{label} is not in the vocabulary (or no label_info has come yet)"
+            return f"{label} is not in the vocabulary (or no label_info received yet)"
         return ""

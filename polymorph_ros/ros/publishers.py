@@ -11,6 +11,7 @@ from rclpy.node import Node
 from std_msgs.msg import Header
 
 from polymorph_ros.bundle.reader import Bundle
+from polymorph_ros.interfaces import topics
 from polymorph_ros.msg import ContextState, EnergyReport, LabelArray, LabelEvent, LabelInfo
 from polymorph_ros.ros import classification, messages, qos
 from polymorph_ros.ros.settings import PublishSettings
@@ -26,26 +27,24 @@ class ResultPublishers:
 
     def __init__(self, node: Node, cameras: Iterable[str]) -> None:
         self._node = node
-        self._labels = node.create_publisher(LabelArray, "~/labels", qos.RESULTS)
-        self._events = node.create_publisher(LabelEvent, "~/events", qos.RESULTS)
-        self._context = node.create_publisher(ContextState, "~/context", qos.RESULTS)
-        self._energy = node.create_publisher(EnergyReport, "~/energy", qos.RESULTS)
-        self._info = node.create_publisher(LabelInfo, "~/label_info", qos.LATCHED)
+        self._labels = node.create_publisher(LabelArray, topics.LABELS.private, qos.RESULTS)
+        self._events = node.create_publisher(LabelEvent, topics.EVENTS.private, qos.RESULTS)
+        self._context = node.create_publisher(ContextState, topics.CONTEXT.private, qos.RESULTS)
+        self._energy = node.create_publisher(EnergyReport, topics.ENERGY.private, qos.RESULTS)
+        self._info = node.create_publisher(LabelInfo, topics.LABEL_INFO.private, qos.LATCHED)
         self._classification = classification.create_publisher(node)
         self._lock = threading.Lock()
         self._messages: dict[str, messages.LabelMessage] = {}
         self._names: tuple[str, ...] = ()
-        self._spoken_s = dict.fromkeys(cameras, time.monotonic())
+        self._published_s = dict.fromkeys(cameras, time.monotonic())
 
     def describe(self, bundle: Bundle, threshold_shift: float) -> None:
-        """Take a bundle's names and publish its label information for all, late comers too."""
+        """Take a bundle's names and publish its label information, for late subscribers too."""
         manifest = bundle.manifest
         names = tuple(label.name for label in manifest.labels)
         with self._lock:
             self._names = names
-            self._messages = {
-                camera: messages.LabelMessage(camera, names) for camera in self._spoken_s
-            }
+            self._messages = {camera: messages.LabelMessage(names) for camera in self._published_s}
         stamp = self._node.get_clock().now().to_msg()
         self._info.publish(messages.label_info(bundle, stamp, threshold_shift))
 
@@ -55,7 +54,7 @@ class ResultPublishers:
         with self._lock:
             message = self._messages[result.camera]
             self._labels.publish(message.fill(result, header, active_only=active_only))
-            self._spoken_s[result.camera] = time.monotonic()
+            self._published_s[result.camera] = time.monotonic()
         if settings.events:
             for event in messages.label_events(result, header):
                 self._events.publish(event)
@@ -69,26 +68,26 @@ class ResultPublishers:
             )
 
     def publish_no_data(self, camera: str, header: Header, reason: str) -> None:
-        """Say that there is no result for a frame, or no frame."""
+        """Publish that there is no result for a frame, or no frame."""
         with self._lock:
-            self._say_no_data(camera, header, reason)
+            self._publish_no_data(camera, header, reason)
 
     def publish_no_data_if_silent(
         self, camera: str, header: Header, reason: str, timeout_s: float
     ) -> None:
-        """Say it only if nothing was said about the camera for so long."""
+        """Publish it only if nothing was published about the camera for so long."""
         with self._lock:
-            if time.monotonic() - self._spoken_s[camera] >= timeout_s:
-                self._say_no_data(camera, header, reason)
+            if time.monotonic() - self._published_s[camera] >= timeout_s:
+                self._publish_no_data(camera, header, reason)
 
-    def _say_no_data(self, camera: str, header: Header, reason: str) -> None:
+    def _publish_no_data(self, camera: str, header: Header, reason: str) -> None:
         self._labels.publish(messages.no_data(camera, header, reason))
-        self._spoken_s[camera] = time.monotonic()
+        self._published_s[camera] = time.monotonic()
 
     def restart_silence(self) -> None:
         """Measure silence from now on (the gates were just opened)."""
         with self._lock:
-            self._spoken_s = dict.fromkeys(self._spoken_s, time.monotonic())
+            self._published_s = dict.fromkeys(self._published_s, time.monotonic())
 
     def destroy(self) -> None:
         """End all topics."""

@@ -1,4 +1,4 @@
-"""Quality of service: what is asked for, and plain words for what cannot match."""
+"""Quality of service: what is requested, and why a publisher cannot match it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def image_overrides() -> QoSOverridingOptions:
 def unmatched(
     publishers: Sequence[TopicEndpointInfo], topic: str, type_name: str, asked: QoSProfile
 ) -> str:
-    """Why none of a topic's publishers can be heard, in plain words; empty where one can.
+    """Why this node can receive from none of a topic's publishers; empty where it can.
 
     Args:
         publishers: what the graph knows of the topic's publishers.
@@ -59,11 +59,11 @@ def unmatched(
         asked: the subscription's QoS.
     """
     if not publishers:
-        return f"nobody publishes {topic} ({type_name})"
+        return f"no publisher on {topic} ({type_name})"
     same_type = [publisher for publisher in publishers if publisher.topic_type == type_name]
     if not same_type:
         found = publishers[0].topic_type
-        return f"{topic} carries {found}, this node expects {type_name}: set image_transport"
+        return f"{topic} has type {found}, this node expects {type_name}: set image_transport"
     for publisher in same_type:
         compatibility, _ = qos_check_compatible(publisher.qos_profile, asked)
         if compatibility != QoSCompatibility.ERROR:
@@ -72,26 +72,24 @@ def unmatched(
 
 
 def _mismatch(publisher: TopicEndpointInfo, topic: str, asked: QoSProfile) -> str:
+    """Which policy of a publisher cannot match, and the parameter that makes it match."""
     who = f"the publisher of {topic} ({publisher.node_name})"
     offer = publisher.qos_profile
-    override = f"qos_overrides.{topic}.subscription"
-    if (
-        asked.reliability == ReliabilityPolicy.RELIABLE
-        and offer.reliability == ReliabilityPolicy.BEST_EFFORT
+    for policy, wanted, offered in (
+        ("reliability", ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT),
+        ("durability", DurabilityPolicy.TRANSIENT_LOCAL, DurabilityPolicy.VOLATILE),
     ):
-        return (
-            f"{who} offers best effort, this node asks for reliable, so no image can arrive: "
-            f"set {override}.reliability to best_effort"
-        )
-    if (
-        asked.durability == DurabilityPolicy.TRANSIENT_LOCAL
-        and offer.durability == DurabilityPolicy.VOLATILE
-    ):
-        return (
-            f"{who} offers volatile, this node asks for transient local, so no image can arrive: "
-            f"set {override}.durability to volatile"
-        )
+        if getattr(asked, policy) == wanted and getattr(offer, policy) == offered:
+            parameter = f"qos_overrides.{topic}.subscription.{policy}"
+            return (
+                f"{who} offers {_plain(offered)}, this node asks for {_plain(wanted)}, "
+                f"so no image can arrive: set {parameter} to {offered.name.lower()}"
+            )
     return f"{who} offers a QoS that this node's cannot match: see `ros2 topic info -v {topic}`"
+
+
+def _plain(value: ReliabilityPolicy | DurabilityPolicy) -> str:
+    return str(value.name).lower().replace("_", " ")
 
 
 def publishers_of(node: Node, topic: str) -> list[TopicEndpointInfo]:

@@ -1,4 +1,4 @@
-"""The services: forget what was believed, and replace the bundle."""
+"""The services ``~/reset_context`` and ``~/load_bundle``."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Services:
             response.message = str(error)
             return response
         response.success = True
-        response.message = f"{request.camera or 'all cameras'}: the next frame starts anew"
+        response.message = f"{request.camera or 'all cameras'}: context reset"
         return response
 
     async def _on_load_bundle(

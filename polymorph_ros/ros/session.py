@@ -1,4 +1,4 @@
-"""What lives from configure to cleanup: cameras, worker, engine, publishers, energy account."""
+"""What lives from configure to cleanup: cameras, worker, engine, publishers, energy ledger."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Session:
         return str(self.loaded.model.device)
 
     def open(self) -> None:
-        """Open the gates: images are answered, and silence is told."""
+        """Open the gates: images are answered, and NO_DATA is published where none come."""
         self._watchdog = Watchdog(
             self._node, self.cameras, self._publishers, self.settings.no_data_timeout_s
         )

@@ -5,18 +5,25 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar
 
 from polymorph_ros.energy.meter import METER_KINDS
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.model.backend import BACKENDS, Backend
 from polymorph_ros.runtime.settings import EngineSettings
 
-TRANSPORTS = ("raw", "compressed")
-DEVICES = ("auto", "cpu", "cuda")
-LABEL_CHOICES = ("all", "active")
+CHOICES: Mapping[str, tuple[str, ...]] = {
+    "image_transport": ("raw", "compressed"),
+    "device": ("auto", "cpu", "cuda"),
+    "engine.backend": BACKENDS,
+    "energy.meter": METER_KINDS,
+    "publish.labels": ("all", "active"),
+}
+"""The values of parameters that have only some, by parameter name."""
+
+Group = TypeVar("Group", "EnergySettings", "PublishSettings", EngineSettings)
 
 _CAMERA_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 
@@ -91,46 +98,29 @@ class NodeSettings:
         for name, value in values.items():
             if isinstance(value, float) and not math.isfinite(value):
                 raise PolymorphError("a finite number", f"{value}", where=name)
+            if name in CHOICES and value not in CHOICES[name]:
+                expected = f"one of {', '.join(CHOICES[name])}"
+                raise PolymorphError(expected, f"{value!r}", where=name)
         return cls(
             topics=_topics(values),
-            compressed=_choice(values, "image_transport", TRANSPORTS) == "compressed",
+            compressed=values["image_transport"] == "compressed",
             bundle=_folder(values["bundle"]),
             bundle_root=_folder(values["bundle_root"]),
-            device=_choice(values, "device", DEVICES),
+            device=values["device"],
             cpu_threads=values["cpu_threads"],
-            backend=cast(Backend, _choice(values, "engine.backend", BACKENDS)),
-            engine=EngineSettings(
-                max_adapters=values["max_adapters"],
-                threshold_shift=values["threshold_shift"],
-                frame_budget_s=values["frame_budget_s"],
-                frame_budget_j=values["frame_budget_j"],
-                reuse_s=values["reuse_s"],
-                detect_unknown_scenes=values["detect_unknown_scenes"],
-                probe_share=values["probe_share"],
-            ),
-            energy=EnergySettings(
-                meter=_choice(values, "energy.meter", METER_KINDS),
-                cpu_watts=values["energy.cpu_watts"],
-                gpu_watts=values["energy.gpu_watts"],
-            ),
-            publish=PublishSettings(
-                labels=_choice(values, "publish.labels", LABEL_CHOICES),
-                events=values["publish.events"],
-                context=values["publish.context"],
-                energy=values["publish.energy"],
-                classification=values["publish.classification"],
-            ),
+            backend=values["engine.backend"],
+            engine=_group(EngineSettings, values),
+            energy=_group(EnergySettings, values, "energy."),
+            publish=_group(PublishSettings, values, "publish."),
             max_rate_hz=values["max_rate_hz"],
             no_data_timeout_s=values["no_data_timeout"],
             autostart=values["autostart"],
         )
 
 
-def _choice(values: Mapping[str, Any], name: str, choices: tuple[str, ...]) -> str:
-    value = str(values[name])
-    if value not in choices:
-        raise PolymorphError(f"one of {', '.join(choices)}", f"{value!r}", where=name)
-    return value
+def _group(kind: type[Group], values: Mapping[str, Any], prefix: str = "") -> Group:
+    """The settings whose parameters are named as their fields, after a prefix."""
+    return kind(**{field.name: values[prefix + field.name] for field in fields(kind)})
 
 
 def _folder(text: str) -> Path | None:

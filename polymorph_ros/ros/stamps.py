@@ -1,21 +1,16 @@
-"""Stamps as whole nanoseconds, exactly; a float of seconds cannot hold one."""
+"""Stamps of messages."""
 
 from __future__ import annotations
 
 from builtin_interfaces.msg import Time
 
 from polymorph_ros.arrays import NS_PER_S
-
-
-def to_ns(stamp: Time) -> int:
-    """A stamp as whole nanoseconds."""
-    return int(stamp.sec) * NS_PER_S + int(stamp.nanosec)
+from polymorph_ros.interfaces.stamps import stamp_fields, to_ns
 
 
 def to_stamp(nanoseconds: int) -> Time:
     """Whole nanoseconds as a stamp."""
-    sec, nanosec = divmod(nanoseconds, NS_PER_S)
-    return Time(sec=sec, nanosec=nanosec)
+    return Time(**stamp_fields(nanoseconds))
 
 
 def latency_s(now_ns: int, stamp: Time) -> float | None:

@@ -1,4 +1,4 @@
-"""The watchdog: where no answer comes, it says so, by a clock that always runs."""
+"""The watchdog: publishes NO_DATA where no answer comes, by a clock that always runs."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ class Watchdog:
     def _reason(self, camera: Camera) -> str:
         counters, now = camera.counters, time.monotonic()
         if counters.last_arrival_s is None:
-            return f"no image has come on {camera.topic}"
+            return f"no image received on {camera.topic}"
         silent_s = now - counters.last_arrival_s
         if silent_s >= self._timeout_s:
             return f"no image on {camera.topic} for {silent_s:.1f} s"
         if counters.last_fault_s is not None and counters.last_fault_s >= (
             counters.last_answer_s or 0.0
         ):
-            return f"images arrive but cannot be used: {counters.last_fault}"
-        return "images arrive but the computation takes longer than no_data_timeout"
+            return f"images are received but cannot be used: {counters.last_fault}"
+        return "images are received but take longer to label than no_data_timeout"

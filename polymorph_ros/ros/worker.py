@@ -32,6 +32,7 @@ class Worker(Generic[Item]):
         self._thread = threading.Thread(target=self._run, name="polymorph-worker")
 
     def start(self) -> None:
+        """Start the thread."""
         self._thread.start()
 
     def between_frames(self, job: Callable[[], Answer]) -> Future[Answer]:

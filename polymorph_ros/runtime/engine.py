@@ -12,11 +12,12 @@ from torch import Tensor
 from polymorph_ros.bundle.manifest import Manifest
 from polymorph_ros.data.frame import Frame
 from polymorph_ros.energy.ledger import EnergyLedger
+from polymorph_ros.interfaces.enumerations import ResultState
 from polymorph_ros.model.polymorph import PolymorphModel
 from polymorph_ros.runtime.governor import Governor
 from polymorph_ros.runtime.knowledge import Knowledge
 from polymorph_ros.runtime.policy import Policy, PolicyOutput
-from polymorph_ros.runtime.result import Cover, FrameResult, ResultState
+from polymorph_ros.runtime.result import Cover, FrameResult
 from polymorph_ros.runtime.reuse import ReuseCache, reused_result
 from polymorph_ros.runtime.settings import EngineSettings
 from polymorph_ros.runtime.thresholds import Thresholds

@@ -20,12 +20,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from polymorph_ros.arrays import Floats, Mask
+from polymorph_ros.interfaces.enumerations import ChangeKind, ScoreSource
 from polymorph_ros.runtime.belief import LEAST
 from polymorph_ros.runtime.cover import cheapest_cover, cover_within
 from polymorph_ros.runtime.joint_belief import JointBelief
 from polymorph_ros.runtime.knowledge import Knowledge
 from polymorph_ros.runtime.probe import Probe
-from polymorph_ros.runtime.result import ChangeKind, Cover, LabelChange, ScoreSource
+from polymorph_ros.runtime.result import Cover, LabelChange
 from polymorph_ros.runtime.thresholds import Thresholds
 
 # A label that has become active stays so for this long at least, and one that has ceased stays

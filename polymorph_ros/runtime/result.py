@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import IntEnum
 from functools import cached_property
 from types import MappingProxyType
 from typing import TypeVar
@@ -15,34 +14,10 @@ from numpy.typing import NDArray
 from polymorph_ros.arrays import NS_PER_S, Mask
 from polymorph_ros.energy.reading import FrameEnergy
 from polymorph_ros.errors import PolymorphError
+from polymorph_ros.interfaces.enumerations import ChangeKind, ResultState, ScoreSource
 from polymorph_ros.runtime.unknown_scene import NOT_JUDGED, SceneNovelty
 
 _Scalar = TypeVar("_Scalar", bound=np.generic)
-
-
-class ScoreSource(IntEnum):
-    """Where a label's score comes from (the values of ``Label.msg``)."""
-
-    SCOUT = 1
-    ADAPTER = 2
-    REUSED = 3
-
-
-class ResultState(IntEnum):
-    """How far a result can be trusted (the values of ``LabelArray.msg``)."""
-
-    FRESH = 1
-    REUSED = 2
-    DEGRADED = 3
-    UNKNOWN_SCENE = 4
-    NO_DATA = 5
-
-
-class ChangeKind(IntEnum):
-    """What happened to a label (the values of ``LabelEvent.msg``)."""
-
-    APPEARED = 1
-    VANISHED = 2
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from polymorph_ros.bundle.manifest import ReuseEntry
 from polymorph_ros.data.frame import Frame
 from polymorph_ros.energy.reading import FrameEnergy
+from polymorph_ros.interfaces.enumerations import ResultState
 from polymorph_ros.runtime.policy import PolicyOutput
-from polymorph_ros.runtime.result import Cover, FrameResult, ResultState
+from polymorph_ros.runtime.result import Cover, FrameResult
 
 Thumbnail = NDArray[np.float32]
 

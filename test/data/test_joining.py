@@ -25,6 +25,7 @@ class Clip:
     stamps_s: Iterable[float]
     name: str = "clip"
     breaks_after: int = 1000
+    frame_id: str = ""
 
     def moments(self) -> Iterator[Moment]:
         for number, stamp_s in enumerate(self.stamps_s):

@@ -21,9 +21,9 @@ from helpers.tiny_bundle import write_tiny_bundle
 from polymorph_ros.data.dataset import Dataset, Fault
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.evaluation.frame_log import FrameLog, read_frame_log
-from polymorph_ros.evaluation.messages import message_types
 from polymorph_ros.evaluation.report.write import write_report
 from polymorph_ros.evaluation.session import Outcome, Request, evaluate, rows
+from polymorph_ros.interfaces.bag_messages import message_types
 
 LABELS = ("person", "cup", "car", "kite")
 
@@ -118,12 +118,19 @@ def test_an_interrupted_run_keeps_what_it_has_and_goes_on(bundle: Path, tmp_path
 def test_the_recording_says_what_the_frames_say_at_the_images_stamps(
     bundle: Path, tmp_path: Path
 ) -> None:
-    run(bundle, tmp_path / "out", noise_dataset(LABELS, sequences=1))
+    dataset = noise_dataset(LABELS, sequences=1)
+    (sequence,) = dataset.sequences
+    run(
+        bundle,
+        tmp_path / "out",
+        replace(dataset, sequences=(replace(sequence, frame_id="left_optical"),)),
+    )
 
     log = read_frame_log(next((tmp_path / "out/frames/method=polymorph").glob("*.parquet")))
     (bag,) = (tmp_path / "out" / "bags").iterdir()
     said = recorded(bag, "/polymorph/labels")
     assert [stamp for stamp, _ in said] == log.stamps_ns.tolist()
+    assert {message.header.frame_id for _, message in said} == {"left_optical"}
     scores = np.array([[label.score for label in message.labels] for _, message in said])
     assert np.array_equal(scores.astype(np.float32), log.scores)
     assert [m.adapters for _, m in recorded(bag, "/polymorph/context")] == [

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import rclpy
-from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.srv import ChangeState, GetState
 from numpy.typing import NDArray
@@ -17,7 +16,8 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, qos_profile_sensor_data
 from sensor_msgs.msg import Image
-from std_msgs.msg import Header
+
+from polymorph_ros.ros.harness.images import image_message
 
 DEADLINE_S = 60.0
 
@@ -130,28 +130,6 @@ def latest_status(heard: Sequence[DiagnosticArray], suffix: str) -> DiagnosticSt
 def value_of(status: DiagnosticStatus, key: str) -> str:
     """One figure of a status."""
     return next(item.value for item in status.values if item.key == key)
-
-
-def image_message(
-    image: NDArray[np.uint8],
-    *,
-    stamp_ns: int = 1,
-    frame_id: str = "camera_optical",
-    encoding: str = "rgb8",
-) -> Image:
-    """An Image message of an array (height, width, channels) without row padding."""
-    height, width = image.shape[:2]
-    message = Image(
-        header=Header(
-            stamp=Time(sec=stamp_ns // 10**9, nanosec=stamp_ns % 10**9), frame_id=frame_id
-        ),
-        height=height,
-        width=width,
-        encoding=encoding,
-        step=image.nbytes // height,
-    )
-    message.data = image.tobytes()
-    return message
 
 
 def picture(seed: int = 0, height: int = 48, width: int = 64) -> NDArray[np.uint8]:

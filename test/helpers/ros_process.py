@@ -1,19 +1,17 @@
-"""The node as its own process, started as on a robot, watched through its output."""
+"""The node as its own process, started as on a robot, followed through its log."""
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
-import threading
-import time
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
+from polymorph_ros.ros.harness.node_process import start_node
+from polymorph_ros.ros.harness.waiting import wait_until
+
 DEADLINE_S = 60.0
 
 
@@ -26,22 +24,11 @@ class NodeProcess:
         parameters: Mapping[str, Any] | None = None,
         interpreter: Sequence[str] = (),
     ) -> None:
-        command: Sequence[str] = [
-            sys.executable, *interpreter, "-m", "polymorph_ros.ros.main", "--ros-args", *arguments
-        ]  # fmt: skip
-        for name, value in (parameters or {}).items():
-            command = [*command, "-p", f"{name}:={value}"]
-        paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
-        self._process = subprocess.Popen(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
+        self._folder = tempfile.TemporaryDirectory()
+        log = Path(self._folder.name) / "node.log"
+        self._child = start_node(
+            parameters or {}, log, arguments=arguments, interpreter=interpreter
         )
-        self._lines: list[str] = []
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
 
     def __enter__(self) -> NodeProcess:
         return self
@@ -52,36 +39,32 @@ class NodeProcess:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._process.poll() is None:
-            self._process.kill()
-        self._process.wait()
+        self._child.wait(0.0)
         if error is not None:
             print(self.output)
+        self._folder.cleanup()
 
     @property
     def output(self) -> str:
         """Everything that it has written so far."""
-        return "".join(self._lines)
+        return self._child.output
 
     def send(self, number: signal.Signals) -> None:
-        self._process.send_signal(number)
+        self._child.process.send_signal(number)
 
     def wait_for_words(self, words: str, spin: Callable[[], None] = lambda: None) -> None:
         """Waits until the process has written these words."""
-        end = time.monotonic() + DEADLINE_S
-        while words not in self.output:
-            assert self._process.poll() is None, f"it ended before {words!r}: {self.output}"
-            assert time.monotonic() < end, f"no {words!r} within {DEADLINE_S} s: {self.output}"
+
+        def check() -> None:
             spin()
-            self._reader.join(0.01)
+            if words not in self.output:
+                self._child.check()
+
+        wait_until(
+            lambda: words in self.output, repr(words), check,
+            deadline_s=DEADLINE_S, state=lambda: self.output,
+        )  # fmt: skip
 
     def end(self) -> int:
         """Waits until the process has ended by itself and gives its exit code."""
-        code = self._process.wait(DEADLINE_S)
-        self._reader.join(DEADLINE_S)
-        return code
-
-    def _read(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            self._lines.append(line)
+        return self._child.process.wait(DEADLINE_S)

@@ -12,10 +12,13 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# Before rclpy is imported: no cross-talk with other runs, no log folder in the home, and shared
-# memory that is large enough for images.
+# Before rclpy is imported: no cross-talk with other runs, no log folder in the home, shared memory
+# that is large enough for images; and the tests' processes run the sources that the tests do.
 os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
 os.environ["ROS_LOG_DIR"] = tempfile.mkdtemp(prefix="polymorph_ros_log_")
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")])
+)
 os.environ["FASTDDS_DEFAULT_PROFILES_FILE"] = str(ROOT / "config" / "fastdds_large_images.xml")
 
 

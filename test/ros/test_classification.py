@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from helpers.ros_peer import Peer, image_message, picture
+from helpers.ros_peer import Peer, picture
 from helpers.vision_msgs_build import vision_msgs
+from polymorph_ros.interfaces.stamps import to_ns
 from polymorph_ros.msg import LabelArray
 from polymorph_ros.ros import classification as subject
-from polymorph_ros.ros.stamps import to_ns
+from polymorph_ros.ros.harness.images import image_message
 
 
 @pytest.fixture(scope="session")

@@ -33,10 +33,9 @@ def demo_command(out: Path, *words: object) -> list[str]:
 
 
 def environment(tmp_path: Path) -> dict[str, str]:
-    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
     without = {key: value for key, value in os.environ.items() if key != "ROS_DOMAIN_ID"}
     return {
-        **without, "PYTHONPATH": path, "ROS_LOG_DIR": str(tmp_path), "OMP_NUM_THREADS": "1",
+        **without, "ROS_LOG_DIR": str(tmp_path), "OMP_NUM_THREADS": "1",
         "COLUMNS": "200",
     }  # fmt: skip
 
@@ -52,23 +51,23 @@ def run_demo(tmp_path: Path, *words: object) -> subprocess.CompletedProcess[str]
     )
 
 
-def figures_of(tmp_path: Path) -> dict[str, object]:
-    figures: dict[str, object] = json.loads((tmp_path / "out" / "summary.json").read_text())
-    return figures
+def metrics_of(tmp_path: Path) -> dict[str, object]:
+    metrics: dict[str, object] = json.loads((tmp_path / "out" / "summary.json").read_text())
+    return metrics
 
 
-def test_made_scenes_are_played_answered_and_judged(tmp_path: Path, bundle_root: Path) -> None:
+def test_synthetic_scenes_are_played_and_summed_up(tmp_path: Path, bundle_root: Path) -> None:
     done = run_demo(tmp_path, "--seconds", 3, "--bundle", bundle_root / "tiny")
 
     assert done.returncode == 0, done.stdout + done.stderr
-    figures = figures_of(tmp_path)
-    assert figures["published"] == 30
-    assert figures["answered"] + figures["dropped"] == 30
-    assert figures["answered"] > 0
-    assert figures["received"] == 30
-    assert figures["faults"] == []
-    assert figures["energy_source"] in ("estimated", "rapl", "jetson_rails", "nvml")
-    assert figures["latency_p50_s"] > 0
+    metrics = metrics_of(tmp_path)
+    assert metrics["published"] == 30
+    assert metrics["answered"] + metrics["dropped"] == 30
+    assert metrics["answered"] > 0
+    assert metrics["received"] == 30
+    assert metrics["faults"] == []
+    assert metrics["energy_source"] in ("estimated", "rapl", "jetson_rails", "nvml")
+    assert metrics["latency_p50_s"] > 0
     assert (tmp_path / "out" / "sheet.png").read_bytes().startswith(b"\x89PNG")
     assert "every frame is accounted for" in done.stdout
 
@@ -80,7 +79,7 @@ def test_a_bundle_below_its_own_floor_fails_the_demo(tmp_path: Path, bundle_root
 
     assert done.returncode == 1, done.stdout + done.stderr
     assert "is not above the bundle's floor 1.500" in done.stdout
-    assert figures_of(tmp_path)["mean_ap_floor"] == 1.5
+    assert metrics_of(tmp_path)["mean_ap_floor"] == 1.5
 
 
 def test_a_bundle_that_cannot_be_loaded_ends_the_demo_with_one_line(tmp_path: Path) -> None:
@@ -121,10 +120,10 @@ def test_a_bag_of_real_video_is_answered_to_the_last_frame(
     done = run_demo(tmp_path, "--bag", CAMVID, "--bundle", bundle_root / "tiny")
 
     assert done.returncode == 0, done.stdout + done.stderr
-    figures = figures_of(tmp_path)
-    assert figures["published"] == 101
-    assert figures["answered"] + figures["dropped"] == 101
-    assert figures["mean_ap"] is None
+    metrics = metrics_of(tmp_path)
+    assert metrics["published"] == 101
+    assert metrics["answered"] + metrics["dropped"] == 101
+    assert metrics["mean_ap"] is None
 
 
 def with_floor(bundle: Path, copy: Path, floor: float) -> Path:

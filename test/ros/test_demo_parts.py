@@ -22,11 +22,12 @@ from rosbags.typesys import Stores, get_typestore
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.files import write_json
 from polymorph_ros.msg import EnergyReport, LabelInfo
-from polymorph_ros.ros.demo.listener import Answer, CameraCounts, Heard
-from polymorph_ros.ros.demo.recording import open_recording, restamped, stamp_of
 from polymorph_ros.ros.demo.sheet import Chip, Tile, Verdict, draw_sheet, judge, write_sheet
 from polymorph_ros.ros.demo.summary import summarise
 from polymorph_ros.ros.demo.table import closing_view, live_view
+from polymorph_ros.ros.harness.listener import Answer, CameraStatus, NodeOutput
+from polymorph_ros.ros.harness.recording import open_recording, restamped, stamp_of
+from polymorph_ros.ros.harness.run import RunOutput
 
 TYPES = get_typestore(Stores.ROS2_HUMBLE)
 ISSUE_KEYS = {
@@ -100,24 +101,24 @@ def test_what_is_no_bag_is_said_so(tmp_path: Path) -> None:
 
 def answer(stamp_ns: int, latency_s: float = 0.01, **scores: float) -> Answer:
     active = tuple(label for label, score in scores.items() if score >= 0.5)
-    return Answer(stamp_ns, latency_s, 1, scores, active)
+    return Answer(stamp_ns, stamp_ns + round(latency_s * 1e9), 1, scores, active)
 
 
-def heard_of(*answers: Answer, joules: float = 0.5, **counts: int) -> Heard:
-    heard = Heard(info=LabelInfo(bundle="made", checksum="c0ffee"))
+def node_output(*answers: Answer, joules: float = 0.5, **counts: int) -> NodeOutput:
+    output = NodeOutput(info=LabelInfo(bundle="drawn", checksum="c0ffee"))
     for one in answers:
-        heard.answers[one.stamp_ns] = one
-        heard.energy[one.stamp_ns] = EnergyReport(
+        output.answers[one.stamp_ns] = one
+        output.energy[one.stamp_ns] = EnergyReport(
             joules=joules, mean_watts=2.0, adapters_run=2, source="estimated"
         )
-    heard.camera = CameraCounts(**{"received": len(answers), "answered": len(answers), **counts})
-    return heard
+    output.camera = CameraStatus(**{"received": len(answers), "answered": len(answers), **counts})
+    return output
 
 
 def test_the_summary_joins_truth_by_the_recorded_stamp_and_leaves_unknowns_out() -> None:
     # The score of "cat" is perfect on known frames and wrong on the unknown one; "dog" is
     # never there and so in no mean; "owl" is not in the vocabulary.
-    heard = heard_of(
+    output = node_output(
         answer(1001, 0.010, cat=0.9, dog=0.1),
         answer(1002, 0.020, cat=0.2, dog=0.1),
         answer(1003, 0.030, cat=0.95, dog=0.1),
@@ -129,7 +130,7 @@ def test_the_summary_joins_truth_by_the_recorded_stamp_and_leaves_unknowns_out()
         3: {"cat": -1, "dog": 0, "owl": 1},
     }
 
-    summary = summarise("made", heard, recorded_ns, truth, floor=0.9)
+    summary = summarise("drawn", RunOutput(output, recorded_ns), truth, floor=0.9)
 
     assert (summary.published, summary.answered, summary.dropped) == (3, 3, 0)
     assert (summary.mean_ap, summary.scored_labels) == (1.0, 1)
@@ -141,19 +142,19 @@ def test_the_summary_joins_truth_by_the_recorded_stamp_and_leaves_unknowns_out()
 
 
 def test_a_frame_that_is_in_no_column_is_a_fault_and_a_dropped_one_is_not() -> None:
-    heard = heard_of(answer(1, cat=0.9), dropped=1)
+    output = node_output(answer(1, cat=0.9), dropped=1)
 
-    in_order = summarise("made", heard, {1: 1, 2: 2}, {}, floor=None)
-    one_missing = summarise("made", heard, {1: 1, 2: 2, 3: 3}, {}, floor=None)
+    in_order = summarise("drawn", RunOutput(output, {1: 1, 2: 2}), {}, floor=None)
+    one_missing = summarise("drawn", RunOutput(output, {1: 1, 2: 2, 3: 3}), {}, floor=None)
 
     assert in_order.faults == ()
     assert one_missing.faults[0].startswith("1 of 3 frames were neither answered nor counted")
 
 
 def test_answers_to_other_stamps_do_not_count() -> None:
-    summary = summarise(
-        "made", heard_of(answer(1, cat=0.9), answer(77, cat=0.9)), {1: 1}, {}, floor=None
-    )
+    output = node_output(answer(1, cat=0.9), answer(77, cat=0.9))
+
+    summary = summarise("drawn", RunOutput(output, {1: 1}), {}, floor=None)
 
     assert summary.answered == 1
 
@@ -165,24 +166,28 @@ def test_the_mean_average_precision_must_exceed_the_floor(
     floor: float | None, in_order: bool
 ) -> None:
     # The one positive is ranked second of two: average precision 1/2.
-    heard = heard_of(answer(1, cat=0.2), answer(2, cat=0.8))
+    output = node_output(answer(1, cat=0.2), answer(2, cat=0.8))
     truth = {1: {"cat": 1}, 2: {"cat": 0}}
 
-    summary = summarise("made", heard, {1: 1, 2: 2}, truth, floor=floor)
+    summary = summarise("drawn", RunOutput(output, {1: 1, 2: 2}), truth, floor=floor)
 
     assert summary.mean_ap == pytest.approx(0.5)
     assert (summary.faults == ()) is in_order
 
 
 def test_without_truth_there_is_no_accuracy_and_the_floor_does_not_count() -> None:
-    summary = summarise("made", heard_of(answer(1, cat=0.9)), {1: 1}, {}, floor=0.9)
+    output = node_output(answer(1, cat=0.9))
+
+    summary = summarise("drawn", RunOutput(output, {1: 1}), {}, floor=0.9)
 
     assert summary.mean_ap is None
     assert summary.faults == ()
 
 
 def test_nothing_published_and_a_fallen_node_are_faults() -> None:
-    summary = summarise("made", Heard(), {}, {}, floor=None, node_faults=["the node fell"])
+    run = RunOutput(NodeOutput(), {}, ("the node fell",))
+
+    summary = summarise("drawn", run, {}, floor=None)
 
     assert summary.faults == ("nothing was published", "the node fell")
     assert summary.latency_p50_s is None
@@ -190,9 +195,8 @@ def test_nothing_published_and_a_fallen_node_are_faults() -> None:
 
 
 def test_the_file_has_the_agreed_keys_and_null_for_what_is_not_known(tmp_path: Path) -> None:
-    summary = summarise(
-        "made", heard_of(answer(1, cat=0.9), joules=math.nan), {1: 1}, {}, floor=None
-    )
+    output = node_output(answer(1, cat=0.9), joules=math.nan)
+    summary = summarise("drawn", RunOutput(output, {1: 1}), {}, floor=None)
 
     write_json(tmp_path / "summary.json", asdict(summary))
 
@@ -236,14 +240,14 @@ def test_a_sheet_of_nothing_is_refused() -> None:
         draw_sheet([], "a title", "")
 
 
-def test_the_views_tell_labels_figures_and_faults() -> None:
-    heard = heard_of(answer(1, 0.0123, cat=0.91, dog=0.12), dropped=4)
-    heard.adapters[1] = ("indoors",)
-    summary = summarise("made", heard, {1: 1}, {}, floor=None, node_faults=["something fell"])
+def test_the_views_show_labels_metrics_and_faults() -> None:
+    output = node_output(answer(1, 0.0123, cat=0.91, dog=0.12), dropped=4)
+    output.adapters[1] = ("indoors",)
+    summary = summarise("drawn", RunOutput(output, {1: 1}, ("something fell",)), {}, floor=None)
     console = Console(record=True, width=120, file=io.StringIO())
 
-    console.print(live_view(Heard(), 0, 10))
-    console.print(live_view(heard, 7, 10))
+    console.print(live_view(NodeOutput(), 0, 10))
+    console.print(live_view(output, 7, 10))
     console.print(closing_view(summary))
 
     text = console.export_text()

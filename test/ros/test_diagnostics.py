@@ -18,8 +18,9 @@ from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
 
-from helpers.ros_peer import Peer, image_message, latest_status, picture, value_of
+from helpers.ros_peer import Peer, latest_status, picture, value_of
 from polymorph_ros.msg import LabelArray
+from polymorph_ros.ros.harness.images import image_message
 
 BEST_EFFORT = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
 
@@ -39,7 +40,7 @@ def test_a_topic_that_nobody_publishes_is_named(peer: Peer, active_node) -> None
     active_node(image_topics=["/front/image_raw"])
     reports = peer.listen(DiagnosticArray, "/diagnostics")
 
-    status = wait_for_words(peer, reports, ": camera camera", "nobody publishes")
+    status = wait_for_words(peer, reports, ": camera camera", "no publisher on")
 
     assert "/front/image_raw (sensor_msgs/msg/Image)" in status.message
     assert status.level == DiagnosticStatus.ERROR
@@ -149,7 +150,7 @@ def test_large_images_that_fast_dds_loses_are_told_with_the_remedy(peer: Peer, a
     without_profile = {**os.environ, "FASTDDS_DEFAULT_PROFILES_FILE": ""}
     driver = subprocess.Popen([sys.executable, "-c", LARGE_IMAGES], env=without_profile)
     try:
-        status = wait_for_words(peer, reports, ": camera camera", "got lost")
+        status = wait_for_words(peer, reports, ": camera camera", "were lost before this node")
     finally:
         driver.kill()
         driver.wait()
@@ -213,6 +214,6 @@ def test_without_a_meter_the_account_says_that_there_are_no_figures(
     active_node(energy__meter="none")
     reports = peer.listen(DiagnosticArray, "/diagnostics")
 
-    status = wait_for_words(peer, reports, ": energy", "no energy figures")
+    status = wait_for_words(peer, reports, ": energy", "no energy values")
 
     assert value_of(status, "source") == "unavailable"

@@ -10,9 +10,11 @@ from diagnostic_msgs.msg import DiagnosticArray
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from helpers.ros_peer import Peer, image_message, latest_status, picture, value_of
+from helpers.ros_peer import Peer, latest_status, picture, value_of
+from polymorph_ros.interfaces.stamps import to_ns
 from polymorph_ros.msg import ContextState, EnergyReport, LabelArray, LabelEvent
-from polymorph_ros.ros.stamps import to_ns, to_stamp
+from polymorph_ros.ros.harness.images import image_message
+from polymorph_ros.ros.stamps import to_stamp
 
 WHOLE_SECONDS = 1_700_000_000_000_000_000
 

@@ -14,8 +14,9 @@ from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
-from helpers.ros_peer import Peer, image_message, latest_status, picture
+from helpers.ros_peer import Peer, latest_status, picture
 from polymorph_ros.msg import LabelArray, LabelInfo
+from polymorph_ros.ros.harness.images import image_message
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 

@@ -1,6 +1,6 @@
-"""Pins the live mode of an evaluation: the node over DDS says what the engine says.
+"""Pins the live mode of an evaluation: node over DDS and engine give the same scores.
 
-Weights and pictures are made, so nothing is said about accuracy, and figures of time depend on
+Weights are random and pictures synthetic, so nothing is said about accuracy, and times depend on
 the machine. Left open: rates at which frames drop.
 """
 

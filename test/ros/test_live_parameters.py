@@ -8,8 +8,9 @@ from rcl_interfaces.srv import DescribeParameters, SetParametersAtomically
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
-from helpers.ros_peer import Peer, image_message, picture
+from helpers.ros_peer import Peer, picture
 from polymorph_ros.msg import ContextState, LabelArray, LabelEvent, LabelInfo
+from polymorph_ros.ros.harness.images import image_message
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 

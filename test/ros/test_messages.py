@@ -14,10 +14,12 @@ from rclpy.serialization import deserialize_message, serialize_message
 from std_msgs.msg import Header
 
 from polymorph_ros.energy.reading import EnergySource, FrameEnergy
+from polymorph_ros.interfaces.enumerations import ChangeKind, ResultState
+from polymorph_ros.interfaces.stamps import to_ns
 from polymorph_ros.msg import EnergyReport, Label, LabelArray, LabelEvent
 from polymorph_ros.ros import messages
-from polymorph_ros.ros.stamps import latency_s, to_ns, to_stamp
-from polymorph_ros.runtime.result import ChangeKind, Cover, FrameResult, LabelChange, ResultState
+from polymorph_ros.ros.stamps import latency_s, to_stamp
+from polymorph_ros.runtime.result import Cover, FrameResult, LabelChange
 from polymorph_ros.runtime.unknown_scene import NOT_JUDGED, SceneNovelty
 
 LABELS = ("person", "desk", "car")
@@ -72,7 +74,7 @@ def test_latency_is_given_only_where_the_clocks_compare(
 
 
 def test_every_label_is_listed_with_all_that_is_known_of_it() -> None:
-    array = messages.LabelMessage("front", LABELS).fill(result(), HEADER, active_only=False)
+    array = messages.LabelMessage(LABELS).fill(result(), HEADER, active_only=False)
 
     assert (array.header, array.camera) == (HEADER, "front")
     assert (array.state, array.reason) == (
@@ -91,24 +93,24 @@ def test_every_label_is_listed_with_all_that_is_known_of_it() -> None:
 
 
 def test_only_active_labels_are_listed_where_that_is_asked_for() -> None:
-    array = messages.LabelMessage("front", LABELS).fill(result(), HEADER, active_only=True)
+    array = messages.LabelMessage(LABELS).fill(result(), HEADER, active_only=True)
 
     assert [label.name for label in array.labels] == ["person", "car"]
 
 
 def test_a_message_that_is_filled_again_holds_nothing_of_the_last_frame() -> None:
-    reused = messages.LabelMessage("front", LABELS)
+    reused = messages.LabelMessage(LABELS)
     reused.fill(result(), HEADER, active_only=False)
     second = result(scores=(0.1, 0.7, 0.2), active=(1,))
 
     again = reused.fill(second, HEADER, active_only=False)
-    fresh = messages.LabelMessage("front", LABELS).fill(second, HEADER, active_only=False)
+    fresh = messages.LabelMessage(LABELS).fill(second, HEADER, active_only=False)
 
     assert again == fresh
 
 
 def test_the_scene_is_told_with_what_its_scores_count() -> None:
-    reused = messages.LabelMessage("front", LABELS)
+    reused = messages.LabelMessage(LABELS)
 
     unknown = reused.fill(result(unknown_scene=SceneNovelty(0.75, 0.25)), HEADER, active_only=True)
     assert (unknown.novelty, unknown.trust) == (0.75, 0.25)
@@ -126,7 +128,7 @@ def test_where_there_is_no_result_nothing_is_to_be_trusted() -> None:
 
 @pytest.mark.parametrize("active_only", [False, True])
 def test_label_messages_survive_serialisation(active_only: bool) -> None:
-    array = messages.LabelMessage("front", LABELS).fill(result(), HEADER, active_only=active_only)
+    array = messages.LabelMessage(LABELS).fill(result(), HEADER, active_only=active_only)
 
     received = deserialize_message(serialize_message(array), LabelArray)
 

@@ -50,12 +50,12 @@ def test_a_known_label_that_is_not_listed_is_absent() -> None:
 @pytest.mark.parametrize(
     ("message", "now_ns", "label", "reason"),
     [
-        (None, NOW_NS, "person", "have come yet"),
+        (None, NOW_NS, "person", "received yet"),
         (labels(LabelArray.STATE_NO_DATA, reason="no image"), NOW_NS, "person", "no image"),
         (labels(LabelArray.STATE_UNKNOWN_SCENE), NOW_NS, "person", "unlike anything"),
         (labels(), NOW_NS + 10**9, "person", "1.20 s old"),
         (labels(), NOW_NS, "unicorn", "not in the vocabulary"),
-        (labels(camera="rear"), NOW_NS, "person", "have come yet"),
+        (labels(camera="rear"), NOW_NS, "person", "received yet"),
     ],
 )
 def test_doubt_is_unknown_with_a_reason(

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from helpers.ros_peer import Peer, image_message, picture
+from helpers.ros_peer import Peer, picture
 from helpers.ros_process import NodeProcess
 from helpers.tiny_bundle import add_ballast
 from polymorph_ros.msg import LabelArray
+from polymorph_ros.ros.harness.images import image_message
 
 SIGNALS = [(signal.SIGINT,), (signal.SIGTERM,), (signal.SIGINT, signal.SIGINT)]
 

@@ -9,10 +9,11 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.parameter import Parameter
 
-from helpers.ros_peer import Peer, image_message, latest_status, picture, value_of
+from helpers.ros_peer import Peer, latest_status, picture, value_of
 from helpers.tiny_bundle import write_tiny_bundle
 from polymorph_ros.bundle.manifest import ReuseEntry, UnknownSceneEntry
 from polymorph_ros.msg import ContextState, EnergyReport, Label, LabelArray
+from polymorph_ros.ros.harness.images import image_message
 
 REUSE = ReuseEntry(difference=8.0, max_age_s=60.0, pace=0.5, agreement=0.99)
 ALL_UNKNOWN = UnknownSceneEntry(threshold=1e-6, false_alarms=0.01)

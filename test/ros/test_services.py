@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
-from helpers.ros_peer import Peer, image_message, picture
+from helpers.ros_peer import Peer, picture
 from helpers.tiny_bundle import add_ballast
 from polymorph_ros.msg import ContextState, LabelArray, LabelEvent, LabelInfo
+from polymorph_ros.ros.harness.images import image_message
 from polymorph_ros.srv import LoadBundle, ResetContext
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)

@@ -8,9 +8,10 @@ import time
 
 from diagnostic_msgs.msg import DiagnosticArray
 
-from helpers.ros_peer import Peer, image_message, latest_status, picture, value_of
+from helpers.ros_peer import Peer, latest_status, picture, value_of
+from polymorph_ros.interfaces.stamps import to_ns
 from polymorph_ros.msg import LabelArray
-from polymorph_ros.ros.stamps import to_ns
+from polymorph_ros.ros.harness.images import image_message
 
 
 def test_each_camera_is_answered_under_its_own_name(peer: Peer, active_node) -> None:

@@ -8,9 +8,10 @@ import time
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 
-from helpers.ros_peer import Peer, image_message, latest_status, picture, value_of
+from helpers.ros_peer import Peer, latest_status, picture, value_of
+from polymorph_ros.interfaces.stamps import to_ns
 from polymorph_ros.msg import LabelArray
-from polymorph_ros.ros.stamps import to_ns
+from polymorph_ros.ros.harness.images import image_message
 
 NO_DATA, FRESH = LabelArray.STATE_NO_DATA, LabelArray.STATE_FRESH
 
@@ -28,7 +29,7 @@ def test_silence_is_told_again_and_again_with_an_empty_stamp_before_any_image(
             NO_DATA, 0, "camera"
         )  # fmt: skip
         assert list(message.labels) == []
-        assert "no image has come on /image" in message.reason
+        assert "no image received on /image" in message.reason
 
 
 def test_silence_after_an_image_carries_that_images_header(peer: Peer, active_node) -> None:

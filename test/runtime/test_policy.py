@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 from polymorph_ros.contexts.cost import membership
 from polymorph_ros.contexts.statistics import Dynamics
+from polymorph_ros.interfaces.enumerations import ScoreSource
 from polymorph_ros.runtime.knowledge import EvidenceWeights, Knowledge
 from polymorph_ros.runtime.pairs import make_pairs
 from polymorph_ros.runtime.policy import DWELL_S, Policy, PolicyOutput
-from polymorph_ros.runtime.result import Cover, ScoreSource
+from polymorph_ros.runtime.result import Cover
 from polymorph_ros.runtime.thresholds import Thresholds
 
 SECOND_NS = 1_000_000_000

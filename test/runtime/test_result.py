@@ -12,7 +12,8 @@ import pytest
 
 from polymorph_ros.energy.reading import EnergySource, FrameEnergy
 from polymorph_ros.errors import PolymorphError
-from polymorph_ros.runtime.result import Cover, FrameResult, LabelResult, ResultState, ScoreSource
+from polymorph_ros.interfaces.enumerations import ResultState, ScoreSource
+from polymorph_ros.runtime.result import Cover, FrameResult, LabelResult
 
 RESULT = FrameResult(
     camera="front",

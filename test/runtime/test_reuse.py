@@ -21,11 +21,12 @@ from polymorph_ros.bundle.reader import Bundle
 from polymorph_ros.data.frame import Frame
 from polymorph_ros.energy.ledger import EnergyLedger
 from polymorph_ros.energy.meter import open_meter
+from polymorph_ros.interfaces.enumerations import ResultState, ScoreSource
 from polymorph_ros.model.polymorph import PolymorphModel
 from polymorph_ros.runtime.engine import Engine
 from polymorph_ros.runtime.knowledge import Knowledge
 from polymorph_ros.runtime.policy import Policy
-from polymorph_ros.runtime.result import FrameResult, ResultState, ScoreSource
+from polymorph_ros.runtime.result import FrameResult
 from polymorph_ros.runtime.settings import EngineSettings
 
 SECOND_NS = 1_000_000_000

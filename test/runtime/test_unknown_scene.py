@@ -19,12 +19,12 @@ from polymorph_ros.bundle.manifest import UnknownSceneEntry
 from polymorph_ros.data.frame import Frame
 from polymorph_ros.energy.ledger import EnergyLedger
 from polymorph_ros.energy.meter import open_meter
+from polymorph_ros.interfaces.enumerations import ResultState
 from polymorph_ros.model.polymorph import PolymorphModel
 from polymorph_ros.runtime.belief import TwoStateFilter
 from polymorph_ros.runtime.engine import Engine
 from polymorph_ros.runtime.knowledge import Knowledge
 from polymorph_ros.runtime.policy import Policy
-from polymorph_ros.runtime.result import ResultState
 from polymorph_ros.runtime.settings import EngineSettings
 from polymorph_ros.runtime.unknown_scene import UNKNOWN_SCENE_TRUST, DistanceFilter, judge
 

@@ -1,1 +1,1 @@
-"""The demonstration: a bag played to the node through DDS, watched live, judged at the end."""
+"""The demonstration: a bag played to the node through DDS, shown live, summed up at the end."""

@@ -1,8 +1,8 @@
-"""A picture of a run: frames with what was seen in them, beside what was there."""
+"""A contact sheet: frames with the labels that were found in them, compared with the truth."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -15,15 +15,18 @@ from polymorph_ros.errors import PolymorphError
 from polymorph_ros.files import replacing
 
 Colour = tuple[int, int, int]
+Point = tuple[int, int]
 
 # Everything is drawn at twice its size and scaled down: OpenCV's line fonts look smooth then.
 _SCALE = 2
 _COLUMNS = 4
 _TILE_WIDTH = 320
 _MARGIN = 20
+_PADDING = 10
 _LINE = 24
 _CHIP_ROWS = 5
-_SMALL = 0.42
+_CHIP_GAP = 6
+_FONT = 0.42
 _HEADER = 112
 
 _PAPER: Colour = (24, 26, 30)
@@ -33,12 +36,12 @@ _FAINT: Colour = (150, 155, 165)
 
 
 class Verdict(Enum):
-    """A label of one frame against the truth, with the colour of its chip."""
+    """A label of one frame compared with the truth."""
 
-    RIGHT = "seen, and there"
-    WRONG = "seen, but not there"
-    MISSED = "there, but not seen"
-    UNJUDGED = "seen, truth unknown"
+    RIGHT = "found, present"
+    WRONG = "found, absent"
+    MISSED = "not found, present"
+    UNJUDGED = "found, no truth"
 
 
 _COLOURS: Mapping[Verdict, Colour] = {
@@ -57,6 +60,11 @@ class Chip:
     score: float
     verdict: Verdict
 
+    @property
+    def text(self) -> str:
+        """What it says."""
+        return f"{self.label} {self.score:.2f}"
+
 
 @dataclass(frozen=True)
 class Tile:
@@ -72,11 +80,16 @@ class Tile:
     caption: str
     chips: tuple[Chip, ...]
 
+    @property
+    def picture_height(self) -> int:
+        """Height of the picture at the width of a tile."""
+        return max(1, round(_TILE_WIDTH * self.image.shape[0] / self.image.shape[1]))
+
 
 def judge(
     scores: Mapping[str, float], active: Sequence[str], truth: Mapping[str, int] | None
 ) -> tuple[Chip, ...]:
-    """The labels worth showing: those seen and those missed, best score first.
+    """The labels worth showing: those found and those missed, best score first.
 
     Args:
         scores: of every label.
@@ -103,25 +116,14 @@ def draw_sheet(tiles: Sequence[Tile], title: str, subtitle: str) -> Image:
     """
     if not tiles:
         raise PolymorphError("at least one answered frame", "none", where="contact sheet")
-    heights = [_picture_height(tile.image) for tile in tiles]
-    chip_rows = max(min(len(_rows_of(tile.chips)), _CHIP_ROWS + 1) for tile in tiles)
-    tile_height = max(heights) + _LINE * (chip_rows + 1) + 12
-    columns = min(_COLUMNS, len(tiles))
-    rows = -(-len(tiles) // columns)
-    width = _MARGIN + columns * (_TILE_WIDTH + _MARGIN)
-    height = _HEADER + rows * (tile_height + _MARGIN)
-    width = max(width, 2 * (_TILE_WIDTH + _MARGIN) + _MARGIN)
+    tile_height = _tile_height(tiles)
+    width, height = _sheet_size(len(tiles), tile_height)
     canvas = np.full((height * _SCALE, width * _SCALE, 3), _PAPER, dtype=np.uint8)
-    _text(canvas, title, (_MARGIN, 36), _INK, 0.8)
-    _text(canvas, subtitle, (_MARGIN, 62), _FAINT, 0.48)
-    _legend(canvas, {chip.verdict for tile in tiles for chip in tile.chips})
-    for number, tile in enumerate(tiles):
-        row, column = divmod(number, columns)
-        corner = (
-            _MARGIN + column * (_TILE_WIDTH + _MARGIN),
-            _HEADER + row * (tile_height + _MARGIN),
-        )
-        _tile(canvas, tile, corner, tile_height)
+    _draw_text(canvas, title, (_MARGIN, 36), _INK, 0.8)
+    _draw_text(canvas, subtitle, (_MARGIN, 62), _FAINT, 0.48)
+    _draw_legend(canvas, {chip.verdict for tile in tiles for chip in tile.chips})
+    for tile, corner in zip(tiles, _corners(len(tiles), tile_height), strict=True):
+        _draw_tile(canvas, tile, corner, tile_height)
     smaller = cv2.resize(canvas, (width, height), interpolation=cv2.INTER_AREA)
     return np.asarray(smaller, dtype=np.uint8)
 
@@ -135,92 +137,118 @@ def write_sheet(sheet: Image, path: Path) -> None:
         unfinished.write_bytes(data.tobytes())
 
 
-def _picture_height(image: Image) -> int:
-    return max(1, round(_TILE_WIDTH * image.shape[0] / image.shape[1]))
+def _tile_height(tiles: Sequence[Tile]) -> int:
+    """The height that fits the highest picture, its caption and the most rows of labels."""
+    rows = max(min(len(_chip_rows(tile.chips)), _CHIP_ROWS + 1) for tile in tiles)
+    return max(tile.picture_height for tile in tiles) + _LINE * (rows + 1) + 12
 
 
-def _tile(canvas: Image, tile: Tile, corner: tuple[int, int], height: int) -> None:
+def _sheet_size(tiles: int, tile_height: int) -> Point:
+    """Width and height; wide enough for title and legend."""
+    columns = min(_COLUMNS, tiles)
+    width = _MARGIN + max(columns, 2) * (_TILE_WIDTH + _MARGIN)
+    return width, _HEADER + -(-tiles // columns) * (tile_height + _MARGIN)
+
+
+def _corners(tiles: int, tile_height: int) -> Iterator[Point]:
+    """The upper left corner of each tile, row by row."""
+    for number in range(tiles):
+        row, column = divmod(number, min(_COLUMNS, tiles))
+        yield (
+            _MARGIN + column * (_TILE_WIDTH + _MARGIN),
+            _HEADER + row * (tile_height + _MARGIN),
+        )
+
+
+def _draw_tile(canvas: Image, tile: Tile, corner: Point, height: int) -> None:
     x, y = corner
-    _box(canvas, (x, y), (_TILE_WIDTH, height), _CARD)
-    shown = _picture_height(tile.image)
-    size = (_TILE_WIDTH * _SCALE, shown * _SCALE)
-    shrinks = tile.image.shape[1] > size[0]
-    method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
-    picture = cv2.resize(np.ascontiguousarray(tile.image), size, interpolation=method)
-    canvas[y * _SCALE : y * _SCALE + size[1], x * _SCALE : x * _SCALE + size[0]] = picture
-    caption = _shortened(tile.caption, _TILE_WIDTH - 20, _SMALL)
-    _text(canvas, caption, (x + 10, y + shown + 18), _FAINT, _SMALL)
-    _chips(canvas, tile.chips, (x + 10, y + shown + _LINE + 4))
+    _draw_box(canvas, corner, (_TILE_WIDTH, height), _CARD)
+    _draw_picture(canvas, tile, corner)
+    caption = _shortened(tile.caption, _TILE_WIDTH - 2 * _PADDING)
+    below = y + tile.picture_height
+    _draw_text(canvas, caption, (x + _PADDING, below + 18), _FAINT)
+    _draw_chips(canvas, tile.chips, (x + _PADDING, below + _LINE + 4))
 
 
-def _rows_of(chips: Sequence[Chip]) -> list[list[tuple[str, Verdict, int]]]:
-    """Chips with their words and widths, in rows that fit a tile."""
-    rows: list[list[tuple[str, Verdict, int]]] = [[]]
-    room = _TILE_WIDTH - 20
+def _draw_picture(canvas: Image, tile: Tile, corner: Point) -> None:
+    x, y = corner[0] * _SCALE, corner[1] * _SCALE
+    width, height = _TILE_WIDTH * _SCALE, tile.picture_height * _SCALE
+    method = cv2.INTER_AREA if tile.image.shape[1] > width else cv2.INTER_CUBIC
+    image = np.ascontiguousarray(tile.image)
+    canvas[y : y + height, x : x + width] = cv2.resize(image, (width, height), interpolation=method)
+
+
+def _chip_rows(chips: Sequence[Chip]) -> list[list[Chip]]:
+    """Chips in rows that fit a tile."""
+    rows: list[list[Chip]] = [[]]
     used = 0
     for chip in chips:
-        words = f"{chip.label} {chip.score:.2f}"
-        width = _text_width(words, _SMALL) + 14
-        if used + width > room:
+        width = _chip_width(chip.text)
+        if used + width > _TILE_WIDTH - 2 * _PADDING:
             rows.append([])
             used = 0
-        rows[-1].append((words, chip.verdict, width))
-        used += width + 6
+        rows[-1].append(chip)
+        used += width + _CHIP_GAP
     return rows
 
 
-def _chips(canvas: Image, chips: Sequence[Chip], corner: tuple[int, int]) -> None:
-    rows = _rows_of(chips)
+def _draw_chips(canvas: Image, chips: Sequence[Chip], corner: Point) -> None:
+    rows = _chip_rows(chips)
     for number, row in enumerate(rows[:_CHIP_ROWS]):
         x, y = corner[0], corner[1] + number * _LINE
-        for words, verdict, width in row:
-            _chip(canvas, words, verdict, (x, y), width)
-            x += width + 6
+        for chip in row:
+            x += _draw_chip(canvas, chip.text, chip.verdict, (x, y)) + _CHIP_GAP
     hidden = sum(len(row) for row in rows[_CHIP_ROWS:])
     if hidden:
         where = (corner[0], corner[1] + _CHIP_ROWS * _LINE + 12)
-        _text(canvas, f"and {hidden} more", where, _FAINT, _SMALL)
+        _draw_text(canvas, f"and {hidden} more", where, _FAINT)
 
 
-def _chip(canvas: Image, words: str, verdict: Verdict, corner: tuple[int, int], width: int) -> None:
-    x, y = corner
-    colour = _COLOURS[verdict]
-    _box(canvas, (x, y), (width, _LINE - 5), colour)
-    if verdict is Verdict.MISSED:
-        _box(canvas, (x + 1, y + 1), (width - 2, _LINE - 7), _CARD)
-    _text(canvas, words, (x + 7, y + 14), colour if verdict is Verdict.MISSED else _INK, _SMALL)
-
-
-def _legend(canvas: Image, verdicts: set[Verdict]) -> None:
+def _draw_legend(canvas: Image, verdicts: set[Verdict]) -> None:
     x = _MARGIN
     for verdict in Verdict:
         if verdict in verdicts:
-            width = _text_width(verdict.value, _SMALL) + 14
-            _chip(canvas, verdict.value, verdict, (x, 78), width)
-            x += width + 8
+            x += _draw_chip(canvas, verdict.value, verdict, (x, 78)) + _CHIP_GAP
 
 
-def _box(canvas: Image, corner: tuple[int, int], size: tuple[int, int], colour: Colour) -> None:
+def _draw_chip(canvas: Image, text: str, verdict: Verdict, corner: Point) -> int:
+    """Draw a filled box with text, hollow for what was missed; its width."""
+    x, y = corner
+    width, height, colour, ink = _chip_width(text), _LINE - 5, _COLOURS[verdict], _INK
+    _draw_box(canvas, corner, (width, height), colour)
+    if verdict is Verdict.MISSED:
+        _draw_box(canvas, (x + 1, y + 1), (width - 2, height - 2), _CARD)
+        ink = colour
+    _draw_text(canvas, text, (x + 7, y + 14), ink)
+    return width
+
+
+def _chip_width(text: str) -> int:
+    return _text_width(text) + 14
+
+
+def _draw_box(canvas: Image, corner: Point, size: Point, colour: Colour) -> None:
     first = (corner[0] * _SCALE, corner[1] * _SCALE)
     last = ((corner[0] + size[0]) * _SCALE - 1, (corner[1] + size[1]) * _SCALE - 1)
     cv2.rectangle(canvas, first, last, colour, cv2.FILLED)
 
 
-def _text(canvas: Image, words: str, origin: tuple[int, int], colour: Colour, size: float) -> None:
+def _draw_text(
+    canvas: Image, text: str, origin: Point, colour: Colour, font: float = _FONT
+) -> None:
     where = (origin[0] * _SCALE, origin[1] * _SCALE)
-    cv2.putText(
-        canvas, words, where, cv2.FONT_HERSHEY_DUPLEX, size * _SCALE, colour, 1, cv2.LINE_AA
-    )
+    face = cv2.FONT_HERSHEY_DUPLEX
+    cv2.putText(canvas, text, where, face, font * _SCALE, colour, 1, cv2.LINE_AA)
 
 
-def _shortened(words: str, room: int, size: float) -> str:
-    if _text_width(words, size) <= room:
-        return words
-    while words and _text_width(f"{words}...", size) > room:
-        words = words[:-1]
-    return f"{words}..."
+def _shortened(text: str, room: int) -> str:
+    if _text_width(text) <= room:
+        return text
+    while text and _text_width(f"{text}...") > room:
+        text = text[:-1]
+    return f"{text}..."
 
 
-def _text_width(words: str, size: float) -> int:
-    (width, _), _ = cv2.getTextSize(words, cv2.FONT_HERSHEY_DUPLEX, size * _SCALE, 1)
+def _text_width(text: str) -> int:
+    (width, _), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_DUPLEX, _FONT * _SCALE, 1)
     return -(-int(width) // _SCALE)

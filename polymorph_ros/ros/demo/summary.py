@@ -1,41 +1,49 @@
-"""What a demonstration came to: counts, accuracy, latency, energy, and whether it is in order."""
+"""What a run came to: counts, accuracy, latency, energy, and its faults."""
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
+from polymorph_ros.bundle.manifest import MANIFEST_FILE
 from polymorph_ros.evaluation.metrics import mean_average_precision
-from polymorph_ros.ros.demo.listener import Answer, CameraCounts, Heard
+from polymorph_ros.ros.harness.listener import Answer, CameraStatus, NodeOutput
+from polymorph_ros.ros.harness.run import RunOutput
 
 Truth = Mapping[int, Mapping[str, int]]
-"""By recorded stamp: 1 present, 0 absent, -1 unknown, for each label."""
+"""By the stamp in the recording: 1 present, 0 absent, -1 unknown, for each label."""
 
 
 @dataclass(frozen=True)
 class Summary:
-    """The figures of a run; times in seconds, energy in joules.
+    """The metrics of a run; times in seconds, energy in joules.
 
     Attributes:
-        material: what was played; synthetic pictures say that they are.
+        recording: what was played; synthetic pictures say that they are.
         published: images that the player sent.
         received: images that the node got.
         answered: images whose LabelArray came back.
-        dropped: images that the node left for fresher ones.
+        dropped: images that the node left for newer ones.
         lost: images that the middleware lost before the node, as it counts them.
         rejected, failed: malformed images, and images that the engine failed on.
         mean_ap: over labels with positives in the truth; None without truth.
-        mean_ap_floor: what the bundle states for its held-out scenes; None if nothing.
+        mean_ap_floor: what the bundle states as the least for synthetic scenes; None if nothing.
         scored_labels: labels that ``mean_ap`` is over.
+        latency_p50_s, latency_p95_s: from an image's stamp to its answer in another process.
+        adapters_per_frame: mean over the answered.
         joules_per_frame: mean over the answered; None when unavailable.
-        energy_source: where it comes from; an estimate says so.
-        faults: why the run is not in order, in words; empty if it is.
+        mean_watts: as the node reported it last.
+        energy_source: where joules and watts come from; an estimate says so.
+        bundle, bundle_checksum: the bundle that ran.
+        faults: why the run is not in order; empty if it is.
     """
 
-    material: str
+    recording: str
     published: int
     received: int
     answered: int
@@ -57,44 +65,27 @@ class Summary:
     faults: tuple[str, ...]
 
 
-def summarise(
-    material: str,
-    heard: Heard,
-    recorded_ns: Mapping[int, int],
-    truth: Truth,
-    *,
-    floor: float | None,
-    node_faults: Sequence[str] = (),
-) -> Summary:
+def summarise(recording: str, run: RunOutput, truth: Truth, *, floor: float | None) -> Summary:
     """Sum up a run.
 
     Args:
-        material: what was played, in words.
-        heard: what the node said.
-        recorded_ns: the recorded stamp of each published image, by its published stamp.
+        recording: what was played, for people.
+        run: what came of it.
         truth: of the recorded frames; empty if there is none.
         floor: the mean average precision to exceed, where there is truth.
-        node_faults: what else went wrong, in words.
     """
-    answers = [heard.answers[stamp] for stamp in sorted(heard.answers) if stamp in recorded_ns]
+    node, recorded_ns = run.node, run.recorded_ns
+    answers = [node.answers[stamp] for stamp in sorted(node.answers) if stamp in recorded_ns]
+    reports = [node.energy[one.stamp_ns] for one in answers if one.stamp_ns in node.energy]
     mean_ap, scored_labels = _accuracy(answers, recorded_ns, truth)
-    reports = [
-        heard.energy[answer.stamp_ns] for answer in answers if answer.stamp_ns in heard.energy
-    ]
     latencies = [answer.latency_s for answer in answers]
-    camera = heard.camera
-    faults = [*_count_faults(len(recorded_ns), len(answers), camera), *node_faults]
+    faults = [*_count_faults(len(recorded_ns), len(answers), node.camera), *run.faults]
     if mean_ap is not None and floor is not None and not mean_ap > floor:
         faults.append(f"mean AP {mean_ap:.3f} is not above the bundle's floor {floor:.3f}")
     return Summary(
-        material=material,
+        recording=recording,
         published=len(recorded_ns),
-        received=camera.received,
-        answered=len(answers),
-        dropped=camera.dropped,
-        lost=camera.lost,
-        rejected=camera.rejected,
-        failed=camera.failed,
+        **{**node.camera.counts, "answered": len(answers)},
         mean_ap=mean_ap,
         mean_ap_floor=floor,
         scored_labels=scored_labels,
@@ -104,13 +95,22 @@ def summarise(
         joules_per_frame=_mean([report.joules for report in reports]),
         mean_watts=_finite(reports[-1].mean_watts) if reports else None,
         energy_source=reports[-1].source if reports else "unavailable",
-        bundle=heard.info.bundle if heard.info else "",
-        bundle_checksum=heard.info.checksum if heard.info else "",
+        bundle=node.info.bundle if node.info else "",
+        bundle_checksum=node.info.checksum if node.info else "",
         faults=tuple(faults),
     )
 
 
-def _count_faults(published: int, answered: int, camera: CameraCounts) -> list[str]:
+def stated_floor(node: NodeOutput) -> float | None:
+    """The mean average precision that the running bundle states as its floor."""
+    if not node.bundle:
+        return None
+    text = (Path(node.bundle) / MANIFEST_FILE).read_text()
+    floor: float | None = json.loads(text).get("metrics", {}).get("mean_ap_floor")
+    return floor
+
+
+def _count_faults(published: int, answered: int, camera: CameraStatus) -> list[str]:
     faults = []
     missing = published - answered - camera.dropped
     if published == 0:
@@ -118,7 +118,8 @@ def _count_faults(published: int, answered: int, camera: CameraCounts) -> list[s
     if missing > 0:
         faults.append(
             f"{missing} of {published} frames were neither answered nor counted as dropped "
-            f"({camera.lost} lost on their way, {camera.rejected} rejected, {camera.failed} failed)"
+            f"({camera.lost} lost before the node, {camera.rejected} rejected, "
+            f"{camera.failed} failed)"
         )
     return faults
 

@@ -1,4 +1,4 @@
-"""Held-out scenes for a demonstration without a bag: drawn once, kept until the scenes change."""
+"""Synthetic scenes for a demonstration without a bag: drawn once, reused until they change."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from rich.console import Console
 from polymorph_ros.data import synthetic
 from polymorph_ros.data.bag_writer import write_synthetic_bag
 from polymorph_ros.data.synthetic import make_sequence
-from polymorph_ros.ros.demo.recording import Recording, open_recording
+from polymorph_ros.ros.harness.recording import Recording, open_recording
 
-MATERIAL = "held-out synthetic scenes"
+TITLE = "held-out synthetic scenes"
 
 # Training and its checks use other seeds; "test" keeps this world apart from theirs anyway.
 _SEED = 20
@@ -25,10 +25,10 @@ _VISIT_S = (5.0, 9.0)
 
 
 def synthetic_recording(out: Path, seconds: float, rate: float, console: Console) -> Recording:
-    """A bag of held-out scenes with truth: the kept one, or a new one in its place.
+    """A bag of held-out synthetic scenes with their truth, drawn only if it is not there.
 
     Args:
-        out: folder that keeps it.
+        out: the bag's folder is in this one; older ones are removed.
         seconds: its length.
         rate: frames per second.
     """
@@ -37,12 +37,12 @@ def synthetic_recording(out: Path, seconds: float, rate: float, console: Console
     if not path.exists():
         for old in out.glob("synthetic-*-at-*hz-*"):
             shutil.rmtree(old)
-        with console.status(f"drawing {count} frames of held-out scenes"):
+        with console.status(f"drawing {count} frames of synthetic scenes"):
             sequence = make_sequence(
                 _SEED, split=_SPLIT, frames=count, hz=rate, size=_SIZE, visit_s=_VISIT_S
             )
             write_synthetic_bag(path, sequence)
-    return open_recording(path, material=MATERIAL)
+    return open_recording(path, title=TITLE)
 
 
 def _digest() -> str:

@@ -1,25 +1,24 @@
-"""The player as its own process: told when to begin, its images counted as they go out."""
+"""The player as a process of its own: started on demand, its images counted as they go out."""
 
 from __future__ import annotations
 
 import json
 import threading
 from pathlib import Path
-from typing import Any
 
-from polymorph_ros.ros.demo.child import Child
-from polymorph_ros.ros.demo.recording import Recording
+from polymorph_ros.ros.harness.process import ChildProcess
+from polymorph_ros.ros.harness.recording import Recording
 
-PLAYER_MODULE = "polymorph_ros.ros.demo.player"
+PLAYER_MODULE = "polymorph_ros.ros.harness.player"
 
 
 class PlayerProcess:
-    """Runs the player and keeps what it says.
+    """Runs the player and reads its events.
 
     Attributes:
         matched: a subscriber is there.
         done: everything was published.
-        recorded_ns: the recorded stamp of each published image, by the stamp it was given.
+        recorded_ns: the stamp in the recording of each published image, by its new stamp.
     """
 
     def __init__(self, recording: Recording, log: Path, *, rate: float, seconds: float) -> None:
@@ -30,20 +29,17 @@ class PlayerProcess:
         self.matched = False
         self.done = False
         self.recorded_ns: dict[int, int] = {}
-        self.child = Child(PLAYER_MODULE, arguments, log, piped=True)
-        self._reader = threading.Thread(target=self._read, name="player-words", daemon=True)
+        self.child = ChildProcess(PLAYER_MODULE, arguments, log, piped=True)
+        self._reader = threading.Thread(target=self._read, name="player-events", daemon=True)
         self._reader.start()
 
     def begin(self) -> None:
         """Let it publish."""
-        stdin: Any = self.child.process.stdin
-        stdin.write("begin\n")
-        stdin.flush()
+        self.child.send_line()
 
     def end(self) -> int:
         """Let it end, at once if it has not published everything; its exit code."""
-        stdin: Any = self.child.process.stdin
-        stdin.close()
+        self.child.close_input()
         if not self.done:
             self.child.process.terminate()
         code = self.child.wait()
@@ -51,11 +47,10 @@ class PlayerProcess:
         return code
 
     def _read(self) -> None:
-        stdout: Any = self.child.process.stdout
-        for line in stdout:
-            words = json.loads(line)
-            if words["event"] == "image":
-                self.recorded_ns[words["stamp_ns"]] = words["recorded_ns"]
+        for line in self.child.lines:
+            event = json.loads(line)
+            if event["event"] == "image":
+                self.recorded_ns[event["stamp_ns"]] = event["recorded_ns"]
             else:
                 self.matched = True
-                self.done = words["event"] == "done"
+                self.done = event["event"] == "done"

@@ -1,4 +1,4 @@
-"""The images of a bag as they were recorded: serialised, ready to be published again."""
+"""The images of a bag as they were recorded: serialised, to be published again."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ class Recording:
         topic: the image topic.
         compressed: whether it carries ``CompressedImage`` instead of ``Image``.
         count: its messages.
-        material: what is to be seen, in words; synthetic pictures say that they are.
+        title: what it shows, for people; synthetic pictures say that they are.
     """
 
     path: Path
     topic: str
     compressed: bool
     count: int
-    material: str
+    title: str
 
     def messages(self) -> Iterator[bytes]:
         """The topic's messages in the order of recording, as CDR.
@@ -55,7 +55,7 @@ class Recording:
                 yield bytes(raw)
 
 
-def open_recording(path: Path, topic: str | None = None, material: str = "") -> Recording:
+def open_recording(path: Path, topic: str | None = None, title: str = "") -> Recording:
     """The image topic of a bag, which need not be named where there is only one.
 
     Raises:
@@ -63,7 +63,7 @@ def open_recording(path: Path, topic: str | None = None, material: str = "") -> 
     """
     found = find_image_topic(path, topic)
     return Recording(
-        path, found.name, found.type == COMPRESSED_IMAGE, found.count, material or path.name
+        path, found.name, found.type == COMPRESSED_IMAGE, found.count, title or path.name
     )
 
 

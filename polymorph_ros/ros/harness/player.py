@@ -1,7 +1,7 @@
 """The player: a process that publishes a bag's images at their own pace, stamped anew.
 
-Latency is measured from an image's stamp, so each image gets the time of its publication. What
-it was recorded with is told on standard output, one JSON object per line:
+Latency is measured from an image's stamp, so each image gets the time of its publication. Its
+stamp in the recording goes to standard output, one JSON object per line:
 
     {"event": "matched"}                                  a subscriber is there
     {"event": "image", "recorded_ns": …, "stamp_ns": …}   for each image
@@ -26,9 +26,9 @@ from rclpy.publisher import Publisher
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
 
-from polymorph_ros.ros.demo.recording import Recording, open_recording, restamped, stamp_of
+from polymorph_ros.ros.harness.recording import Recording, open_recording, restamped, stamp_of
 
-_MATCH_DEADLINE_S = 600.0  # the demo gives up earlier
+_MATCH_DEADLINE_S = 600.0  # whoever started it gives up earlier
 _POLL_S = 0.01
 
 # As cameras publish: best effort, so that a slow subscriber never holds the camera up.
@@ -39,22 +39,22 @@ _CAMERA_QOS = QoSProfile(
 
 def play(
     bag: Annotated[Path, typer.Argument(help="The bag.")],
-    topic: Annotated[str, typer.Option(help="The image topic, in the bag and on the air.")],
+    topic: Annotated[str, typer.Option(help="The image topic, in the bag and to publish on.")],
     rate: Annotated[float, typer.Option(help="Images per second; 0 for the bag's own pace.")] = 0.0,
     seconds: Annotated[float, typer.Option(help="Stop after so much of the bag; 0: never.")] = 0.0,
 ) -> None:
     """Publish the images of a bag."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the demo ends it, also at Ctrl-C
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # its parent ends it, also at Ctrl-C
     recording = open_recording(bag, topic)
     rclpy.init(args=[])
-    node = rclpy.create_node("demo_player")
+    node = rclpy.create_node("polymorph_player")
     kind = CompressedImage if recording.compressed else Image
     publisher = node.create_publisher(kind, topic, _CAMERA_QOS)
     if _matched(publisher):
-        _say(event="matched")
+        _report("matched")
         if sys.stdin.readline():
             _publish_all(publisher, recording, rate, seconds)
-            _say(event="done")
+            _report("done")
             sys.stdin.read()
     node.destroy_node()
     rclpy.shutdown()
@@ -79,7 +79,7 @@ def _publish_all(
         time.sleep(max(0.0, start + due_s - time.monotonic()))
         stamp_ns = time.time_ns()
         publisher.publish(restamped(message, stamp_ns))
-        _say(event="image", recorded_ns=stamp_of(message), stamp_ns=stamp_ns)
+        _report("image", recorded_ns=stamp_of(message), stamp_ns=stamp_ns)
 
 
 def _schedule(recording: Recording, rate: float) -> Iterator[tuple[float, bytes]]:
@@ -91,8 +91,8 @@ def _schedule(recording: Recording, rate: float) -> Iterator[tuple[float, bytes]
         yield (number / rate if rate else (stamp_ns - first_ns) * 1e-9), message
 
 
-def _say(**words: object) -> None:
-    print(json.dumps(words), flush=True)
+def _report(event: str, **details: int) -> None:
+    print(json.dumps({"event": event, **details}), flush=True)
 
 
 if __name__ == "__main__":
