@@ -45,8 +45,16 @@ class AdapterWeights:
     head_bias: Tensor
 
 
-def read_adapter(folder: Path, backbone: Backbone, tail_blocks: int) -> AdapterWeights:
+def read_adapter(
+    folder: Path, backbone: Backbone, tail_blocks: int, head: Path | None = None
+) -> AdapterWeights:
     """Reads ``adapter_config.json``, ``adapter_model.safetensors`` and ``head.safetensors``.
+
+    Args:
+        folder: where they are.
+        backbone: what they belong to.
+        tail_blocks: K.
+        head: the head's file, where it is not in the folder.
 
     Raises:
         PolymorphError: anything unreadable, foreign to the backbone, outside its last K blocks,
@@ -54,7 +62,7 @@ def read_adapter(folder: Path, backbone: Backbone, tail_blocks: int) -> AdapterW
     """
     settings = read_lora_config(folder / ADAPTER_CONFIG_FILE)
     updates = _read_updates(folder / ADAPTER_WEIGHTS_FILE, settings, backbone, tail_blocks)
-    weight, bias = _read_head(folder / HEAD_FILE, backbone.hidden_size)
+    weight, bias = _read_head(head or folder / HEAD_FILE, backbone.hidden_size)
     return AdapterWeights(updates, weight, bias)
 
 

@@ -22,6 +22,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from peft.tuners.tuners_utils import check_target_module_exists
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from transformers import AutoModelForImageClassification
 
 from helpers.tiny import random_pixels, whole_feature, write_tiny_head
 from polymorph_ros.errors import PolymorphError
@@ -376,6 +377,24 @@ def test_case_32_names_that_torch_compile_leaves_are_read_as_without_them(
         save_file(renamed, tmp_path / WEIGHTS)
 
         assert_alike(feature_by_us(backbone_folders["vit"], tmp_path), expected)
+
+
+def test_case_32_an_adapter_of_a_model_around_the_backbone_is_read(
+    backbone_folders: dict[str, Path], tmp_path: Path
+) -> None:
+    classifier = AutoModelForImageClassification.from_pretrained(backbone_folders["vit"])
+    config = LoraConfig(r=2, target_modules=r"vit\.layers\.[23]\..*fc1")
+    model = get_peft_model(classifier, config)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "lora_" in name:
+                parameter.copy_(torch.randn(parameter.shape) * 0.3)
+    model.save_pretrained(tmp_path)
+    write_tiny_head(tmp_path, 2)
+    with torch.inference_mode():
+        expected = whole_feature(classifier.eval().vit, random_pixels())[0]
+
+    assert_alike(feature_by_us(backbone_folders["vit"], tmp_path), expected)
 
 
 def test_case_32_two_adapters_in_one_file_are_refused(
