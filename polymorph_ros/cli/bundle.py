@@ -59,6 +59,51 @@ def upgrade(
     Console().print(f"{bundle.path}: format version {version}, checksum {bundle.checksum}")
 
 
+@bundle_app.command()
+def import_adapter(
+    path: Annotated[Path, typer.Argument(help="The bundle's folder.")],
+    adapter: Annotated[
+        Path, typer.Argument(help="Folder with PEFT's adapter_config.json and its safetensors.")
+    ],
+    name: Annotated[str, typer.Option(help="The context; one of that name is replaced.")],
+    labels: Annotated[
+        str, typer.Option(help="Labels of the bundle's vocabulary, as the head's rows: cup,plate.")
+    ],
+    head: Annotated[
+        Path | None,
+        typer.Option(
+            help="weight (labels, features) and bias (labels,), whose sigmoid is P(label) where "
+            "the context is; else head.safetensors in the adapter's folder."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the new bundle; else it replaces the old one.")
+    ] = None,
+) -> None:
+    """Put a LoRA adapter that was trained elsewhere into a bundle, as a context.
+
+    It must be a plain LoRA of the bundle's backbone, on its last blocks. Labels must be in the
+    vocabulary, for the scout must know them. The scout gives a new context its prior in every
+    picture: labels in play bring its adapter in. Thresholds stay; metrics are dropped.
+    """
+    from polymorph_ros.bundle import read_bundle
+    from polymorph_ros.bundle.manifest import HEAD_FILE
+    from polymorph_ros.model.import_adapter import ForeignAdapter, base_of
+    from polymorph_ros.model.import_adapter import import_adapter as run_import
+
+    names = tuple(label.strip() for label in labels.split(",") if label.strip())
+    foreign = ForeignAdapter(adapter, head or adapter / HEAD_FILE, name, names)
+    bundle = run_import(read_bundle(path), foreign, out)
+    manifest, seen = bundle.manifest, bundle.manifest.preprocessing
+    console = Console()
+    console.print(f"{bundle.path}: context {name} ({', '.join(names)}), checksum {bundle.checksum}")
+    console.print(
+        f"it sees {manifest.tail_tokens} tokens of pictures squashed to {seen.size} px, "
+        f"mean {seen.mean}, std {seen.std}: it must have been trained on such, and on the "
+        f"backbone {manifest.backbone.name} (its own file says {base_of(adapter) or 'nothing'})"
+    )
+
+
 class PackType(str, Enum):
     """How packed adapters are stored."""
 

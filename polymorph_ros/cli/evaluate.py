@@ -55,7 +55,7 @@ def evaluate(
         int, typer.Option(min=1, help="CPU threads; another number may change last digits.")
     ] = 1,
     energy: Annotated[
-        str, typer.Option(help="auto, jetson_rails, nvml, rapl, estimated or none.")
+        str, typer.Option(help="auto, jetson_rails, nvml, rapl, raspberry_pi, estimated or none.")
     ] = "auto",
     memory: Annotated[
         bool, typer.Option(help="Measure peak memory, in a process per method.")

@@ -14,10 +14,11 @@ from polymorph_ros.energy.estimated import (
 from polymorph_ros.energy.jetson import open_jetson
 from polymorph_ros.energy.nvml import open_nvml
 from polymorph_ros.energy.rapl import open_rapl
+from polymorph_ros.energy.raspberry_pi import open_raspberry_pi
 from polymorph_ros.energy.reading import EnergySource
 from polymorph_ros.errors import PolymorphError
 
-MeterKind = Literal["auto", "jetson_rails", "nvml", "rapl", "estimated", "none"]
+MeterKind = Literal["auto", "jetson_rails", "nvml", "rapl", "raspberry_pi", "estimated", "none"]
 METER_KINDS: tuple[str, ...] = get_args(MeterKind)
 
 
@@ -57,7 +58,8 @@ def open_meter(
 ) -> Meter:
     """Open the meter of the given kind; "auto" takes the best one that works here.
 
-    The order of "auto": Jetson rails, NVML if the device is a CUDA one, RAPL, estimated.
+    The order of "auto": Jetson rails, NVML if the device is a CUDA one, RAPL, the
+    Raspberry Pi's rails, estimated.
 
     Args:
         kind: one of ``METER_KINDS``.
@@ -75,6 +77,7 @@ def open_meter(
         "jetson_rails": open_jetson,
         "nvml": lambda: open_nvml(device),
         "rapl": open_rapl,
+        "raspberry_pi": open_raspberry_pi,
         "estimated": lambda: estimated,
         "none": UnavailableMeter,
     }
@@ -82,18 +85,26 @@ def open_meter(
         return _best(openers, device, estimated)
     if kind not in openers:
         raise PolymorphError(f"one of {', '.join(METER_KINDS)}", repr(kind), where="energy source")
-    return openers[kind]()
+    return _open(kind, openers[kind])
+
+
+def _open(kind: str, opener: Callable[[], Meter]) -> Meter:
+    try:
+        return opener()
+    except ImportError as error:
+        raise PolymorphError(
+            "the library zeus", str(error), where=kind, remedy="run: pip install zeus"
+        ) from error
 
 
 def _best(openers: dict[str, Callable[[], Meter]], device: str, estimated: EstimatedMeter) -> Meter:
     """The first sensor that opens, else the estimate, with the reasons of those that did not."""
     reasons: list[str] = []
-    sensors = (
-        ("jetson_rails", "nvml", "rapl") if device.startswith("cuda") else ("jetson_rails", "rapl")
-    )
+    gpu = ("nvml",) if device.startswith("cuda") else ()
+    sensors = ("jetson_rails", *gpu, "rapl", "raspberry_pi")
     for sensor in sensors:
         try:
-            return openers[sensor]()
+            return _open(sensor, openers[sensor])
         except PolymorphError as error:
             reasons.append(str(error))
     estimated.note = "no energy sensor is used: " + " | ".join(reasons)

@@ -1,13 +1,22 @@
-"""NVML: the total energy counter of one NVIDIA GPU."""
+"""NVML: the total energy counter of one NVIDIA GPU, or its power where it has none."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from polymorph_ros.energy.counter import CounterMeter, WrappingCounter
+from polymorph_ros.energy.power import PowerSampler
 from polymorph_ros.energy.reading import EnergySource
 from polymorph_ros.errors import PolymorphError
 
+if TYPE_CHECKING:
+    from zeus.device.gpu.nvidia import NVIDIAGPUs
+
 # Drivers renew the counter every 20 to 100 ms, depending on the GPU: the slowest is assumed.
 RESOLUTION_S = 0.1
+
+# NVML's manual: readings of power are within 5 %, and means over 1 s from Ampere on.
+POWER_MEAN_S = 1.0
 
 
 def open_nvml(device: str = "cuda") -> CounterMeter:
@@ -17,18 +26,12 @@ def open_nvml(device: str = "cuda") -> CounterMeter:
     CUDA_DEVICE_ORDER=PCI_BUS_ID, or CUDA's order may differ from the driver's.
 
     Raises:
-        PolymorphError: no driver, no such GPU, or one without an energy counter.
+        PolymorphError: no driver, no such GPU, or one with neither counter nor power.
     """
-    try:
-        from zeus.device.gpu.nvidia import NVIDIAGPUs
-        from zeus.exception import ZeusBaseError
-    except ImportError as error:
-        raise PolymorphError(
-            "the libraries zeus and nvidia-ml-py",
-            str(error),
-            where="nvml",
-            remedy="run: pip install zeus",
-        ) from error
+    from zeus.device.gpu.common import ZeusGPUNotSupportedError
+    from zeus.device.gpu.nvidia import NVIDIAGPUs
+    from zeus.exception import ZeusBaseError
+
     index = _index(device)
     try:
         # NVML is shut down when this object dies: the meter's release holds it.
@@ -42,14 +45,12 @@ def open_nvml(device: str = "cuda") -> CounterMeter:
             )
         gpu = gpus.gpus[index]
         name = gpu.get_name()
-        if not gpu.supports_get_total_energy_consumption():
-            raise PolymorphError(
-                "a GPU with an energy counter (Volta or newer)",
-                name,
-                where="nvml",
-                remedy="use energy source estimated",
-            )
-        counter = WrappingCounter(lambda: gpu.get_total_energy_consumption() * 1e-3)
+        try:
+            if not gpu.supports_get_total_energy_consumption():
+                raise ZeusGPUNotSupportedError("older than Volta")
+            counter = WrappingCounter(lambda: gpu.get_total_energy_consumption() * 1e-3)
+        except ZeusGPUNotSupportedError:
+            return _by_power(gpus, index, name)
     except (ZeusBaseError, ValueError) as error:
         raise PolymorphError(
             "a working NVIDIA driver",
@@ -57,9 +58,37 @@ def open_nvml(device: str = "cuda") -> CounterMeter:
             where="nvml",
             remedy="check nvidia-smi and CUDA_VISIBLE_DEVICES, or use energy source estimated",
         ) from error
-    kept = [gpus]
     scope = f"whole GPU {index} ({name}), all processes, no CPU"
+    kept = [gpus]
     return CounterMeter(EnergySource.NVML, scope, RESOLUTION_S, [counter], kept.clear)
+
+
+def _by_power(gpus: NVIDIAGPUs, index: int, name: str) -> CounterMeter:
+    """A meter over a GPU without an energy counter."""
+    import pynvml  # type: ignore[import-untyped]
+
+    def watts() -> float:
+        try:
+            return float(pynvml.nvmlDeviceGetPowerUsage(gpus.gpus[index].handle)) * 1e-3
+        except pynvml.NVMLError as error:
+            raise OSError(str(error)) from error
+
+    try:
+        sampler = PowerSampler(watts, period_s=RESOLUTION_S, name="nvml-power")
+    except OSError as error:
+        raise PolymorphError(
+            "a GPU with an energy counter (Volta or newer) or a power reading",
+            f"{name}, which has neither ({error})",
+            where="nvml",
+            remedy="on a Jetson use energy source jetson_rails; virtual GPUs and MIG slices "
+            "have no sensor of their own: use estimated",
+        ) from error
+    scope = (
+        f"whole GPU {index} ({name}), all processes, no CPU; it has no energy counter: power is "
+        f"integrated, within 5 % and {POWER_MEAN_S:g} s of power at either end"
+    )
+    counter = WrappingCounter(sampler.joules)
+    return CounterMeter(EnergySource.NVML, scope, POWER_MEAN_S, [counter], sampler.close)
 
 
 def _index(device: str) -> int:

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 # The counters are renewed about once per millisecond.
 RESOLUTION_S = 0.001
 
+# More than any package takes. With 262 kJ of range a restart is told from a wrap-around if the
+# meter is read at least every few minutes.
+MOST_WATTS = 1000.0
+
 
 def open_rapl() -> CounterMeter:
     """A meter over all CPU packages and the memory domains beside them.
@@ -26,13 +30,9 @@ def open_rapl() -> CounterMeter:
     Raises:
         PolymorphError: no RAPL here, or its counters may not be read.
     """
-    try:
-        from zeus.device.cpu import rapl
-        from zeus.exception import ZeusBaseError
-    except ImportError as error:
-        raise PolymorphError(
-            "the library zeus", str(error), where="rapl", remedy="run: pip install zeus"
-        ) from error
+    from zeus.device.cpu import rapl
+    from zeus.exception import ZeusBaseError
+
     root = next(
         (Path(d) for d in (rapl.RAPL_DIR, rapl.CONTAINER_RAPL_DIR) if Path(d).is_dir()), None
     )
@@ -78,5 +78,5 @@ def _package_domains(cpu: object) -> list[RAPLFile]:
 def _counter(domain: RAPLFile) -> WrappingCounter:
     path = Path(domain.energy_uj_path)
     return WrappingCounter(
-        lambda: float(path.read_text()) * 1e-6, domain.max_energy_range_uj * 1e-6
+        lambda: float(path.read_text()) * 1e-6, domain.max_energy_range_uj * 1e-6, MOST_WATTS
     )

@@ -12,6 +12,7 @@ class EnergySource(str, Enum):
     JETSON_RAILS = "jetson_rails"
     NVML = "nvml"
     RAPL = "rapl"
+    RASPBERRY_PI = "raspberry_pi"
     ESTIMATED = "estimated"
     UNAVAILABLE = "unavailable"
 

@@ -11,7 +11,6 @@ from torch import Tensor
 from polymorph_ros.bundle.manifest import ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE, HEAD_FILE
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.model.backbone import Backbone
-from polymorph_ros.model.family import BlockWeights
 from polymorph_ros.model.lora_config import LoraSettings, read_lora_config
 from polymorph_ros.model.tensor_file import check_shape, read_tensors
 
@@ -46,8 +45,16 @@ class AdapterWeights:
     head_bias: Tensor
 
 
-def read_adapter(folder: Path, backbone: Backbone, tail_blocks: int) -> AdapterWeights:
+def read_adapter(
+    folder: Path, backbone: Backbone, tail_blocks: int, head: Path | None = None
+) -> AdapterWeights:
     """Reads ``adapter_config.json``, ``adapter_model.safetensors`` and ``head.safetensors``.
+
+    Args:
+        folder: where they are.
+        backbone: what they belong to.
+        tail_blocks: K.
+        head: the head's file, where it is not in the folder.
 
     Raises:
         PolymorphError: anything unreadable, foreign to the backbone, outside its last K blocks,
@@ -55,7 +62,7 @@ def read_adapter(folder: Path, backbone: Backbone, tail_blocks: int) -> AdapterW
     """
     settings = read_lora_config(folder / ADAPTER_CONFIG_FILE)
     updates = _read_updates(folder / ADAPTER_WEIGHTS_FILE, settings, backbone, tail_blocks)
-    weight, bias = _read_head(folder / HEAD_FILE, backbone.hidden_size)
+    weight, bias = _read_head(head or folder / HEAD_FILE, backbone.hidden_size)
     return AdapterWeights(updates, weight, bias)
 
 
@@ -67,59 +74,93 @@ def _read_updates(
         raise PolymorphError("LoRA tensors", "an empty file", where=str(path))
     blocks = backbone.tail_weights(tail_blocks)
     first = backbone.num_blocks - tail_blocks
+    stems = dict.fromkeys(_stem(name, path) for name in tensors)
+    modules = {stem: _module_of(stem) for stem in stems}
+    places = _locate(modules, backbone, path)
+    _check_targets(modules, settings, backbone, path)
     updates: dict[tuple[int, str], LowRank] = {}
-    for name in tensors:
-        module = _module_of(name, path)
-        place = backbone.family.locate(module)
-        if place is None:
-            family = backbone.family
-            raise PolymorphError(
-                f"LoRA on {', '.join(family.targets)} of a {family.name} backbone",
-                f"tensor {name}",
-                where=str(path),
-                remedy="this adapter was made for another backbone or target",
-            )
-        block, target = place
+    for stem, (block, target) in places.items():
         if not first <= block < backbone.num_blocks:
             raise PolymorphError(
                 f"LoRA on the last {tail_blocks} blocks ({first} to {backbone.num_blocks - 1})",
-                f"tensor {name} of block {block}",
+                f"tensor {stem}.lora_A.weight of block {block}",
                 where=str(path),
             )
-        key = (block - first, target)
-        if key not in updates:
-            updates[key] = _read_update(tensors, name, module, settings, blocks, key, path)
+        shape = blocks[block - first].linear[target].weight.shape
+        rank, scaling = settings.rank_and_scaling(modules[stem])
+        down, up = _pair(tensors, stem, rank, (shape[0], shape[1]), path)
+        updates[block - first, target] = LowRank(down, up, scaling)
     return updates
 
 
-def _module_of(name: str, path: Path) -> str:
-    """``base_model.model.<module>.lora_A.weight`` (or lora_B) to ``<module>``."""
+def _stem(name: str, path: Path) -> str:
+    """A tensor's name without ``.lora_A.weight`` or ``.lora_B.weight``."""
     for suffix in (".lora_A.weight", ".lora_B.weight"):
         if name.endswith(suffix):
-            return name[: -len(suffix)].removeprefix("base_model.model.")
+            return name.removesuffix(suffix)
     raise PolymorphError("only lora_A.weight and lora_B.weight", f"tensor {name}", where=str(path))
 
 
-def _read_update(
-    tensors: Mapping[str, Tensor],
-    name: str,
-    module: str,
-    settings: LoraSettings,
-    blocks: list[BlockWeights],
-    key: tuple[int, str],
-    path: Path,
-) -> LowRank:
-    stem = name[: name.rindex(".lora_")]
+def _module_of(stem: str) -> str:
+    """``base_model.model.<module>`` to ``<module>``; torch.compile puts _orig_mod in between."""
+    return stem.replace("_orig_mod.", "").removeprefix("base_model.model.")
+
+
+def _locate(
+    modules: Mapping[str, str], backbone: Backbone, path: Path
+) -> dict[str, tuple[int, str]]:
+    """(Block, target) of each module, by its tensors' stem; no two may be the same."""
+    family, taken = backbone.family, dict[tuple[int, str], str]()
+    for stem, module in modules.items():
+        place = family.locate(module)
+        if place is None:
+            raise PolymorphError(
+                f"LoRA on {', '.join(family.targets)} of a {family.name} backbone",
+                f"tensor {stem}.lora_A.weight",
+                where=str(path),
+                remedy="this adapter was made for another backbone or target",
+            )
+        if place in taken:
+            raise PolymorphError(
+                f"one pair of tensors for {place[1]} of block {place[0]}",
+                f"those of {taken[place]} and of {stem}",
+                where=str(path),
+            )
+        taken[place] = stem
+    return {stem: place for place, stem in taken.items()}
+
+
+def _check_targets(
+    modules: Mapping[str, str], settings: LoraSettings, backbone: Backbone, path: Path
+) -> None:
+    """The file must hold just what PEFT adapts: it passes over other tensors without a word, and
+    leaves modules without tensors as they were initialised.
+    """
+    found = list(modules.values())
+    names = backbone.family.alike(found, backbone.num_blocks)
+    expected = {module for module in names if settings.targets.holds(module)}
+    for module in sorted(expected.symmetric_difference(found)):
+        missing = module in expected
+        raise PolymorphError(
+            "tensors of the modules that adapter_config.json names",
+            f"none of {module}" if missing else f"tensors of {module}, which it does not name",
+            where=str(path),
+            remedy="save the adapter again by PEFT: configuration and weights belong together",
+        )
+
+
+def _pair(
+    tensors: Mapping[str, Tensor], stem: str, rank: int, shape: tuple[int, int], path: Path
+) -> tuple[Tensor, Tensor]:
+    """A and B of one module whose weight is of this shape (out, in)."""
     down_name, up_name = f"{stem}.lora_A.weight", f"{stem}.lora_B.weight"
-    for needed in (down_name, up_name):
+    for needed, partner in ((down_name, up_name), (up_name, down_name)):
         if needed not in tensors:
-            raise PolymorphError(f"tensor {needed}", f"only its partner {name}", where=str(path))
-    block, target = key
-    outputs, inputs = blocks[block].linear[target].weight.shape
-    rank = settings.rank_of(module)
+            raise PolymorphError(f"tensor {needed}", f"only its partner {partner}", where=str(path))
+    outputs, inputs = shape
     check_shape(tensors[down_name], down_name, (rank, inputs), path)
     check_shape(tensors[up_name], up_name, (outputs, rank), path)
-    return LowRank(tensors[down_name], tensors[up_name], settings.scaling_of(module))
+    return tensors[down_name], tensors[up_name]
 
 
 def _read_head(path: Path, dim: int) -> tuple[Tensor, Tensor]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import cast
@@ -166,6 +166,19 @@ class Family:
     def locate(self, module: str) -> tuple[int, str] | None:
         """(block index, target) of a module name in the new or the old spelling, or None."""
         return self.spelling.locate(module) or self.old_spelling.locate(module)
+
+    def alike(self, modules: Sequence[str], num_blocks: int) -> list[str]:
+        """Names of all LoRA targets of the model that names some as given; none if none does."""
+        for spelling in (self.spelling, self.old_spelling):
+            places = [spelling.locate(module) for module in modules]
+            if None not in places and (first := places[0]) is not None:
+                before = modules[0].removesuffix(spelling.module_name(*first))
+                return [
+                    before + spelling.module_name(block, target)
+                    for block in range(num_blocks)
+                    for target in spelling.targets
+                ]
+        return []
 
     def read_block(self, block: nn.Module, heads: int) -> BlockWeights:
         """The weights of one block, as views of its parameters."""

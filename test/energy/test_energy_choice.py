@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from polymorph_ros.energy import jetson
 from polymorph_ros.energy.meter import METER_KINDS, open_meter
 from polymorph_ros.energy.reading import EnergySource
 from polymorph_ros.errors import PolymorphError
 
 zeus_rapl = pytest.importorskip("zeus.device.cpu.rapl", reason="the library zeus is not installed")
-zeus_jetson = pytest.importorskip("zeus.device.soc.jetson")
 pynvml = pytest.importorskip("pynvml")
 
 
@@ -28,7 +28,8 @@ def machine_without_sensors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     rapl = tmp_path / "intel-rapl"
     monkeypatch.setattr(zeus_rapl, "RAPL_DIR", str(rapl))
     monkeypatch.setattr(zeus_rapl, "CONTAINER_RAPL_DIR", str(rapl))
-    monkeypatch.setattr(zeus_jetson, "Path", lambda path: tmp_path / "nothing")
+    monkeypatch.setattr(jetson, "SYSFS", tmp_path / "nothing")
+    monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(pynvml, "_LoadNvmlLibrary", no_driver)
     return rapl
 
@@ -62,7 +63,7 @@ def test_auto_asks_the_gpu_driver_where_the_model_runs_on_cuda() -> None:
     assert "nvml: expected a working NVIDIA driver" in meter.note
 
 
-@pytest.mark.parametrize("kind", ["jetson_rails", "nvml", "rapl"])
+@pytest.mark.parametrize("kind", ["jetson_rails", "nvml", "rapl", "raspberry_pi"])
 def test_a_sensor_that_was_asked_for_and_is_missing_is_an_error(kind: str) -> None:
     with pytest.raises(PolymorphError, match=f"^{kind}: expected .*, found .*; "):
         open_meter(kind, device="cuda")

@@ -61,6 +61,32 @@ def test_any_steps_below_the_range_are_counted_exactly(start: int, steps: list[i
     assert joules == [float(sum(steps[: n + 1])) for n in range(len(steps))]
 
 
+@given(
+    wraps=st.lists(st.integers(1, 99), min_size=1, max_size=20),
+    restart=st.integers(0, 40),
+    position=st.integers(0, 500),
+)
+def test_case_38_a_fall_is_a_wrap_around_only_if_the_power_allows_it(
+    wraps: list[int], restart: int, position: int
+) -> None:
+    moments = iter(range(len(wraps) + 2))
+    raw = [float(position)]
+    for step in wraps:
+        raw.append(float((raw[-1] + step) % 1000))
+    fallen = raw[-1] - restart
+    readings = iter([*raw, float(restart)])
+    counter = WrappingCounter(lambda: next(readings), 1000.0, 100.0, lambda: next(moments))
+
+    counted = [counter.joules() for _ in wraps][-1]
+    after = counter.joules()
+
+    assert counted == sum(wraps)
+    if fallen > 0:  # a wrap-around would need fewer joules than 110 in this second
+        as_wrap = 1000.0 - fallen
+        assert after - counted == (as_wrap if as_wrap <= 110 else restart)
+        assert counter.gaps == (as_wrap > 110)
+
+
 def test_a_sensor_that_fails_is_lost_for_good_and_reported_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

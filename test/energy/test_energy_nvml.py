@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import ctypes
 import math
+import threading
+import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -19,6 +22,17 @@ pytest.importorskip("zeus", reason="the library zeus is not installed")
 pynvml = pytest.importorskip("pynvml", reason="the library nvidia-ml-py is not installed")
 
 
+DEADLINE_S = 20.0
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + DEADLINE_S
+    pause = threading.Event()
+    while not condition():
+        assert time.monotonic() < end, "the condition did not come true in time"
+        pause.wait(0.005)
+
+
 class DriverLibrary:
     """The functions of libnvidia-ml that are called here, with their C signatures."""
 
@@ -26,6 +40,8 @@ class DriverLibrary:
         self.gpus = gpus
         self.millijoules = [0] * gpus
         self.architecture = pynvml.NVML_DEVICE_ARCH_AMPERE
+        self.milliwatts: int | None = None
+        self.counts = True
         self.lost = False
         self.sessions = 0
 
@@ -59,8 +75,18 @@ class DriverLibrary:
     def nvmlDeviceGetTotalEnergyConsumption(self, device: Any, energy: Any) -> int:
         if self.lost:
             return pynvml.NVML_ERROR_GPU_IS_LOST
+        if not self.counts:
+            return pynvml.NVML_ERROR_NOT_SUPPORTED
         index = ctypes.cast(device, ctypes.c_void_p).value - 1
         energy._obj.value = self.millijoules[index]
+        return pynvml.NVML_SUCCESS
+
+    def nvmlDeviceGetPowerUsage(self, device: Any, power: Any) -> int:
+        if self.milliwatts is None:
+            return pynvml.NVML_ERROR_NOT_SUPPORTED
+        if self.lost:
+            return pynvml.NVML_ERROR_GPU_IS_LOST
+        power._obj.value = self.milliwatts
         return pynvml.NVML_SUCCESS
 
     def nvmlErrorString(self, result: int) -> bytes:
@@ -167,3 +193,50 @@ def test_says_that_there_is_no_driver(monkeypatch: pytest.MonkeyPatch) -> None:
 
     with pytest.raises(PolymorphError, match="a working NVIDIA driver"):
         open_nvml("cuda")
+
+
+@pytest.mark.parametrize("old", [True, False])
+def test_case_37_a_gpu_without_a_counter_is_told_as_such_and_not_as_a_broken_driver(
+    driver: DriverLibrary, old: bool
+) -> None:
+    driver.counts = False
+    if old:
+        driver.architecture = pynvml.NVML_DEVICE_ARCH_PASCAL
+
+    with pytest.raises(PolymorphError, match="energy counter.*Synthetic GPU") as refusal:
+        open_nvml("cuda")
+
+    assert "on a Jetson use energy source jetson_rails" in refusal.value.remedy
+    assert "driver" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("old", [True, False])
+def test_case_37_power_is_integrated_where_there_is_no_counter(
+    driver: DriverLibrary, old: bool
+) -> None:
+    driver.counts, driver.milliwatts = False, 50_000
+    if old:
+        driver.architecture = pynvml.NVML_DEVICE_ARCH_PASCAL
+    start = time.monotonic()
+    meter = open_nvml("cuda")
+
+    wait_until(lambda: meter.read() > 0)
+
+    assert meter.read() <= 50.0 * (time.monotonic() - start)
+    assert meter.source is EnergySource.NVML
+    assert "no energy counter" in meter.scope and "within 5 %" in meter.scope
+    assert meter.resolution_s == 1.0
+    meter.close()
+
+
+def test_case_37_a_gpu_that_is_lost_while_power_is_integrated_makes_the_meter_unavailable(
+    driver: DriverLibrary,
+) -> None:
+    driver.counts, driver.milliwatts = False, 50_000
+    meter = open_nvml("cuda")
+
+    driver.lost = True
+
+    wait_until(lambda: math.isnan(meter.read()))
+    assert meter.source is EnergySource.UNAVAILABLE
+    meter.close()

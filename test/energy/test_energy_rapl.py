@@ -1,4 +1,5 @@
-"""Pins the RAPL meter on a written powercap tree: which domains count, wrap-around, faults.
+"""Pins the RAPL meter on a written powercap tree: which domains count, wrap-around, restarts,
+faults.
 
 The tree stands in for the kernel; Zeus's folder constants point to it. Not pinned: real hardware.
 """
@@ -7,6 +8,7 @@ from __future__ import annotations
 
 import math
 import multiprocessing
+import os
 from pathlib import Path
 
 import pytest
@@ -103,3 +105,40 @@ def test_says_what_to_do_when_a_counter_cannot_be_read(powercap: Path) -> None:
 def test_says_that_the_folder_holds_no_package(powercap: Path) -> None:
     with pytest.raises(PolymorphError, match="a CPU package"):
         open_rapl()
+
+
+def test_case_38_a_counter_that_only_root_may_read_is_refused_with_the_remedy(
+    powercap: Path,
+) -> None:
+    add_domain(powercap / "intel-rapl:0", "package-0", 0).chmod(0)
+    if os.access(powercap / "intel-rapl:0/energy_uj", os.R_OK):
+        pytest.skip("root may read everything")
+
+    with pytest.raises(PolymorphError, match=r"right to read energy_uj.*docs/energy\.md"):
+        open_rapl()
+
+
+def test_case_38_a_counter_that_restarts_is_a_gap_and_no_wrap_around(powercap: Path) -> None:
+    energy = add_domain(powercap / "intel-rapl:0", "package-0", 150_000_000_000)
+    meter = open_rapl()
+    energy.write_text("150002000000\n")
+    before = meter.read()
+
+    energy.write_text("1000000\n")  # the machine was suspended: a wrap would be 112 kJ
+
+    assert before == pytest.approx(2.0)
+    assert meter.read() == pytest.approx(3.0)
+    assert meter.source is EnergySource.RAPL
+    assert "rapl restarted (1 times)" in meter.note
+
+
+def test_case_38_a_leap_forward_beyond_the_possible_power_is_a_gap(powercap: Path) -> None:
+    energy = add_domain(powercap / "intel-rapl:0", "package-0", 0)
+    meter = open_rapl()
+
+    energy.write_text("90000000000\n")
+    leapt = meter.read()
+    energy.write_text("90001000000\n")
+
+    assert leapt == 0.0
+    assert meter.read() == pytest.approx(1.0)

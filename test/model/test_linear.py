@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
@@ -48,6 +48,7 @@ def calls_of_onednn(x: Tensor, weight: Tensor) -> int:
 
 
 @needs_onednn
+@settings(deadline=None)
 @given(
     rows=st.lists(st.integers(1, 40), min_size=1, max_size=2),
     inputs=st.integers(1, 70),

@@ -1,0 +1,84 @@
+"""Joules from a power reading."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+# Single readings fail on a busy bus; a sensor silent for longer than this is lost.
+PATIENCE_S = 2.0
+
+
+class PowerSampler:
+    """Joules from a power reading: a daemon thread samples it and sums trapezoids.
+
+    Args:
+        watts: reads the present power; an OSError or ValueError is tried again until
+            ``patience_s`` have passed without a reading.
+        period_s: between two samples.
+        most_watts: what cannot be exceeded; a reading above it is no reading.
+        name: of the thread.
+
+    Raises:
+        OSError, ValueError: the first reading fails.
+    """
+
+    def __init__(
+        self,
+        watts: Callable[[], float],
+        *,
+        period_s: float,
+        most_watts: float = float("inf"),
+        patience_s: float = PATIENCE_S,
+        clock: Callable[[], float] = time.monotonic,
+        name: str = "power",
+    ) -> None:
+        self._watts = watts
+        self._period_s = period_s
+        self._most_watts = most_watts
+        self._patience_s = patience_s
+        self._clock = clock
+        self._joules = 0.0
+        self._time, self._power = clock(), self._read()
+        self._failure: Exception | None = None
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def joules(self) -> float:
+        """Joules up to the last sample.
+
+        Raises:
+            OSError, ValueError: the sensor is lost.
+        """
+        if self._failure is not None:
+            raise self._failure
+        return self._joules
+
+    def close(self) -> None:
+        """Stop the thread."""
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while self._failure is None and not self._stop.wait(self._period_s):
+            self.sample()
+
+    def sample(self) -> None:
+        """Take one sample; the thread does so every period."""
+        now = self._clock()
+        try:
+            power = self._read()
+        except (OSError, ValueError) as error:
+            if now - self._time > self._patience_s:
+                self._failure = error
+            return
+        self._joules += 0.5 * (power + self._power) * (now - self._time)
+        self._time, self._power = now, power
+
+    def _read(self) -> float:
+        watts = self._watts()
+        if not watts <= self._most_watts:
+            raise ValueError(f"{watts:g} W, but at most {self._most_watts:g} W are possible")
+        return max(0.0, watts)  # an idle rail reads a little below zero
