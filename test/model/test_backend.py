@@ -2,7 +2,7 @@
 
 Pins: half precision against PEFT in float32 (largest difference 2e-2, of features of about 1 to 3),
 exact tails (1e-4) on the tokens of an 8-bit trunk, and errors. Leaves open: speed, and what a
-backend costs in mean AP (docs/decisions.md).
+backend costs in mean AP (docs/decisions/).
 """
 
 from __future__ import annotations

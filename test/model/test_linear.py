@@ -1,7 +1,7 @@
 """Linear maps in inference: oneDNN's and PyTorch's own choice give the same, gradients still flow.
 
 Pins: equality over shapes, rows few and many, with and without bias, of strided inputs; which CPUs,
-precisions and modes oneDNN is for; weights stay shared. Leaves open: speed (docs/decisions.md).
+precisions and modes oneDNN is for; weights stay shared. Leaves open: speed (docs/decisions/).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Pins unknown scenes: novelty in [0, 1] with 0.5 at the threshold, said for the whole frame, and
 scores of low trust that move the belief less.
 
-Open: how well real places are told from each other; docs/scenes.md reports what was measured.
+Open: how well real places are told from each other; docs/unknown-scenes.md has results.
 """
 
 from __future__ import annotations
