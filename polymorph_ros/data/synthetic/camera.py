@@ -64,6 +64,7 @@ class CameraPath:
         return float(np.sin(rate * t + self._phases[index]))
 
     def at(self, t: float) -> View:
+        """The view at ``t`` seconds."""
         leg = int(np.clip(np.searchsorted(self._times, t, "right") - 1, 0, len(self._times) - 2))
         start, end = self._times[leg], self._times[leg + 1]
         part = min(1.0, (t - start) / (end - start))

@@ -54,9 +54,11 @@ class Pen:
         return max(1, round(width * self.pixels))
 
     def poly(self, points: Points, colour: Colour, alpha: int = 255) -> None:
+        """A filled polygon; ``alpha`` from 0 to 255."""
         cv2.fillPoly(self.image, [self._fixed(points)], (*colour, alpha), cv2.LINE_AA, _SHIFT)
 
     def rect(self, x0: float, y0: float, x1: float, y1: float, colour: Colour) -> None:
+        """A filled rectangle between two corners."""
         self.poly([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], colour)
 
     def box(
@@ -81,6 +83,7 @@ class Pen:
     def ellipse(
         self, x: float, y: float, rx: float, ry: float, colour: Colour, alpha: int = 255
     ) -> None:
+        """A filled ellipse around (x, y) with two radii; ``alpha`` from 0 to 255."""
         turn = np.linspace(0, 2 * np.pi, 28, endpoint=False)
         points = [(x + rx * float(np.cos(t)), y + ry * float(np.sin(t))) for t in turn]
         self.poly(points, colour, alpha)
@@ -93,6 +96,7 @@ class Pen:
         )
 
     def ring(self, x: float, y: float, radius: float, width: float, colour: Colour) -> None:
+        """A circle's line around (x, y)."""
         centre = self._fixed([(x, y)])[0]
         length = round(radius * self.pixels * (1 << _SHIFT))
         cv2.circle(

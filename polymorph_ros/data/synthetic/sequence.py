@@ -71,10 +71,12 @@ class SyntheticSequence:
 
     @property
     def name(self) -> str:
+        """Split, seed and index: what the sequence is drawn from."""
         return f"{self.split}-{self.seed}-{self.index}"
 
     @property
     def labels(self) -> tuple[str, ...]:
+        """The labels that its truth is about, in order."""
         return SYNTHETIC_LABELS
 
     def __len__(self) -> int:
