@@ -45,11 +45,11 @@ from polymorph_ros.runtime.knowledge import EvidenceWeights, Knowledge
 from polymorph_ros.runtime.pairs import make_pairs
 from polymorph_ros.runtime.policy import Policy
 from polymorph_ros.runtime.thresholds import Thresholds
-from polymorph_ros.training.adapters import train_adapter
 from polymorph_ros.training.calibration import platt
 from polymorph_ros.training.config import AdaptersConfig, ScoutConfig
 from polymorph_ros.training.frames import LabelledFrames
-from polymorph_ros.training.scout import calibrate_scout, scout_logits, train_scout
+from polymorph_ros.training.stages.adapter import train_adapter
+from polymorph_ros.training.stages.scout import calibrate_scout, scout_logits, train_scout
 from polymorph_ros.training.token_set import TokenSet
 
 _HERE = Path(__file__).resolve().parent

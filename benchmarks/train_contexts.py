@@ -32,10 +32,10 @@ from polymorph_ros.evaluation.metrics import label_average_precision
 from polymorph_ros.model.backbone import Backbone, load_backbone
 from polymorph_ros.model.preprocess import Preprocessor
 from polymorph_ros.runtime.knowledge import Knowledge
-from polymorph_ros.training.adapters import frames_for, train_adapter
 from polymorph_ros.training.config import AdaptersConfig
 from polymorph_ros.training.loop import Indices, fit
 from polymorph_ros.training.losses import known_bce
+from polymorph_ros.training.stages.adapter import frames_for, train_adapter
 from polymorph_ros.training.token_set import TokenSet
 
 _DEFAULT = Path(__file__).resolve().parent.parent / "bundles/default"

@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 
 from polymorph_ros.runtime.belief import sigmoid
-from polymorph_ros.training.adapters import frames_for, train_adapter
 from polymorph_ros.training.artifacts import RELIABILITY_FILE, Artifact, make
-from polymorph_ros.training.backbones import weights_folder
 from polymorph_ros.training.calibration import fold_into_head, platt, skill
 from polymorph_ros.training.config import AdaptersConfig
-from polymorph_ros.training.grouping import load_contexts
 from polymorph_ros.training.loop import set_up_torch
+from polymorph_ros.training.stages.adapter import frames_for, train_adapter
+from polymorph_ros.training.stages.backbone import weights_folder
+from polymorph_ros.training.stages.contexts import load_contexts
 from polymorph_ros.training.token_set import TokenFiles
 
 

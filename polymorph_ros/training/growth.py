@@ -46,8 +46,6 @@ from polymorph_ros.training.artifacts import (
     make,
     sole_use,
 )
-from polymorph_ros.training.assembly import context_entries, label_entries
-from polymorph_ros.training.backbones import backbone_stage
 from polymorph_ros.training.config import (
     RECIPE_FILE,
     BundleBackboneConfig,
@@ -57,10 +55,7 @@ from polymorph_ros.training.config import (
     SourceConfig,
     TrainConfig,
 )
-from polymorph_ros.training.features import TokensStage, make_tokens
 from polymorph_ros.training.frames import LabelledFrames, load_about, load_frames
-from polymorph_ros.training.grouping import Contexts, context_names, load_contexts, save_contexts
-from polymorph_ros.training.grown_scout import GrownScoutStage
 from polymorph_ros.training.loop import set_up_torch
 from polymorph_ros.training.pipeline import (
     Features,
@@ -74,9 +69,23 @@ from polymorph_ros.training.pipeline import (
 )
 from polymorph_ros.training.score_replay import store_scores
 from polymorph_ros.training.sources import frame_stages
+from polymorph_ros.training.stages.backbone import backbone_stage
+from polymorph_ros.training.stages.bundle import context_entries, label_entries
+from polymorph_ros.training.stages.contexts import (
+    Contexts,
+    context_names,
+    load_contexts,
+    save_contexts,
+)
+from polymorph_ros.training.stages.grown_scout import GrownScoutStage
+from polymorph_ros.training.stages.thresholds import choose_thresholds, first_thresholds
+from polymorph_ros.training.stages.tokens import TokensStage, make_tokens
+from polymorph_ros.training.stages.unknown_scene import (
+    FALSE_ALARMS,
+    feature_distances,
+    trunk_features,
+)
 from polymorph_ros.training.token_set import TokenFiles
-from polymorph_ros.training.tuning import choose_thresholds, first_thresholds
-from polymorph_ros.training.unknown_scene import FALSE_ALARMS, feature_distances, trunk_features
 from polymorph_ros.training.workers import HERE, Workers
 
 

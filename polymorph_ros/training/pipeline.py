@@ -27,24 +27,28 @@ from polymorph_ros.runtime.engine import Engine
 from polymorph_ros.runtime.knowledge import EvidenceWeights, Knowledge
 from polymorph_ros.runtime.thresholds import Thresholds
 from polymorph_ros.training.artifacts import Artifact, disk_full_as_error, make, sole_use
-from polymorph_ros.training.assembly import Parts, assemble
-from polymorph_ros.training.backbones import backbone_stage, preprocessing_of, weights_folder
 from polymorph_ros.training.baselines import baselines
 from polymorph_ros.training.config import TrainConfig
 from polymorph_ros.training.context_task import ContextTask, gradient_steps
-from polymorph_ros.training.deep_scout import DeepScoutStage
-from polymorph_ros.training.features import TokensStage, make_tokens
 from polymorph_ros.training.frames import LabelledFrames, load_about, load_frames
-from polymorph_ros.training.grouping import Contexts, ContextsStage, load_contexts
 from polymorph_ros.training.loop import set_up_torch
 from polymorph_ros.training.rehearsal import rehearse
-from polymorph_ros.training.reuse import learn_reuse
 from polymorph_ros.training.score_replay import store_scores
-from polymorph_ros.training.scout import ScoutStage
 from polymorph_ros.training.sources import frame_stages
+from polymorph_ros.training.stages.backbone import backbone_stage, preprocessing_of, weights_folder
+from polymorph_ros.training.stages.bundle import Parts, assemble
+from polymorph_ros.training.stages.contexts import Contexts, ContextsStage, load_contexts
+from polymorph_ros.training.stages.deep_scout import DeepScoutStage
+from polymorph_ros.training.stages.reuse import learn_reuse
+from polymorph_ros.training.stages.scout import ScoutStage
+from polymorph_ros.training.stages.thresholds import (
+    choose_thresholds,
+    choose_weights,
+    first_thresholds,
+)
+from polymorph_ros.training.stages.tokens import TokensStage, make_tokens
+from polymorph_ros.training.stages.unknown_scene import FALSE_ALARMS, UnknownSceneStage
 from polymorph_ros.training.token_set import TokenFiles
-from polymorph_ros.training.tuning import choose_thresholds, choose_weights, first_thresholds
-from polymorph_ros.training.unknown_scene import FALSE_ALARMS, UnknownSceneStage
 from polymorph_ros.training.workers import HERE, Say, Workers
 
 Measure = Callable[[Engine, LabelledFrames], Mapping[str, float]]

@@ -15,23 +15,23 @@ from polymorph_ros.bundle.manifest import Preprocessing
 from polymorph_ros.data.synthetic import SYNTHETIC_LABELS
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.training.artifacts import Artifact, Stage, find, is_begun
-from polymorph_ros.training.backbones import (
+from polymorph_ros.training.config import PretrainConfig, TrainConfig
+from polymorph_ros.training.context_task import gradient_steps
+from polymorph_ros.training.frames import load_about
+from polymorph_ros.training.pipeline import Features, adapter_tasks, scout_stage
+from polymorph_ros.training.pretrain import small_vit
+from polymorph_ros.training.rates import Rates, measure_rates
+from polymorph_ros.training.sources import FrameStage, FrameStages, frame_stages
+from polymorph_ros.training.stages.backbone import (
     backbone_location,
     backbone_stage,
     preprocessing_of,
     save_weights,
     weights_folder,
 )
-from polymorph_ros.training.config import PretrainConfig, TrainConfig
-from polymorph_ros.training.context_task import gradient_steps
-from polymorph_ros.training.features import TokensStage
-from polymorph_ros.training.frames import load_about
-from polymorph_ros.training.grouping import ContextsStage, load_contexts
-from polymorph_ros.training.pipeline import Features, adapter_tasks, scout_stage
-from polymorph_ros.training.pretrain import small_vit
-from polymorph_ros.training.rates import Rates, measure_rates
-from polymorph_ros.training.sources import FrameStage, FrameStages, frame_stages
-from polymorph_ros.training.synthetic import SyntheticStage
+from polymorph_ros.training.stages.contexts import ContextsStage, load_contexts
+from polymorph_ros.training.stages.synthetic import SyntheticStage
+from polymorph_ros.training.stages.tokens import TokensStage
 from polymorph_ros.training.token_set import TokenFiles
 
 # While contexts are not known yet, a frame is taken to belong to this many of them.

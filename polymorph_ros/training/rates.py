@@ -16,11 +16,11 @@ import torch
 from polymorph_ros.bundle.manifest import Preprocessing
 from polymorph_ros.model.backbone import load_backbone
 from polymorph_ros.model.preprocess import Preprocessor
-from polymorph_ros.training.adapters import train_adapter
 from polymorph_ros.training.config import PretrainConfig, TrainConfig
 from polymorph_ros.training.frames import LabelledFrames
 from polymorph_ros.training.pretrain import pretrain_backbone
-from polymorph_ros.training.scout import train_scout
+from polymorph_ros.training.stages.adapter import train_adapter
+from polymorph_ros.training.stages.scout import train_scout
 from polymorph_ros.training.token_set import TokenSet
 
 _FEW, _MORE = 1, 4  # steps: the difference leaves out what a run costs once

@@ -12,9 +12,9 @@ from polymorph_ros.data.open_dataset import open_dataset
 from polymorph_ros.data.union import union
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.training.config import DataConfig, SyntheticConfig, TrainConfig
-from polymorph_ros.training.decoding import DecodingStage, content_of, with_labels
 from polymorph_ros.training.splits import Sequences, split_by_sequences, split_by_time
-from polymorph_ros.training.synthetic import SyntheticStage
+from polymorph_ros.training.stages.decoding import DecodingStage, content_of, with_labels
+from polymorph_ros.training.stages.synthetic import SyntheticStage
 
 FrameStage = SyntheticStage | DecodingStage
 

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from polymorph_ros.contexts.presence import true_presence
 from polymorph_ros.training.artifacts import Artifact
-from polymorph_ros.training.features import load_tokens
 from polymorph_ros.training.frames import load_frames
-from polymorph_ros.training.grouping import load_contexts
 from polymorph_ros.training.loop import Indices
+from polymorph_ros.training.stages.contexts import load_contexts
+from polymorph_ros.training.stages.tokens import load_tokens
 
 
 @dataclass(frozen=True)

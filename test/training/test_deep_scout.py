@@ -18,10 +18,8 @@ from polymorph_ros.evaluation.metrics.calibration import calibration_error
 from polymorph_ros.model.backbone import load_backbone
 from polymorph_ros.model.scout import Scout
 from polymorph_ros.training.artifacts import Artifact, make
-from polymorph_ros.training.backbones import preprocessing_of
 from polymorph_ros.training.config import TrainConfig
 from polymorph_ros.training.context_task import gradient_steps
-from polymorph_ros.training.deep_scout import DeepScoutStage
 from polymorph_ros.training.pipeline import (
     Features,
     adapter_tasks,
@@ -30,6 +28,8 @@ from polymorph_ros.training.pipeline import (
     scout_stage,
 )
 from polymorph_ros.training.sources import frame_stages
+from polymorph_ros.training.stages.backbone import preprocessing_of
+from polymorph_ros.training.stages.deep_scout import DeepScoutStage
 
 
 @pytest.fixture(scope="module")

@@ -27,12 +27,12 @@ from polymorph_ros.model.polymorph import PolymorphModel
 from polymorph_ros.model.preprocess import Preprocessor
 from polymorph_ros.training.artifacts import make
 from polymorph_ros.training.config import TrainConfig
-from polymorph_ros.training.decoding import DecodingStage, content_of
 from polymorph_ros.training.frames import load_about, load_frames
 from polymorph_ros.training.pipeline import Trained, train_bundle
 from polymorph_ros.training.rows import RowWriter
 from polymorph_ros.training.sources import frame_stages
 from polymorph_ros.training.splits import split_by_sequences, split_by_time
+from polymorph_ros.training.stages.decoding import DecodingStage, content_of
 
 PREPROCESSING = Preprocessing(size=32, mean=(0.5,) * 3, std=(0.25,) * 3)
 FRAMES = 8

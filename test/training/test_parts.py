@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from torch import nn
 
 from polymorph_ros.errors import PolymorphError
-from polymorph_ros.training.adapters import frames_for
 from polymorph_ros.training.calibration import fold_into, platt, skill
 from polymorph_ros.training.config import read_config
 from polymorph_ros.training.losses import known_bce
 from polymorph_ros.training.pretrain import patch_shares
+from polymorph_ros.training.stages.adapter import frames_for
+from polymorph_ros.training.stages.thresholds import on_alone, on_off
 from polymorph_ros.training.token_set import TokenSet
-from polymorph_ros.training.tuning import on_alone, on_off
 
 REPOSITORY = Path(__file__).parents[2]
 

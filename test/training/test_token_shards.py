@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from polymorph_ros.training.artifacts import make, place_of
-from polymorph_ros.training.backbones import backbone_stage, preprocessing_of
 from polymorph_ros.training.config import TrainConfig
-from polymorph_ros.training.features import TokensStage, load_tokens, make_tokens
 from polymorph_ros.training.sources import frame_stages
+from polymorph_ros.training.stages.backbone import backbone_stage, preprocessing_of
+from polymorph_ros.training.stages.tokens import TokensStage, load_tokens, make_tokens
 from polymorph_ros.training.workers import ThisProcess
 
 VIEWS = 8  # of 36 frames: 288 rows, three batches

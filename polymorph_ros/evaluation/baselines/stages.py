@@ -20,11 +20,11 @@ from polymorph_ros.evaluation.baselines.files import OWN_BACKBONE
 from polymorph_ros.model.backbone import load_backbone
 from polymorph_ros.model.preprocess import Preprocessor
 from polymorph_ros.training.artifacts import CHECKPOINT_FILE, Artifact
-from polymorph_ros.training.backbones import save_weights, weights_folder
 from polymorph_ros.training.config import AdaptersConfig
 from polymorph_ros.training.frames import load_frames
 from polymorph_ros.training.loop import Indices, fit, set_up_torch
 from polymorph_ros.training.losses import known_bce
+from polymorph_ros.training.stages.backbone import save_weights, weights_folder
 from polymorph_ros.training.token_set import TokenFiles, TokenSet
 
 LOGITS_FILE = "logits.npy"

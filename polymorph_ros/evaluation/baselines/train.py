@@ -41,7 +41,6 @@ from polymorph_ros.evaluation.baselines.stages import (
 )
 from polymorph_ros.progress import progress_bar
 from polymorph_ros.training.artifacts import SUMS_FILE, Stage, make, sole_use
-from polymorph_ros.training.backbones import preprocessing_of, weights_folder
 from polymorph_ros.training.baselines import baselines
 from polymorph_ros.training.calibration import fold_into_head, platt
 from polymorph_ros.training.config import HubBackboneConfig, PretrainConfig, TrainConfig
@@ -50,7 +49,8 @@ from polymorph_ros.training.frames import LabelledFrames, load_about, load_frame
 from polymorph_ros.training.loop import set_up_torch
 from polymorph_ros.training.pipeline import Features, adapter_tasks, lora_steps, make_features
 from polymorph_ros.training.sources import frame_stages
-from polymorph_ros.training.tuning import on_alone, on_off
+from polymorph_ros.training.stages.backbone import preprocessing_of, weights_folder
+from polymorph_ros.training.stages.thresholds import on_alone, on_off
 
 TRAINED = ("lora", "lora_same_size", "linear_probe", "full_finetune", "larger_backbone")
 

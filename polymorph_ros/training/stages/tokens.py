@@ -21,11 +21,11 @@ from polymorph_ros.model.preprocess import Preprocessor
 from polymorph_ros.progress import progress_bar
 from polymorph_ros.training.artifacts import Artifact, find, make
 from polymorph_ros.training.augmentation import changed_view
-from polymorph_ros.training.backbones import weights_folder
 from polymorph_ros.training.config import TrainConfig
 from polymorph_ros.training.frames import load_frames
 from polymorph_ros.training.loop import set_up_torch
 from polymorph_ros.training.rows import Row, RowWriter
+from polymorph_ros.training.stages.backbone import weights_folder
 from polymorph_ros.training.workers import Say, Workers
 
 _BATCH = 128

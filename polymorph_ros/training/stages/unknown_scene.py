@@ -16,9 +16,9 @@ from polymorph_ros.bundle.manifest import UNKNOWN_SCENE_FILE, UnknownSceneEntry
 from polymorph_ros.model.unknown_scene import FeatureStatistics, pooled
 from polymorph_ros.runtime.unknown_scene import DistanceFilter
 from polymorph_ros.training.artifacts import Artifact
-from polymorph_ros.training.features import load_tokens
 from polymorph_ros.training.frames import load_frames
 from polymorph_ros.training.loop import set_up_torch
+from polymorph_ros.training.stages.tokens import load_tokens
 from polymorph_ros.training.token_set import TokenFiles
 
 FALSE_ALARMS = 0.01

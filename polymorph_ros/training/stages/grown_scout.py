@@ -21,10 +21,10 @@ from polymorph_ros.model.scout import Scout
 from polymorph_ros.training.artifacts import CHECKPOINT_FILE, Artifact
 from polymorph_ros.training.calibration import fold_into, platt
 from polymorph_ros.training.config import ScoutConfig
-from polymorph_ros.training.grouping import load_contexts
 from polymorph_ros.training.loop import Indices, fit, set_up_torch
 from polymorph_ros.training.losses import known_bce
-from polymorph_ros.training.scout import DROPOUT, load_scout, scout_logits
+from polymorph_ros.training.stages.contexts import load_contexts
+from polymorph_ros.training.stages.scout import DROPOUT, load_scout, scout_logits
 from polymorph_ros.training.token_set import TokenFiles
 
 

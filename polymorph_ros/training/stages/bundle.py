@@ -31,8 +31,8 @@ from polymorph_ros.runtime.knowledge import EvidenceWeights
 from polymorph_ros.runtime.thresholds import Thresholds
 from polymorph_ros.training.artifacts import RELIABILITY_FILE, SUMS_FILE, Artifact
 from polymorph_ros.training.config import RECIPE_FILE, Recipe
-from polymorph_ros.training.grouping import Contexts
-from polymorph_ros.training.unknown_scene import load_unknown_scene_entry
+from polymorph_ros.training.stages.contexts import Contexts
+from polymorph_ros.training.stages.unknown_scene import load_unknown_scene_entry
 
 
 @dataclass(frozen=True)

@@ -18,13 +18,13 @@ from torch import Tensor, nn
 
 from polymorph_ros.bundle.manifest import SCOUT_ADAPTER_FOLDER, SCOUT_FILE
 from polymorph_ros.model.scout import Scout
-from polymorph_ros.training.adapters import TrainableAdapter
 from polymorph_ros.training.artifacts import CHECKPOINT_FILE, Artifact
-from polymorph_ros.training.backbones import weights_folder
 from polymorph_ros.training.calibration import fold_into
 from polymorph_ros.training.config import AdaptersConfig, ScoutConfig
 from polymorph_ros.training.loop import Indices, fit, set_up_torch
-from polymorph_ros.training.scout import DROPOUT, calibrate_scout, new_scout, scout_loss
+from polymorph_ros.training.stages.adapter import TrainableAdapter
+from polymorph_ros.training.stages.backbone import weights_folder
+from polymorph_ros.training.stages.scout import DROPOUT, calibrate_scout, new_scout, scout_loss
 from polymorph_ros.training.token_set import TokenFiles, TokenSet
 
 _WEIGHT_DECAY = 0.01  # as of adapters
