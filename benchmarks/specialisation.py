@@ -48,7 +48,7 @@ from polymorph_ros.runtime.thresholds import Thresholds
 from polymorph_ros.training.calibration import platt
 from polymorph_ros.training.config import AdaptersConfig, ScoutConfig
 from polymorph_ros.training.frames import LabelledFrames
-from polymorph_ros.training.stages.adapter import train_adapter
+from polymorph_ros.training.stages.adapter import Lesson, train_adapter
 from polymorph_ros.training.stages.scout import calibrate_scout, scout_logits, train_scout
 from polymorph_ros.training.token_set import TokenSet
 
@@ -283,10 +283,9 @@ def _taught(
         )
         folder = setting.work / file.stem
         folder.mkdir(exist_ok=True)
-        logits = train_adapter(
-            config, setting.backbone, lesson, both, 0, labels, folder, name=file.stem,
-            seed=context or 0,
-        )  # fmt: skip
+        task = Lesson(lesson, file.stem, 0, labels)
+        adapter = train_adapter(config, setting.backbone, task, folder, seed=context or 0)
+        logits = both.outputs(adapter)
         middle = len(setting.data["validation"])
         np.savez(file, validation=logits[:middle], test=logits[middle:])
     with np.load(file) as kept:

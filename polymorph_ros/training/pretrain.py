@@ -18,7 +18,7 @@ from transformers import ViTConfig, ViTModel
 from polymorph_ros.model.preprocess import Preprocessor
 from polymorph_ros.training.config import PretrainConfig
 from polymorph_ros.training.frames import LabelledFrames
-from polymorph_ros.training.loop import Indices, fit
+from polymorph_ros.training.loop import Indices, Schedule, fit
 from polymorph_ros.training.losses import known_bce
 
 
@@ -57,14 +57,15 @@ def pretrain_backbone(
         parameters,
         loss_of,
         np.arange(len(frames)),
-        epochs=config.epochs,
-        batch_size=config.batch_size,
-        learning_rate=config.learning_rate,
-        weight_decay=config.weight_decay,
-        seed=seed,
-        checkpoint=checkpoint,
+        schedule_of(config, seed),
+        checkpoint,
     )
     return model
+
+
+def schedule_of(config: PretrainConfig, seed: int) -> Schedule:
+    """How the backbone is trained."""
+    return Schedule.of(config, weight_decay=config.weight_decay, seed=seed)
 
 
 def small_vit(config: PretrainConfig) -> ViTModel:

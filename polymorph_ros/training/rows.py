@@ -21,6 +21,11 @@ class Row:
     dtype: DTypeLike
     shape: tuple[int, ...] = ()
 
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return np.dtype(self.dtype).itemsize * int(np.prod(self.shape))
+
 
 class RowWriter:
     """``.npy`` files that grow by rows, all alike; they can be mapped once they are closed.
@@ -75,7 +80,7 @@ class _File:
     def __init__(self, path: Path, row: Row) -> None:
         self._path = path
         self._row = row
-        self._row_bytes = np.dtype(row.dtype).itemsize * int(np.prod(row.shape))
+        self._row_bytes = row.size
         there = path.stat().st_size if path.is_file() else 0
         # Unbuffered: what was appended stays when the process is killed.
         self._stream = path.open("r+b" if there else "w+b", buffering=0)

@@ -33,16 +33,16 @@ class FrameStages:
     test: FrameStage | None
     faults: tuple[Fault, ...] = ()
 
-    def taught(self, vocabulary: tuple[str, ...]) -> FrameStages:
+    def narrowed(self, vocabulary: tuple[str, ...]) -> FrameStages:
         """The same with the labels that the training frames turned out to teach."""
 
-        def narrowed(stage: FrameStage) -> FrameStage:
+        def over(stage: FrameStage) -> FrameStage:
             return with_labels(stage, vocabulary) if isinstance(stage, DecodingStage) else stage
 
         return replace(
             self,
-            validation=narrowed(self.validation),
-            test=narrowed(self.test) if self.test else None,
+            validation=over(self.validation),
+            test=over(self.test) if self.test else None,
         )
 
 

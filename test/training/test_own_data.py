@@ -126,9 +126,9 @@ def test_parts_named_by_the_user_are_kept_apart(tmp_path: Path) -> None:
     stages = frame_stages(config, PREPROCESSING)
 
     assert stages.test is not None
-    assert stages.test.frames() == 2 * FRAMES
-    assert stages.train.frames() + stages.validation.frames() == 3 * FRAMES
-    assert stages.validation.frames() == pytest.approx(0.2 * 3 * FRAMES, abs=3)
+    assert stages.test.frame_count == 2 * FRAMES
+    assert stages.train.frame_count + stages.validation.frame_count == 3 * FRAMES
+    assert stages.validation.frame_count == pytest.approx(0.2 * 3 * FRAMES, abs=3)
 
 
 def test_labels_that_a_source_does_not_judge_are_unknown_in_it(tmp_path: Path) -> None:

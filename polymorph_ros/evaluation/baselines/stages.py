@@ -6,7 +6,7 @@ validation frames.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,7 @@ from polymorph_ros.model.preprocess import Preprocessor
 from polymorph_ros.training.artifacts import CHECKPOINT_FILE, Artifact
 from polymorph_ros.training.config import AdaptersConfig
 from polymorph_ros.training.frames import load_frames
-from polymorph_ros.training.loop import Indices, fit, set_up_torch
+from polymorph_ros.training.loop import Indices, Schedule, fit, set_up_torch
 from polymorph_ros.training.losses import known_bce
 from polymorph_ros.training.stages.backbone import save_weights, weights_folder
 from polymorph_ros.training.token_set import TokenFiles, TokenSet
@@ -65,12 +65,8 @@ class LinearProbeStage:
             head.parameters(),
             loss_of,
             np.arange(len(train)),
-            epochs=self.config.epochs,
-            batch_size=self.config.batch_size,
-            learning_rate=self.config.learning_rate,
-            weight_decay=_WEIGHT_DECAY,
-            seed=self.seed,
-            checkpoint=folder / CHECKPOINT_FILE,
+            Schedule.of(self.config, weight_decay=_WEIGHT_DECAY, seed=self.seed),
+            folder / CHECKPOINT_FILE,
         )
         _save_head(head, folder)
         held_out = torch.from_numpy(self._features(self.validation.load(self.contexts)))
@@ -118,6 +114,7 @@ class FullFinetuneStage:
         torch.manual_seed(self.seed)
         head = nn.Linear(backbone.hidden_size, truth.shape[1])
         blocks = self.config.tail_blocks
+        schedule = Schedule.of(self.config, weight_decay=_WEIGHT_DECAY, seed=self.seed)
 
         def logits_of(images: NDArray[np.uint8]) -> Tensor:
             pixels = preprocessor.batch(np.ascontiguousarray(images))
@@ -132,12 +129,8 @@ class FullFinetuneStage:
             [*backbone.model.parameters(), *head.parameters()],
             loss_of,
             np.arange(len(frames)),
-            epochs=self.config.epochs,
-            batch_size=self.config.batch_size,
-            learning_rate=_FULL_RATE * self.config.learning_rate,
-            weight_decay=_WEIGHT_DECAY,
-            seed=self.seed,
-            checkpoint=folder / CHECKPOINT_FILE,
+            replace(schedule, learning_rate=_FULL_RATE * schedule.learning_rate),
+            folder / CHECKPOINT_FILE,
         )
         with torch.inference_mode():
             logits = [

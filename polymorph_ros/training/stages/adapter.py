@@ -1,8 +1,12 @@
-"""Train one context's adapter and head with PEFT, from cached trunk tokens."""
+"""Stage: one context's LoRA adapter and head, trained with PEFT on cached trunk tokens.
+
+It needs nothing but files: it can run in any process that sees the work folder.
+"""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,16 +17,108 @@ from peft import LoraConfig, get_peft_model
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from polymorph_ros.arrays import Indices
 from polymorph_ros.bundle.manifest import ADAPTER_CONFIG_FILE, HEAD_FILE
+from polymorph_ros.files import write_json, write_text
 from polymorph_ros.model.backbone import load_backbone
-from polymorph_ros.training.artifacts import CHECKPOINT_FILE
+from polymorph_ros.runtime.belief import sigmoid
+from polymorph_ros.training.artifacts import CHECKPOINT_FILE, Planned
+from polymorph_ros.training.calibration import fold_into_head, platt, skill
 from polymorph_ros.training.config import AdaptersConfig
-from polymorph_ros.training.loop import Indices, fit
+from polymorph_ros.training.cost import Rates, StageCost
+from polymorph_ros.training.frames import count_frames
+from polymorph_ros.training.loop import Schedule, fit, set_up_torch
 from polymorph_ros.training.losses import known_bce
+from polymorph_ros.training.stages.backbone import weights_folder
+from polymorph_ros.training.stages.contexts import load_contexts
 from polymorph_ros.training.tails import tail_feature
-from polymorph_ros.training.token_set import TokenSet
+from polymorph_ros.training.token_set import Features, TokenSet
 
-_BATCH = 256
+RELIABILITY_FILE = "reliability.json"
+"""How much the adapter's score of each label tells."""
+WEIGHT_DECAY = 0.01
+_CONTEXTS_PER_FRAME = 1.5  # estimated, while contexts are not known yet
+
+
+@dataclass(frozen=True)
+class AdapterStage:
+    """The adapter of one of the contexts.
+
+    Attributes:
+        index: of the context.
+        context: its name.
+    """
+
+    config: AdaptersConfig
+    features: Features
+    index: int
+    context: str
+    seed: int
+    threads: int
+
+    @property
+    def name(self) -> str:
+        """The stage of its context."""
+        return f"adapter-{self.context}"
+
+    def steps(self) -> int:
+        """How many gradient steps it takes; an estimate while its inputs are only planned."""
+        train, contexts = self.features.train, self.features.contexts
+        if any(isinstance(part, Planned) for part in (train.frames, train.tokens, contexts)):
+            count, shares = count_frames(train.frames), len(load_contexts(contexts).names)
+            own = min(count, round(count * _CONTEXTS_PER_FRAME / shares))
+            frames = round(own * (1 + self.config.others))
+        else:
+            rng = np.random.default_rng(self.seed)
+            data = self.features.load_train()
+            frames = len(frames_for(data, self.index, self.config.others, rng))
+        return schedule_of(self.config, self.seed).steps(frames)
+
+    def cost(self, rates: Rates) -> StageCost:
+        """Gradient steps over the frames that teach it."""
+        steps = self.steps()
+        return StageCost(
+            steps=steps, size=rates.adapter_bytes, seconds=steps * rates.adapter_step_s
+        )
+
+    def write(self, folder: Path) -> None:
+        """Train, calibrate on the validation frames of the context, and save."""
+        set_up_torch(self.threads)
+        labels = load_contexts(self.features.contexts).labels[self.index]
+        lesson = Lesson(self.features.load_train(), self.context, self.index, labels)
+        backbone = weights_folder(self.features.backbone)
+        adapter = train_adapter(self.config, backbone, lesson, folder, seed=self.seed)
+        validation = self.features.load_validation()
+        logits = validation.outputs(adapter)
+        here = validation.presence[:, self.index] == 1
+        truth = validation.truth[here][:, list(labels)]
+        scale, shift = platt(logits[here], truth)
+        fold_into_head(folder, scale, shift)
+        scores = sigmoid((logits[here] * scale + shift).astype(np.float64))
+        skills = [round(value, 4) for value in skill(scores, truth).tolist()]
+        write_json(folder / RELIABILITY_FILE, skills)
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What an adapter learns.
+
+    Attributes:
+        data: the training frames.
+        name: of the context.
+        context: its column of the presence.
+        labels: columns of the truth: rows of the adapter's head.
+    """
+
+    data: TokenSet
+    name: str
+    context: int
+    labels: tuple[int, ...]
+
+
+def schedule_of(config: AdaptersConfig, seed: int) -> Schedule:
+    """How an adapter is trained."""
+    return Schedule.of(config, weight_decay=WEIGHT_DECAY, seed=seed)
 
 
 def frames_for(
@@ -80,59 +176,34 @@ class TrainableAdapter(nn.Module):
         file = folder / ADAPTER_CONFIG_FILE
         config = json.loads(file.read_text(encoding="utf-8"))
         config["target_modules"] = sorted(config["target_modules"])
-        file.write_text(json.dumps(config, indent=2, sort_keys=True), encoding="utf-8")
+        write_text(file, json.dumps(config, indent=2, sort_keys=True))
         tensors = {key: value.detach().contiguous() for key, value in self.head.named_parameters()}
         save_file(tensors, folder / HEAD_FILE)
 
 
 def train_adapter(
-    config: AdaptersConfig,
-    backbone_folder: Path,
-    data: TokenSet,
-    validation: TokenSet,
-    context: int,
-    labels: tuple[int, ...],
-    folder: Path,
-    *,
-    name: str,
-    seed: int,
-) -> NDArray[np.float32]:
+    config: AdaptersConfig, backbone_folder: Path, lesson: Lesson, folder: Path, *, seed: int
+) -> TrainableAdapter:
     """Train, and save a plain PEFT adapter with its head into a folder.
 
     Args:
         folder: may hold the checkpoint of an interrupted attempt, which is continued.
-
-    Returns:
-        logits of all validation frames, (frames, labels of the context).
     """
     torch.manual_seed(seed)
-    adapter = TrainableAdapter(config, backbone_folder, len(labels))
-    columns = list(labels)
-
-    def logits_of(tokens: NDArray[np.float16]) -> Tensor:
-        return cast(Tensor, adapter(torch.from_numpy(tokens.astype(np.float32))))
+    adapter = TrainableAdapter(config, backbone_folder, len(lesson.labels))
+    data, columns = lesson.data, list(lesson.labels)
 
     def loss_of(batch: Indices, rng: np.random.Generator) -> Tensor:
         truth = torch.from_numpy(data.truth[batch][:, columns])
-        return known_bce(logits_of(data.varied(batch, rng)), truth)
+        return known_bce(adapter(data.varied(batch, rng)), truth)
 
     fit(
-        f"adapter {name}",
+        f"adapter {lesson.name}",
         adapter.parameters(),
         loss_of,
-        frames_for(data, context, config.others, np.random.default_rng(seed)),
-        epochs=config.epochs,
-        batch_size=config.batch_size,
-        learning_rate=config.learning_rate,
-        weight_decay=0.01,
-        seed=seed,
-        checkpoint=folder / CHECKPOINT_FILE,
+        frames_for(data, lesson.context, config.others, np.random.default_rng(seed)),
+        schedule_of(config, seed),
+        folder / CHECKPOINT_FILE,
     )
     adapter.save(folder)
-    with torch.inference_mode():
-        return np.concatenate(
-            [
-                logits_of(validation.plain(slice(first, first + _BATCH))).numpy()
-                for first in range(0, len(validation), _BATCH)
-            ]
-        )
+    return adapter

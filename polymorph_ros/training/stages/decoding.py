@@ -15,7 +15,14 @@ from polymorph_ros.data.dataset import Fault, LabelledSequence
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.model.preprocess import Preprocessor
 from polymorph_ros.progress import progress_bar
-from polymorph_ros.training.frames import About, frame_rows, save_about
+from polymorph_ros.training.cost import Rates, StageCost
+from polymorph_ros.training.frames import (
+    About,
+    frame_rows,
+    frames_cost,
+    in_vocabulary,
+    save_about,
+)
 from polymorph_ros.training.rows import Row, RowWriter
 
 _FAULTS_FILE = "faults.jsonl"
@@ -42,11 +49,17 @@ class DecodingStage:
 
     @property
     def name(self) -> str:
+        """The stage of its part."""
         return f"frames-{self.part}"
 
-    def frames(self) -> int:
+    @property
+    def frame_count(self) -> int:
         """How many frames there are, if all can be read."""
         return sum(len(sequence) for sequence in self.sequences)
+
+    def cost(self, rates: Rates) -> StageCost:
+        """Frames to decode and write."""
+        return frames_cost(self.rows(), self.frame_count)
 
     def rows(self) -> dict[str, Row]:
         """The arrays that are written row by row."""
@@ -58,7 +71,7 @@ class DecodingStage:
     def write(self, folder: Path) -> None:
         """Decode, after the sequences that an earlier attempt decoded.
 
-        A picture that cannot be read is left out and told in ``About.faults``.
+        A picture that cannot be read is left out and named in ``About.faults``.
 
         Raises:
             PolymorphError: no label is shown by enough frames.
@@ -68,7 +81,7 @@ class DecodingStage:
             start, faults = _continued(writer, folder / _FAULTS_FILE)
             done = sum(len(sequence) for sequence in self.sequences[:start])
             task = bars.add_task(
-                f"decode {self.part}", total=self.frames(), completed=done, note=""
+                f"decode {self.part}", total=self.frame_count, completed=done, note=""
             )
             with (folder / _FAULTS_FILE).open("a", encoding="utf-8") as log:
                 for index in range(start, len(self.sequences)):
@@ -125,20 +138,15 @@ class DecodingStage:
 
 def with_labels(stage: DecodingStage, vocabulary: tuple[str, ...]) -> DecodingStage:
     """The same frames with the truth of these labels; unknown where the stage has none of it."""
-    places = {name: column for column, name in enumerate(stage.vocabulary)}
-    columns = [places.get(name, -1) for name in vocabulary]  # the last column is unknown
     sequences = []
     for sequence in stage.sequences:
-        known = np.pad(sequence.track.truth, ((0, 0), (0, 1)), constant_values=-1)
-        track = replace(sequence.track, truth=np.ascontiguousarray(known[:, columns]))
-        sequences.append(LabelledSequence(track, sequence.pictures))
-    return DecodingStage(
-        stage.part,
-        stage.preprocessing,
-        vocabulary,
-        stage.fewest,
-        content_of(sequences),
-        tuple(sequences),
+        truth = in_vocabulary(sequence.track.truth, stage.vocabulary, vocabulary)
+        sequences.append(replace(sequence, track=replace(sequence.track, truth=truth)))
+    return replace(
+        stage,
+        vocabulary=vocabulary,
+        content=content_of(sequences),
+        sequences=tuple(sequences),
     )
 
 
