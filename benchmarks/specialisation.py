@@ -281,10 +281,9 @@ def _taught(
             np.concatenate([setting.data[part].truth for part in _HELD_OUT]),
             np.concatenate([setting.data[part].presence for part in _HELD_OUT]),
         )
-        folder = setting.work / file.stem
-        folder.mkdir(exist_ok=True)
         task = Lesson(lesson, file.stem, 0, labels)
-        adapter = train_adapter(config, setting.backbone, task, folder, seed=context or 0)
+        checkpoint = file.with_suffix(".safetensors")
+        adapter = train_adapter(config, setting.backbone, task, checkpoint, seed=context or 0)
         logits = both.outputs(adapter)
         middle = len(setting.data["validation"])
         np.savez(file, validation=logits[:middle], test=logits[middle:])

@@ -71,7 +71,9 @@ def main(
         with tempfile.TemporaryDirectory() as folder:
             lesson = Lesson(data, knowledge.context_names[index], index, labels)
             backbone = Path(read.backbone_location)
-            adapter = train_adapter(config, backbone, lesson, Path(folder), seed=index)
+            adapter = train_adapter(
+                config, backbone, lesson, Path(folder) / "checkpoint", seed=index
+            )
             cached = held_out.outputs(adapter)
         seconds["cached"] += time.process_time() - start
         plain, took = _plain_run(config, read, pictures, data, test_pictures, index, labels)

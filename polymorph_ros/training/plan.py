@@ -11,25 +11,14 @@ from pathlib import Path
 from typing import Literal
 
 from polymorph_ros.errors import PolymorphError
-from polymorph_ros.training.artifacts import (
-    Artifact,
-    GraphStage,
-    Planned,
-    find,
-    is_begun,
-    planned,
-)
+from polymorph_ros.training.artifacts import Artifact, GraphStage, Planned, find, is_begun, planned
 from polymorph_ros.training.config import BackboneConfig, PretrainConfig, TrainConfig
 from polymorph_ros.training.cost import StageCost
 from polymorph_ros.training.frames import count_frames, vocabulary_of
 from polymorph_ros.training.graph import TrainingGraph
 from polymorph_ros.training.pretrain import small_vit
 from polymorph_ros.training.rates import measure_rates
-from polymorph_ros.training.stages.backbone import (
-    backbone_location,
-    save_weights,
-    weights_folder,
-)
+from polymorph_ros.training.stages.backbone import backbone_location, save_weights, weights_folder
 from polymorph_ros.training.stages.contexts import load_contexts
 
 State = Literal["done", "begun", "to do"]

@@ -15,7 +15,6 @@ import torch
 from polymorph_ros.bundle.manifest import Preprocessing
 from polymorph_ros.model.backbone import load_backbone
 from polymorph_ros.model.preprocess import Preprocessor
-from polymorph_ros.training.artifacts import CHECKPOINT_FILE
 from polymorph_ros.training.config import PretrainConfig, TrainConfig
 from polymorph_ros.training.cost import Rates
 from polymorph_ros.training.frames import LabelledFrames
@@ -75,12 +74,10 @@ def _adapter(
 
     def run(steps: int) -> None:
         part = config.adapters.model_copy(update={"epochs": steps, "others": 0.0})
-        folder = scratch / f"adapter-{steps}"
-        folder.mkdir()
-        train_adapter(part, backbone, lesson, folder, seed=0)
-        (folder / CHECKPOINT_FILE).unlink()
+        checkpoint = scratch / f"adapter-{steps}.safetensors"
+        train_adapter(part, backbone, lesson, checkpoint, seed=0).save(scratch / "adapter")
 
-    return _step_seconds(run), _bytes(scratch / f"adapter-{_FEW}")
+    return _step_seconds(run), _bytes(scratch / "adapter")
 
 
 def _scout_step_s(config: TrainConfig, data: TokenSet, scratch: Path) -> float:

@@ -40,9 +40,7 @@ class FrameStages:
             return with_labels(stage, vocabulary) if isinstance(stage, DecodingStage) else stage
 
         return replace(
-            self,
-            validation=over(self.validation),
-            test=over(self.test) if self.test else None,
+            self, validation=over(self.validation), test=over(self.test) if self.test else None
         )
 
 

@@ -151,11 +151,7 @@ def test_a_full_disk_is_told_in_one_line_and_the_next_run_goes_on(
 
 
 def test_a_work_folder_is_for_one_run(tmp_path: Path) -> None:
-    with (
-        sole_use(tmp_path),
-        pytest.raises(PolymorphError, match="in use"),
-        sole_use(tmp_path),
-    ):
+    with sole_use(tmp_path), pytest.raises(PolymorphError, match="in use"), sole_use(tmp_path):
         pass
 
     with sole_use(tmp_path):

@@ -192,7 +192,7 @@ def test_decoding_goes_on_after_the_sequences_that_are_done(tmp_path: Path) -> N
     stage = DecodingStage("train", PREPROCESSING, ("thing",), 1, content_of(sequences), sequences)
     begun = tmp_path / "begun"
     begun.mkdir()
-    # A run that was killed in its third sequence leaves rows without a header and half a line.
+    # What a run leaves that was killed in its third sequence.
     with RowWriter(begun, stage.rows()) as writer:
         for number, sequence in [
             (1, 0),
@@ -211,9 +211,7 @@ def test_decoding_goes_on_after_the_sequences_that_are_done(tmp_path: Path) -> N
                 sequence=np.array([sequence]),
                 stamps_s=np.array([number / 2]),
             )
-    (begun / "faults.jsonl").write_text(
-        '[0, "picture 0", "broken"]\n[1, "picture 1", "broken"]\n[2, "picture 2", "bro'
-    )
+    (begun / "faults.json").write_text('[[0, "picture 0", "broken"], [1, "picture 1", "broken"]]')
 
     stage.write(begun)
 

@@ -156,12 +156,7 @@ def test_the_default_bundle_s_configuration_is_valid() -> None:
 
 @pytest.mark.parametrize(
     ("text", "told"),
-    [
-        (None, "no such file"),
-        ("a: [", "not"),
-        ("name: x", "backbone"),
-        ("just text", "fault"),
-    ],
+    [(None, "no such file"), ("a: [", "not"), ("name: x", "backbone"), ("just text", "fault")],
 )
 def test_a_wrong_configuration_is_told_in_one_line(
     tmp_path: Path, text: str | None, told: str

@@ -23,7 +23,7 @@ from polymorph_ros.files import write_json, write_text
 from polymorph_ros.model.backbone import load_backbone
 from polymorph_ros.runtime.belief import sigmoid
 from polymorph_ros.training.artifacts import CHECKPOINT_FILE, Planned
-from polymorph_ros.training.calibration import fold_into_head, platt, skill
+from polymorph_ros.training.calibration import fold_into, platt, skill
 from polymorph_ros.training.config import AdaptersConfig
 from polymorph_ros.training.cost import Rates, StageCost
 from polymorph_ros.training.frames import count_frames
@@ -87,13 +87,15 @@ class AdapterStage:
         labels = load_contexts(self.features.contexts).labels[self.index]
         lesson = Lesson(self.features.load_train(), self.context, self.index, labels)
         backbone = weights_folder(self.features.backbone)
-        adapter = train_adapter(self.config, backbone, lesson, folder, seed=self.seed)
+        checkpoint = folder / CHECKPOINT_FILE
+        adapter = train_adapter(self.config, backbone, lesson, checkpoint, seed=self.seed)
         validation = self.features.load_validation()
         logits = validation.outputs(adapter)
         here = validation.presence[:, self.index] == 1
         truth = validation.truth[here][:, list(labels)]
         scale, shift = platt(logits[here], truth)
-        fold_into_head(folder, scale, shift)
+        fold_into(adapter.head, scale, shift)
+        adapter.save(folder)
         scores = sigmoid((logits[here] * scale + shift).astype(np.float64))
         skills = [round(value, 4) for value in skill(scores, truth).tolist()]
         write_json(folder / RELIABILITY_FILE, skills)
@@ -182,13 +184,9 @@ class TrainableAdapter(nn.Module):
 
 
 def train_adapter(
-    config: AdaptersConfig, backbone_folder: Path, lesson: Lesson, folder: Path, *, seed: int
+    config: AdaptersConfig, backbone_folder: Path, lesson: Lesson, checkpoint: Path, *, seed: int
 ) -> TrainableAdapter:
-    """Train, and save a plain PEFT adapter with its head into a folder.
-
-    Args:
-        folder: may hold the checkpoint of an interrupted attempt, which is continued.
-    """
+    """Train an adapter and its head, from where an interrupted attempt left its checkpoint."""
     torch.manual_seed(seed)
     adapter = TrainableAdapter(config, backbone_folder, len(lesson.labels))
     data, columns = lesson.data, list(lesson.labels)
@@ -203,7 +201,6 @@ def train_adapter(
         loss_of,
         frames_for(data, lesson.context, config.others, np.random.default_rng(seed)),
         schedule_of(config, seed),
-        folder / CHECKPOINT_FILE,
+        checkpoint,
     )
-    adapter.save(folder)
     return adapter

@@ -81,10 +81,7 @@ class ContextsStage:
         groups = form_contexts(tracks, limits, seed=self.seed)
         labels = tuple(tuple(columns[label] for label in group) for group in groups)
         names = _names(labels, vocabulary, self.taken)
-        document = {
-            "vocabulary": vocabulary,
-            "contexts": dict(zip(names, labels, strict=True)),
-        }
+        document = {"vocabulary": vocabulary, "contexts": dict(zip(names, labels, strict=True))}
         write_json(folder / _FILE, document)
 
     def estimate(self) -> Contexts:

@@ -23,10 +23,10 @@ from polymorph_ros.training.calibration import fold_into
 from polymorph_ros.training.config import AdaptersConfig, ScoutConfig
 from polymorph_ros.training.cost import Rates, StageCost
 from polymorph_ros.training.frames import count_frames
-from polymorph_ros.training.loop import Indices, Schedule, fit, set_up_torch
+from polymorph_ros.training.loop import Schedule, set_up_torch
 from polymorph_ros.training.stages.adapter import WEIGHT_DECAY, TrainableAdapter
 from polymorph_ros.training.stages.backbone import weights_folder
-from polymorph_ros.training.stages.scout import DROPOUT, calibrate_scout, new_scout, scout_loss
+from polymorph_ros.training.stages.scout import DROPOUT, calibrate_scout, fit_scout, new_scout
 from polymorph_ros.training.token_set import Features, TokenSet
 
 
@@ -101,12 +101,7 @@ class DeepScoutStage:
         scout = DeepScout(new_scout(self.config, data), adapter).train()
         adapter.peft_model.eval()  # no dropout of the frozen blocks
 
-        def loss_of(batch: Indices, rng: np.random.Generator) -> Tensor:
-            logits = scout(data.varied(batch, rng))
-            return scout_loss(logits, data.truth[batch], data.presence[batch])
-
-        frames = np.arange(len(data))
-        fit("scout", scout.parameters(), loss_of, frames, self.schedule, checkpoint)
+        fit_scout(scout, scout.parameters(), data, self.schedule, checkpoint)
         return scout
 
 

@@ -8,7 +8,7 @@ picture of the old labels is needed, and their scores do not change.
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -23,14 +23,14 @@ from polymorph_ros.training.artifacts import CHECKPOINT_FILE, Artifact
 from polymorph_ros.training.calibration import fold_into, platt
 from polymorph_ros.training.config import ScoutConfig
 from polymorph_ros.training.cost import Rates, StageCost
-from polymorph_ros.training.loop import Indices, fit, set_up_torch
+from polymorph_ros.training.loop import set_up_torch
 from polymorph_ros.training.stages.scout import (
     DROPOUT,
     ScoutStage,
+    fit_scout,
     load_scout,
     schedule_of,
     scout_logits,
-    scout_loss,
 )
 from polymorph_ros.training.token_set import Features
 
@@ -50,7 +50,7 @@ class _Addition(nn.Module):
         """Tokens (B, N, D) to logits of the new labels (B, v) and contexts (B, c)."""
         old = self._old[0]
         with torch.no_grad():
-            summary = old.summary(tokens)
+            summary = old.summary(nn.functional.dropout(tokens, DROPOUT))
             known = old.activation(old.hidden(summary))
         hidden = torch.cat([known, old.activation(self.hidden(summary))], dim=1)
         return self.label_head(hidden), self.context_head(hidden)
@@ -81,22 +81,18 @@ class GrownScoutStage:
     def write(self, folder: Path) -> None:
         """Train and calibrate what is new, and save all of it."""
         set_up_torch(self.threads)
-        old, data, columns = load_scout(self.old), self.features.load_train(), list(self.labels)
+        old, columns = load_scout(self.old), list(self.labels)
+        data, held_out = (
+            replace(part, truth=np.ascontiguousarray(part.truth[:, columns]))
+            for part in (self.features.load_train(), self.features.load_validation())
+        )
         torch.manual_seed(self.seed)
         contexts = data.presence.shape[1]
         addition = _Addition(old, self.config.hidden, len(columns), contexts)
-
-        def loss_of(batch: Indices, rng: np.random.Generator) -> Tensor:
-            inputs = nn.functional.dropout(data.varied(batch, rng), DROPOUT)
-            return scout_loss(addition(inputs), data.truth[batch][:, columns], data.presence[batch])
-
         schedule = schedule_of(self.config, self.seed)
-        frames = np.arange(len(data))
-        fit("scout", addition.parameters(), loss_of, frames, schedule, folder / CHECKPOINT_FILE)
-        held_out = self.features.load_validation()
+        fit_scout(addition, addition.parameters(), data, schedule, folder / CHECKPOINT_FILE)
         labels, presence = scout_logits(_joined(old, addition), held_out)
-        truth = held_out.truth[:, columns]
-        fold_into(addition.label_head, *platt(labels[:, old.num_labels :], truth))
+        fold_into(addition.label_head, *platt(labels[:, old.num_labels :], held_out.truth))
         fold_into(addition.context_head, *platt(presence[:, old.num_contexts :], held_out.presence))
         save_file(_joined(old, addition).tensors(), folder / SCOUT_FILE)
         if (self.old.folder / SCOUT_ADAPTER_FOLDER).is_dir():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from polymorph_ros.arrays import Indices
 from polymorph_ros.bundle.manifest import SCOUT_FILE
@@ -83,23 +83,29 @@ def train_scout(config: ScoutConfig, data: TokenSet, *, seed: int, checkpoint: P
     torch.manual_seed(seed)
     scout = new_scout(config, data).train()
 
-    def loss_of(batch: Indices, rng: np.random.Generator) -> Tensor:
-        inputs = torch.nn.functional.dropout(data.varied(batch, rng), DROPOUT)
-        return scout_loss(scout(inputs), data.truth[batch], data.presence[batch])
+    def score(tokens: Tensor) -> tuple[Tensor, Tensor]:
+        labels, contexts = scout(nn.functional.dropout(tokens, DROPOUT))
+        return labels, contexts
 
-    frames = np.arange(len(data))
-    fit("scout", scout.parameters(), loss_of, frames, schedule_of(config, seed), checkpoint)
+    fit_scout(score, scout.parameters(), data, schedule_of(config, seed), checkpoint)
     return scout.eval()
 
 
-def scout_loss(
-    logits: tuple[Tensor, Tensor], truth: NDArray[np.int8], presence: NDArray[np.int8]
-) -> Tensor:
-    """The loss of label and context logits, (B, V) and (B, C)."""
-    labels, contexts = logits
-    return known_bce(labels, torch.from_numpy(truth)) + known_bce(
-        contexts, torch.from_numpy(presence)
-    )
+def fit_scout(
+    score: ScoreTokens,
+    parameters: Iterable[nn.Parameter],
+    data: TokenSet,
+    schedule: Schedule,
+    checkpoint: Path,
+) -> None:
+    """Minimise the loss of the logits of all labels and all contexts."""
+
+    def loss_of(batch: Indices, rng: np.random.Generator) -> Tensor:
+        labels, contexts = score(data.varied(batch, rng))
+        truth, presence = (torch.from_numpy(part[batch]) for part in (data.truth, data.presence))
+        return known_bce(labels, truth) + known_bce(contexts, presence)
+
+    fit("scout", parameters, loss_of, np.arange(len(data)), schedule, checkpoint)
 
 
 def calibrate_scout(
