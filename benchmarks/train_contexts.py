@@ -33,9 +33,9 @@ from polymorph_ros.model.backbone import Backbone, load_backbone
 from polymorph_ros.model.preprocess import Preprocessor
 from polymorph_ros.runtime.knowledge import Knowledge
 from polymorph_ros.training.config import AdaptersConfig
-from polymorph_ros.training.loop import Indices, fit
+from polymorph_ros.training.loop import Indices, Schedule, fit
 from polymorph_ros.training.losses import known_bce
-from polymorph_ros.training.stages.adapter import Lesson, frames_for, schedule_of, train_adapter
+from polymorph_ros.training.stages.adapter import Lesson, frames_for, train_adapter
 from polymorph_ros.training.token_set import TokenSet
 
 _DEFAULT = Path(__file__).resolve().parent.parent / "bundles/default"
@@ -161,7 +161,7 @@ def _plain_run(
             [*model.parameters(), *head.parameters()],
             loss_of,
             frames_for(data, context, config.others, np.random.default_rng(context)),
-            schedule_of(config, seed=context),
+            Schedule.of(config, seed=context),
             Path(folder) / "checkpoint",
         )
     with torch.inference_mode():

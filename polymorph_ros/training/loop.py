@@ -41,15 +41,11 @@ class Schedule:
     seed: int
 
     @classmethod
-    def of(
-        cls,
-        config: PretrainConfig | ScoutConfig | AdaptersConfig,
-        *,
-        weight_decay: float,
-        seed: int,
-    ) -> Schedule:
+    def of(cls, config: PretrainConfig | ScoutConfig | AdaptersConfig, seed: int) -> Schedule:
         """The schedule of a part of the configuration."""
-        return cls(config.epochs, config.batch_size, config.learning_rate, weight_decay, seed)
+        return cls(
+            config.epochs, config.batch_size, config.learning_rate, config.weight_decay, seed
+        )
 
     def per_epoch(self, frames: int) -> int:
         """Gradient steps of an epoch; an incomplete last batch is left out."""

@@ -57,15 +57,10 @@ def pretrain_backbone(
         parameters,
         loss_of,
         np.arange(len(frames)),
-        schedule_of(config, seed),
+        Schedule.of(config, seed),
         checkpoint,
     )
     return model
-
-
-def schedule_of(config: PretrainConfig, seed: int) -> Schedule:
-    """How the backbone is trained."""
-    return Schedule.of(config, weight_decay=config.weight_decay, seed=seed)
 
 
 def small_vit(config: PretrainConfig) -> ViTModel:

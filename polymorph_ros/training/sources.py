@@ -1,4 +1,4 @@
-"""Which stages make the frames of each part: scenes are rendered, recordings decoded."""
+"""Which stages write the frames of each part: scenes are rendered, recordings decoded."""
 
 from __future__ import annotations
 
@@ -106,14 +106,14 @@ def _parts(config: DataConfig, seed: int) -> tuple[dict[str, Sequences], Dataset
         for source in config.sources
     ]
     dataset = union(opened)
-    told = [
+    fixed = [
         source.part
         for source, part in zip(config.sources, opened, strict=True)
         for _ in part.sequences
     ]
 
     def of(part: str | None) -> Sequences:
-        pairs = zip(dataset.sequences, told, strict=True)
+        pairs = zip(dataset.sequences, fixed, strict=True)
         return tuple(sequence for sequence, wanted in pairs if wanted == part)
 
     free, train, validation, test = of(None), of("train"), of("validation"), of("test")

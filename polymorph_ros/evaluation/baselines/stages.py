@@ -29,7 +29,6 @@ from polymorph_ros.training.token_set import TokenFiles, TokenSet
 
 LOGITS_FILE = "logits.npy"
 _BATCH = 256
-_WEIGHT_DECAY = 0.01  # as of adapters
 # A whole backbone that has learned something already wants smaller steps than a new LoRA.
 _FULL_RATE = 0.1
 
@@ -65,7 +64,7 @@ class LinearProbeStage:
             head.parameters(),
             loss_of,
             np.arange(len(train)),
-            Schedule.of(self.config, weight_decay=_WEIGHT_DECAY, seed=self.seed),
+            Schedule.of(self.config, self.seed),
             folder / CHECKPOINT_FILE,
         )
         _save_head(head, folder)
@@ -114,7 +113,7 @@ class FullFinetuneStage:
         torch.manual_seed(self.seed)
         head = nn.Linear(backbone.hidden_size, truth.shape[1])
         blocks = self.config.tail_blocks
-        schedule = Schedule.of(self.config, weight_decay=_WEIGHT_DECAY, seed=self.seed)
+        schedule = Schedule.of(self.config, self.seed)
 
         def logits_of(images: NDArray[np.uint8]) -> Tensor:
             pixels = preprocessor.batch(np.ascontiguousarray(images))

@@ -51,9 +51,8 @@ from polymorph_ros.training.frames import (
     vocabulary_of,
 )
 from polymorph_ros.training.graph import Frames, TrainingGraph
-from polymorph_ros.training.loop import set_up_torch
+from polymorph_ros.training.loop import Schedule, set_up_torch
 from polymorph_ros.training.pipeline import Runner
-from polymorph_ros.training.stages.adapter import schedule_of
 from polymorph_ros.training.stages.backbone import weights_folder
 from polymorph_ros.training.stages.thresholds import on_alone, on_off
 from polymorph_ros.training.token_set import Features
@@ -155,7 +154,7 @@ def one_lora(config: TrainConfig, frames: Frames, steps: int, factor: int) -> Tr
         factor: of the rank: 1, or the number of contexts for the size of all adapters.
     """
     labels, own = vocabulary_of(frames.train), config.adapters
-    per_epoch = schedule_of(own, config.seed).per_epoch(count_frames(frames.train))
+    per_epoch = Schedule.of(own, config.seed).per_epoch(count_frames(frames.train))
     adapters = own.model_copy(
         update={
             "rank": own.rank * factor,
@@ -250,7 +249,7 @@ def _plain(name: str, given: _Given, target: Path) -> Baseline:
         )
     kept = make(stage, given.work, given.say)
     folder = _copy(kept.folder, target)
-    steps = schedule_of(adapters, given.config.seed).steps(count_frames(features.train.frames))
+    steps = Schedule.of(adapters, given.config.seed).steps(count_frames(features.train.frames))
     text = _text(given, folder, "plain", features.preprocessing, own=own, steps=steps)
     raw = np.load(kept.folder / LOGITS_FILE)
     scale, shift = platt(raw, np.asarray(given.validation.truth))

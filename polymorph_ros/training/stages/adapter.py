@@ -36,7 +36,6 @@ from polymorph_ros.training.token_set import Features, TokenSet
 
 RELIABILITY_FILE = "reliability.json"
 """How much the adapter's score of each label tells."""
-WEIGHT_DECAY = 0.01
 _CONTEXTS_PER_FRAME = 1.5  # estimated, while contexts are not known yet
 
 
@@ -72,7 +71,7 @@ class AdapterStage:
             rng = np.random.default_rng(self.seed)
             data = self.features.load_train()
             frames = len(frames_for(data, self.index, self.config.others, rng))
-        return schedule_of(self.config, self.seed).steps(frames)
+        return Schedule.of(self.config, self.seed).steps(frames)
 
     def cost(self, rates: Rates) -> StageCost:
         """Gradient steps over the frames that teach it."""
@@ -116,11 +115,6 @@ class Lesson:
     name: str
     context: int
     labels: tuple[int, ...]
-
-
-def schedule_of(config: AdaptersConfig, seed: int) -> Schedule:
-    """How an adapter is trained."""
-    return Schedule.of(config, weight_decay=WEIGHT_DECAY, seed=seed)
 
 
 def frames_for(
@@ -200,7 +194,7 @@ def train_adapter(
         adapter.parameters(),
         loss_of,
         frames_for(data, lesson.context, config.others, np.random.default_rng(seed)),
-        schedule_of(config, seed),
+        Schedule.of(config, seed),
         checkpoint,
     )
     return adapter

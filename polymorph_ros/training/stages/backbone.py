@@ -28,8 +28,8 @@ from polymorph_ros.training.config import (
 )
 from polymorph_ros.training.cost import Rates, StageCost
 from polymorph_ros.training.frames import count_frames, load_frames
-from polymorph_ros.training.loop import set_up_torch
-from polymorph_ros.training.pretrain import pretrain_backbone, schedule_of
+from polymorph_ros.training.loop import Schedule, set_up_torch
+from polymorph_ros.training.pretrain import pretrain_backbone
 
 _WEIGHTS = "backbone"
 _FROM_SCRATCH = {"mean": (0.5, 0.5, 0.5), "std": (0.25, 0.25, 0.25)}
@@ -48,7 +48,7 @@ class PretrainStage:
 
     def cost(self, rates: Rates) -> StageCost:
         """Gradient steps over the training frames."""
-        steps = schedule_of(self.config, self.seed).steps(count_frames(self.frames))
+        steps = Schedule.of(self.config, self.seed).steps(count_frames(self.frames))
         seconds = steps * (rates.pretrain_step_s or 0.0)
         return StageCost(steps=steps, size=rates.backbone_bytes, seconds=seconds)
 

@@ -1,7 +1,7 @@
 """Stage: a scout with an adapter of its own on the last K blocks, trained together with it.
 
-The trunk's tokens say little of what only the last blocks make out. A LoRA for the whole
-vocabulary and all contexts sees it, for one more tail per frame; its logits are added to those of
+The trunk's tokens lack what only the last blocks compute. A LoRA for the whole
+vocabulary and all contexts has it, for one more tail per frame; its logits are added to those of
 the scout's small network on the trunk's tokens.
 """
 
@@ -24,7 +24,7 @@ from polymorph_ros.training.config import AdaptersConfig, ScoutConfig
 from polymorph_ros.training.cost import Rates, StageCost
 from polymorph_ros.training.frames import count_frames
 from polymorph_ros.training.loop import Schedule, set_up_torch
-from polymorph_ros.training.stages.adapter import WEIGHT_DECAY, TrainableAdapter
+from polymorph_ros.training.stages.adapter import TrainableAdapter
 from polymorph_ros.training.stages.backbone import weights_folder
 from polymorph_ros.training.stages.scout import DROPOUT, calibrate_scout, fit_scout, new_scout
 from polymorph_ros.training.token_set import Features, TokenSet
@@ -66,7 +66,7 @@ class DeepScoutStage:
     def schedule(self) -> Schedule:
         """As adapters are trained, for the scout's epochs."""
         lora = self.adapters.model_copy(update={"epochs": self.config.epochs})
-        return Schedule.of(lora, weight_decay=WEIGHT_DECAY, seed=self.seed)
+        return Schedule.of(lora, self.seed)
 
     def steps(self) -> int:
         """How many gradient steps it takes."""

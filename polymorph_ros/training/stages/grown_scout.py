@@ -23,13 +23,12 @@ from polymorph_ros.training.artifacts import CHECKPOINT_FILE, Artifact
 from polymorph_ros.training.calibration import fold_into, platt
 from polymorph_ros.training.config import ScoutConfig
 from polymorph_ros.training.cost import Rates, StageCost
-from polymorph_ros.training.loop import set_up_torch
+from polymorph_ros.training.loop import Schedule, set_up_torch
 from polymorph_ros.training.stages.scout import (
     DROPOUT,
     ScoutStage,
     fit_scout,
     load_scout,
-    schedule_of,
     scout_logits,
 )
 from polymorph_ros.training.token_set import Features
@@ -89,7 +88,7 @@ class GrownScoutStage:
         torch.manual_seed(self.seed)
         contexts = data.presence.shape[1]
         addition = _Addition(old, self.config.hidden, len(columns), contexts)
-        schedule = schedule_of(self.config, self.seed)
+        schedule = Schedule.of(self.config, self.seed)
         fit_scout(addition, addition.parameters(), data, schedule, folder / CHECKPOINT_FILE)
         labels, presence = scout_logits(_joined(old, addition), held_out)
         fold_into(addition.label_head, *platt(labels[:, old.num_labels :], held_out.truth))

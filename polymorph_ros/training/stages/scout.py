@@ -45,7 +45,7 @@ class ScoutStage:
     def cost(self, rates: Rates) -> StageCost:
         """Gradient steps over the training frames."""
         frames = count_frames(self.features.train.frames)
-        steps = schedule_of(self.config, self.seed).steps(frames)
+        steps = Schedule.of(self.config, self.seed).steps(frames)
         return StageCost(frames, steps, rates.scout_bytes, steps * rates.scout_step_s)
 
     def write(self, folder: Path) -> None:
@@ -60,11 +60,6 @@ class ScoutStage:
 def load_scout(scout: Artifact) -> Scout:
     """The scout that the stage wrote."""
     return Scout.from_tensors(load_file(scout.folder / SCOUT_FILE))
-
-
-def schedule_of(config: ScoutConfig, seed: int) -> Schedule:
-    """How a scout is trained."""
-    return Schedule.of(config, weight_decay=0.05, seed=seed)
 
 
 def new_scout(config: ScoutConfig, data: TokenSet) -> Scout:
@@ -87,7 +82,7 @@ def train_scout(config: ScoutConfig, data: TokenSet, *, seed: int, checkpoint: P
         labels, contexts = scout(nn.functional.dropout(tokens, DROPOUT))
         return labels, contexts
 
-    fit_scout(score, scout.parameters(), data, schedule_of(config, seed), checkpoint)
+    fit_scout(score, scout.parameters(), data, Schedule.of(config, seed), checkpoint)
     return scout.eval()
 
 

@@ -57,6 +57,7 @@ class SyntheticStage:
         return frames_cost(self.rows(), self.frame_count)
 
     def rows(self) -> dict[str, Row]:
+        """The arrays that are written row by row."""
         height, width = self.synthetic.height, self.synthetic.width
         return frame_rows(height, width, len(self.vocabulary), _CELLS[::-1])
 
