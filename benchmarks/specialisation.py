@@ -45,11 +45,11 @@ from polymorph_ros.runtime.knowledge import EvidenceWeights, Knowledge
 from polymorph_ros.runtime.pairs import make_pairs
 from polymorph_ros.runtime.policy import Policy
 from polymorph_ros.runtime.thresholds import Thresholds
-from polymorph_ros.training.adapters import train_adapter
 from polymorph_ros.training.calibration import platt
 from polymorph_ros.training.config import AdaptersConfig, ScoutConfig
 from polymorph_ros.training.frames import LabelledFrames
-from polymorph_ros.training.scout import calibrate_scout, scout_logits, train_scout
+from polymorph_ros.training.stages.adapter import Lesson, train_adapter
+from polymorph_ros.training.stages.scout import calibrate_scout, scout_logits, train_scout
 from polymorph_ros.training.token_set import TokenSet
 
 _HERE = Path(__file__).resolve().parent
@@ -281,12 +281,10 @@ def _taught(
             np.concatenate([setting.data[part].truth for part in _HELD_OUT]),
             np.concatenate([setting.data[part].presence for part in _HELD_OUT]),
         )
-        folder = setting.work / file.stem
-        folder.mkdir(exist_ok=True)
-        logits = train_adapter(
-            config, setting.backbone, lesson, both, 0, labels, folder, name=file.stem,
-            seed=context or 0,
-        )  # fmt: skip
+        task = Lesson(lesson, file.stem, 0, labels)
+        checkpoint = file.with_suffix(".safetensors")
+        adapter = train_adapter(config, setting.backbone, task, checkpoint, seed=context or 0)
+        logits = both.outputs(adapter)
         middle = len(setting.data["validation"])
         np.savez(file, validation=logits[:middle], test=logits[middle:])
     with np.load(file) as kept:

@@ -32,10 +32,10 @@ from polymorph_ros.evaluation.metrics import label_average_precision
 from polymorph_ros.model.backbone import Backbone, load_backbone
 from polymorph_ros.model.preprocess import Preprocessor
 from polymorph_ros.runtime.knowledge import Knowledge
-from polymorph_ros.training.adapters import frames_for, train_adapter
 from polymorph_ros.training.config import AdaptersConfig
-from polymorph_ros.training.loop import Indices, fit
+from polymorph_ros.training.loop import Indices, Schedule, fit
 from polymorph_ros.training.losses import known_bce
+from polymorph_ros.training.stages.adapter import Lesson, frames_for, train_adapter
 from polymorph_ros.training.token_set import TokenSet
 
 _DEFAULT = Path(__file__).resolve().parent.parent / "bundles/default"
@@ -69,10 +69,12 @@ def main(
     for index, labels in enumerate(knowledge.contexts):
         start = time.process_time()
         with tempfile.TemporaryDirectory() as folder:
-            cached = train_adapter(
-                config, Path(read.backbone_location), data, held_out, index, labels,
-                Path(folder), name=knowledge.context_names[index], seed=index,
-            )  # fmt: skip
+            lesson = Lesson(data, knowledge.context_names[index], index, labels)
+            backbone = Path(read.backbone_location)
+            adapter = train_adapter(
+                config, backbone, lesson, Path(folder) / "checkpoint", seed=index
+            )
+            cached = held_out.outputs(adapter)
         seconds["cached"] += time.process_time() - start
         plain, took = _plain_run(config, read, pictures, data, test_pictures, index, labels)
         seconds["plain"] += took
@@ -159,12 +161,8 @@ def _plain_run(
             [*model.parameters(), *head.parameters()],
             loss_of,
             frames_for(data, context, config.others, np.random.default_rng(context)),
-            epochs=config.epochs,
-            batch_size=config.batch_size,
-            learning_rate=config.learning_rate,
-            weight_decay=0.01,
-            seed=context,
-            checkpoint=Path(folder) / "checkpoint",
+            Schedule.of(config, seed=context),
+            Path(folder) / "checkpoint",
         )
     with torch.inference_mode():
         logits = [

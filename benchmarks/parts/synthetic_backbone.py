@@ -19,7 +19,7 @@ from parts.traced.look import look_of
 from polymorph_ros.bundle.manifest import Preprocessing
 from polymorph_ros.data.track import Track
 from polymorph_ros.model.preprocess import Preprocessor
-from polymorph_ros.training.loop import fit
+from polymorph_ros.training.loop import Schedule, fit
 
 _WORLD = "pretraining"
 _NAMES, _FRAMES = 4, 4  # things and frames of a sequence
@@ -67,12 +67,8 @@ def synthetic_backbone(
         [*model.parameters(), *whole.parameters(), *patch.parameters()],
         loss_of,
         np.arange(len(images)),
-        epochs=epochs,
-        batch_size=64,
-        learning_rate=1e-3,
-        weight_decay=0.05,
-        seed=1,
-        checkpoint=folder.with_suffix(".safetensors"),
+        Schedule(epochs, batch_size=64, learning_rate=1e-3, weight_decay=0.05, seed=1),
+        folder.with_suffix(".safetensors"),
     )
     model.half().save_pretrained(folder)
     return folder

@@ -29,10 +29,6 @@ def train(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what would be done and what it costs.")
     ] = False,
-    compare: Annotated[
-        bool,
-        typer.Option("--compare", help="Also train one adapter for all labels, as long as these."),
-    ] = False,
     add: Annotated[
         Path | None, typer.Option(help="Labelled video whose new labels a bundle shall learn.")
     ] = None,
@@ -57,18 +53,16 @@ def train(
     polymorph train --add DATA --to BUNDLE
     """
     warnings.filterwarnings("ignore", category=FutureWarning)  # of libraries, about each other
-    plain = config is None and out is None and not dry_run and not compare
+    plain = config is None and out is None and not dry_run
     if add is not None and to is not None and plain:
         _add(add, to, labels, topic, work, ray)
     elif config is not None and add is None and to is None and (out is not None or dry_run):
-        _train(config, out, work, ray, dry_run=dry_run, compare=compare)
+        _train(config, out, work, ray, dry_run=dry_run)
     else:
         raise typer.BadParameter("give CONFIG and --out (or --dry-run), or --add and --to")
 
 
-def _train(
-    config: Path, out: Path | None, work: Path, ray: str | None, *, dry_run: bool, compare: bool
-) -> None:
+def _train(config: Path, out: Path | None, work: Path, ray: str | None, *, dry_run: bool) -> None:
     # Imported here: torch takes seconds, and `--help` should not.
     from polymorph_ros.evaluation.replay import measure
     from polymorph_ros.training.config import read_config
@@ -87,7 +81,7 @@ def _train(
     settings = read_config(config)
     with _workers(ray, settings.threads) as workers:
         trained = train_bundle(
-            settings, out, work.resolve(), measure, console.print, compare=compare, workers=workers
+            settings, out, work.resolve(), measure, console.print, workers=workers
         )
     print_summary(console, trained)
 
@@ -97,7 +91,7 @@ def _add(
 ) -> None:
     from polymorph_ros.evaluation.replay import measure
     from polymorph_ros.training.config import SourceConfig
-    from polymorph_ros.training.growth import grow_bundle, growth_config
+    from polymorph_ros.training.pipeline import grow_bundle, growth_config
 
     console = Console()
     source = SourceConfig.model_validate({"path": data, "labels": labels, "topic": topic})

@@ -20,19 +20,21 @@ def print_plan(console: Console, plan: Plan) -> None:
     for title in ("frames", "steps", "MB", "time"):
         table.add_column(title, justify="right")
     for stage in plan.stages:
+        cost, done = stage.cost, stage.state == "done"
         table.add_row(
             stage.name,
             stage.state,
-            f"{stage.frames:,}" if stage.frames else "",
-            f"{stage.steps:,}" if stage.steps else "",
-            f"{stage.size / 1e6:.1f}",
-            "" if stage.state == "kept" else _duration(stage.seconds),
-            style="dim" if stage.state == "kept" else "",
+            f"{cost.frames:,}" if cost.frames else "",
+            f"{cost.steps:,}" if cost.steps else "",
+            f"{cost.size / 1e6:.1f}",
+            "" if done else _duration(cost.seconds),
+            style="dim" if done else "",
         )
     console.print(table)
+    left = plan.left
     console.print(
-        f"to do: {plan.steps:,} gradient steps, {plan.size / 1e6:,.0f} MB to write "
-        f"({plan.free / 1e9:.1f} GB free), about {_duration(plan.seconds)}",
+        f"to do: {left.steps:,} gradient steps, {left.size / 1e6:,.0f} MB to write "
+        f"({plan.free / 1e9:.1f} GB free), about {_duration(left.seconds)}",
         highlight=False,
     )
     console.print(
@@ -56,20 +58,9 @@ def print_summary(console: Console, trained: Trained) -> None:
         console.print(f"left out: {len(trained.left_out) - _SHOWN} more", style="yellow")
     manifest = trained.bundle.manifest
     console.print(f"{len(manifest.labels)} labels in {len(manifest.contexts)} contexts")
-    if trained.baselines:
-        _print_baselines(console, trained)
-    else:
-        for name, value in manifest.metrics.items():
-            console.print(f"{name}: {value:.3f}", highlight=False)
+    for name, value in manifest.metrics.items():
+        console.print(f"{name}: {value:.3f}", highlight=False)
     console.print(f"bundle: {trained.bundle.path}", soft_wrap=True, highlight=False)
-
-
-def _print_baselines(console: Console, trained: Trained) -> None:
-    own = trained.bundle.manifest.metrics
-    table = Table("trained equally long", *own)
-    for name, metrics in {"this bundle": own, **trained.baselines}.items():
-        table.add_row(name, *(f"{metrics[key]:.3f}" for key in own))
-    console.print(table)
 
 
 def _duration(seconds: float) -> str:

@@ -1,9 +1,8 @@
-"""Stages of training: what each made is kept, and found again by everything that decided it.
+"""What stages write: folders named by the hash of everything that decides their content.
 
 A stage is a frozen dataclass. Its fields are all that decides its result: parts of the
-configuration, and the artifacts of other stages, which count by their content. Their hash names the
-result's folder, so a run that was stopped, or one that changes only a late stage, does again
-only what it has to.
+configuration, and the artifacts of other stages, which count by their content. So a run that was
+stopped, or one that changes only a late stage, repeats only what it has to.
 
 A folder appears under its own name only when it is whole. While a stage works, its folder has a
 hidden name and stays where the work stops, so that a stage may continue inside itself.
@@ -27,13 +26,17 @@ from safetensors import SafetensorError
 
 from polymorph_ros.bundle.reader import file_sha256
 from polymorph_ros.errors import PolymorphError
+from polymorph_ros.files import DISK_FULL, cannot_write, write_json
+from polymorph_ros.training.cost import Rates, StageCost
 
 SUMS_FILE = "stage.json"
-RELIABILITY_FILE = "reliability.json"  # of an adapter: how much its score of each label tells
-CHECKPOINT_FILE = "checkpoint.safetensors"  # of a stage that is not done yet
+CHECKPOINT_FILE = "checkpoint.safetensors"
+"""Of a stage that is not done yet."""
 _LOCK_FILE = ".lock"
+_PLANNED = "planned"  # no SHA-256: a stage with a planned input is never found
 
-_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+Log = Callable[[str], None]
+"""Takes a line on what was done."""
 
 
 class Stage(Protocol):
@@ -48,13 +51,21 @@ class Stage(Protocol):
         ...
 
     def write(self, folder: Path) -> None:
-        """Make the result in a folder, which may hold what an interrupted attempt left there."""
+        """Write the result into a folder, which may hold what an interrupted attempt left."""
+        ...
+
+
+class GraphStage(Stage, Protocol):
+    """A stage of the training graph: it also says what it costs."""
+
+    def cost(self, rates: Rates) -> StageCost:
+        """The cost; estimated from the configuration as far as inputs are only planned."""
         ...
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """What a stage made.
+    """What a stage wrote.
 
     Attributes:
         folder: where it is.
@@ -65,18 +76,30 @@ class Artifact:
     digest: str
 
 
-def make(stage: Stage, work: Path, say: Callable[[str], None] = lambda line: None) -> Artifact:
-    """Run a stage, unless what it makes is in the work folder already, sound.
+@dataclass(frozen=True)
+class Planned(Artifact):
+    """What a stage will write; nothing is there yet."""
+
+    stage: Stage
+
+
+def planned(stage: Stage, work: Path) -> Planned:
+    """The artifact of a stage that was not run."""
+    return Planned(folder_of(stage, work), _PLANNED, stage)
+
+
+def make(stage: Stage, work: Path, log: Log = lambda line: None) -> Artifact:
+    """Run a stage, unless its artifact is in the work folder already, undamaged.
 
     Raises:
-        PolymorphError: the disk is full; what was done so far is kept.
+        PolymorphError: the disk is full; what was done so far stays.
     """
-    place = place_of(stage, work)
     found = find(stage, work)
     if found is not None:
         return found
+    place = folder_of(stage, work)
     if place.exists():
-        say(f"{place} is damaged: it is made again")
+        log(f"{place} is damaged: it is made again")
         shutil.rmtree(place)
     scratch = _scratch_of(stage, work)
     with disk_full_as_error(work):
@@ -91,14 +114,14 @@ def make(stage: Stage, work: Path, say: Callable[[str], None] = lambda line: Non
             for file in sorted(scratch.rglob("*"))
             if file.is_file() and file.name != SUMS_FILE
         }
-        (scratch / SUMS_FILE).write_text(json.dumps(sums, indent=1) + "\n", encoding="utf-8")
+        write_json(scratch / SUMS_FILE, sums)
         scratch.rename(place)
     return Artifact(place, _digest(sums))
 
 
 def find(stage: Stage, work: Path) -> Artifact | None:
-    """What an earlier run kept of a stage; None where there is nothing or not all of it."""
-    place = place_of(stage, work)
+    """The artifact of an earlier run; none where there is nothing or not all of it."""
+    place = folder_of(stage, work)
     try:
         sums = json.loads((place / SUMS_FILE).read_text(encoding="utf-8"))
         for name, (size, sha256) in sums.items():
@@ -110,9 +133,10 @@ def find(stage: Stage, work: Path) -> Artifact | None:
     return Artifact(place, _digest(sums))
 
 
-def place_of(stage: Stage, work: Path) -> Path:
-    """The folder of a stage's result."""
-    return work / f"{stage.name}-{_key(stage)}"
+def folder_of(stage: Stage, work: Path) -> Path:
+    """The folder of a stage's artifact."""
+    key = hashlib.sha256(_text(stage).encode()).hexdigest()[:12]
+    return work / f"{stage.name}-{key}"
 
 
 def is_begun(stage: Stage, work: Path) -> bool:
@@ -121,7 +145,7 @@ def is_begun(stage: Stage, work: Path) -> bool:
 
 
 def _scratch_of(stage: Stage, work: Path) -> Path:
-    place = place_of(stage, work)
+    place = folder_of(stage, work)
     return place.with_name(f".{place.name}.part")
 
 
@@ -138,11 +162,9 @@ def sole_use(work: Path) -> Iterator[None]:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise PolymorphError(
-                "a work folder that no other run is in",
-                "one that is in use",
-                where=str(work),
+                "a work folder that no other run is in", "one that is in use", where=str(work),
                 remedy="wait for that run, or name another folder with --work",
-            ) from None
+            ) from None  # fmt: skip
         yield
 
 
@@ -150,46 +172,33 @@ def sole_use(work: Path) -> Iterator[None]:
 def sole_attempt(stage: Stage, work: Path) -> Iterator[None]:
     """Wait until no other process, on any machine that sees the folder, works on a stage."""
     work.mkdir(parents=True, exist_ok=True)
-    place = place_of(stage, work)
+    place = folder_of(stage, work)
     file = place.with_name(f".{place.name}.lock")
     with file.open("w") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         yield
-    # Whoever waited for it finds the stage's result, and needs no lock.
+    # Whoever waited for it finds the stage's artifact, and needs no lock.
     file.unlink(missing_ok=True)
 
 
 @contextmanager
 def disk_full_as_error(where: Path) -> Iterator[None]:
-    """Tell a full disk (or quota, or file size limit) as a mistake that can be mended."""
+    """Report a full disk (or quota, or file size limit) as a mistake that can be mended."""
     try:
         yield
     except OSError as error:
-        if error.errno not in _DISK_FULL:
+        if error.errno not in DISK_FULL:
             raise
-        raise _full(where, str(error.strerror)) from error
+        raise cannot_write(where, error) from error
     except SafetensorError as error:
         # It names the cause only in words: "I/O error: No space left on device (os error 28)".
-        if not any(f"os error {number}" in str(error) for number in _DISK_FULL):
+        if not any(f"os error {number}" in str(error) for number in DISK_FULL):
             raise
-        raise _full(where, str(error)) from error
-
-
-def _full(where: Path, found: str) -> PolymorphError:
-    return PolymorphError(
-        "room on the disk",
-        found,
-        where=str(where),
-        remedy="make room and run the same command again: it continues",
-    )
+        raise cannot_write(where, OSError(errno.ENOSPC, str(error))) from error
 
 
 def _digest(sums: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(sums, sort_keys=True).encode()).hexdigest()
-
-
-def _key(stage: Stage) -> str:
-    return hashlib.sha256(_text(stage).encode()).hexdigest()[:12]
 
 
 def _text(value: object) -> str:
@@ -209,4 +218,4 @@ def _text(value: object) -> str:
         return f"({', '.join(_text(part) for part in value)})"
     if value is None or isinstance(value, (str, int, float)):
         return repr(value)
-    raise TypeError(f"{type(value).__name__} says not what it decides")
+    raise TypeError(f"{type(value).__name__} does not say what it decides")

@@ -1,4 +1,4 @@
-"""Make scores mean what they say: a scale and a shift per label, folded into the heads."""
+"""Calibration: a scale and a shift per label that turn scores into probabilities (Platt 1999)."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from polymorph_ros.bundle.manifest import HEAD_FILE
 from polymorph_ros.runtime.belief import sigmoid
 
 # How far a label's scale and shift stray from those of all labels together, one standard
-# deviation: what few examples say is drawn towards what all say.
+# deviation: a fit on few examples is drawn towards the common one.
 _SPREAD = np.array([0.3, 1.0])
 _LEAST_SCALE = 0.01
 _STEPS = 50
-_SUREST = 1e-4  # a score is taken as no surer than this when its skill is told
+_SUREST = 1e-4  # a score counts as no surer than this in its skill
 
 
 def platt(

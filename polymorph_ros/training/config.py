@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import yaml
 from pydantic import (
@@ -25,7 +25,7 @@ class _Strict(BaseModel):
 
 
 class SyntheticConfig(_Strict):
-    """synthetic scenes to train on: sequences of frames, rendered small."""
+    """Synthetic scenes to train on: sequences of frames, rendered small."""
 
     train_sequences: int = Field(ge=1)
     validation_sequences: int = Field(ge=1)
@@ -128,7 +128,7 @@ BackboneConfig = Annotated[
 
 
 class TokensConfig(_Strict):
-    """What is kept of the trunk's output."""
+    """What is cached of the trunk's output."""
 
     augmentations: int = Field(
         0, ge=0, description="changed views of each training frame, beside the frame itself"
@@ -145,6 +145,7 @@ class ContextsConfig(_Strict):
 class ScoutConfig(_Strict):
     """How the scout is trained."""
 
+    weight_decay: ClassVar[float] = 0.05
     hidden: int = Field(128, ge=8)
     queries: int = Field(4, ge=1)
     rank: int = Field(
@@ -163,6 +164,7 @@ class ScoutConfig(_Strict):
 class AdaptersConfig(_Strict):
     """How the context adapters are trained (PEFT LoRA on the last K blocks)."""
 
+    weight_decay: ClassVar[float] = 0.01
     tail_blocks: int = Field(2, ge=1)
     rank: int = Field(8, ge=1)
     alpha: int = Field(16, ge=1)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from polymorph_ros.data.dataset import Fault
 from polymorph_ros.data.track import Track
+from polymorph_ros.files import write_json
+from polymorph_ros.training.artifacts import Artifact, GraphStage, Planned
+from polymorph_ros.training.cost import FRAME_S, StageCost
 from polymorph_ros.training.rows import Row
 
 _ABOUT_FILE = "about.json"
@@ -50,6 +55,23 @@ class LabelledFrames:
         bounds = [0, *cuts.tolist(), len(self)]
         return [slice(first, last) for first, last in pairwise(bounds)]
 
+    def in_vocabulary(self, have: tuple[str, ...], wanted: tuple[str, ...]) -> LabelledFrames:
+        """The same frames with the truth of other labels (``in_vocabulary``)."""
+        return replace(self, truth=in_vocabulary(self.truth, have, wanted))
+
+
+def in_vocabulary(
+    truth: NDArray[np.int8], have: tuple[str, ...], wanted: tuple[str, ...]
+) -> NDArray[np.int8]:
+    """The truth of the wanted labels, (frames, wanted); unknown for those it does not have.
+
+    Args:
+        truth: (frames, have).
+    """
+    places = {name: column for column, name in enumerate(have)}
+    known = np.pad(truth, ((0, 0), (0, 1)), constant_values=-1)  # the last column is unknown
+    return np.ascontiguousarray(known[:, [places.get(name, -1) for name in wanted]])
+
 
 @dataclass(frozen=True)
 class About:
@@ -80,8 +102,7 @@ def frame_rows(
 def save_about(folder: Path, about: About) -> None:
     """Write beside the arrays what they are of."""
     faults = [[fault.where, fault.reason] for fault in about.faults]
-    text = json.dumps({"vocabulary": about.vocabulary, "faults": faults}, indent=1)
-    (folder / _ABOUT_FILE).write_text(text + "\n", encoding="utf-8")
+    write_json(folder / _ABOUT_FILE, {"vocabulary": about.vocabulary, "faults": faults})
 
 
 def load_about(folder: Path) -> About:
@@ -98,3 +119,37 @@ def load_frames(folder: Path) -> LabelledFrames:
         **{name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in _ARRAYS},
         patches=np.load(patches, mmap_mode="r") if patches.is_file() else None,
     )
+
+
+class FrameStage(GraphStage, Protocol):
+    """A stage that writes labelled frames."""
+
+    @property
+    def vocabulary(self) -> tuple[str, ...]:
+        """The labels of the truth, before rare ones are left out."""
+        ...
+
+    @property
+    def frame_count(self) -> int:
+        """How many frames there are, if all can be read."""
+        ...
+
+
+def vocabulary_of(frames: Artifact) -> tuple[str, ...]:
+    """The labels of frames; those of the source while the frames are only planned."""
+    if isinstance(frames, Planned):
+        return cast(FrameStage, frames.stage).vocabulary
+    return load_about(frames.folder).vocabulary
+
+
+def count_frames(frames: Artifact) -> int:
+    """How many frames there are; those of the source while they are only planned."""
+    if isinstance(frames, Planned):
+        return cast(FrameStage, frames.stage).frame_count
+    return len(load_frames(frames.folder))
+
+
+def frames_cost(rows: Mapping[str, Row], count: int) -> StageCost:
+    """What it costs to write so many frames."""
+    size = count * sum(row.size for row in rows.values())
+    return StageCost(frames=count, size=size, seconds=count * FRAME_S)

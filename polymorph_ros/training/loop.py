@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +21,39 @@ from torch import Tensor, nn
 from polymorph_ros.arrays import Indices
 from polymorph_ros.files import replacing
 from polymorph_ros.progress import progress_bar
+from polymorph_ros.training.config import AdaptersConfig, PretrainConfig, ScoutConfig
 
 _WARM_UP = 0.05  # share of the steps over which the learning rate rises
 _CLIP = 1.0
 _KEEP_EVERY_S = 15.0
 
 Loss = Callable[[Indices, np.random.Generator], Tensor]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast weights are trained, and the seed of everything random."""
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    seed: int
+
+    @classmethod
+    def of(cls, config: PretrainConfig | ScoutConfig | AdaptersConfig, seed: int) -> Schedule:
+        """The schedule of a part of the configuration."""
+        return cls(
+            config.epochs, config.batch_size, config.learning_rate, config.weight_decay, seed
+        )
+
+    def per_epoch(self, frames: int) -> int:
+        """Gradient steps of an epoch; an incomplete last batch is left out."""
+        return max(1, frames // self.batch_size)
+
+    def steps(self, frames: int) -> int:
+        """Gradient steps in all."""
+        return self.epochs * self.per_epoch(frames)
 
 
 def set_up_torch(threads: int) -> None:
@@ -42,12 +70,7 @@ def fit(
     parameters: Iterable[nn.Parameter],
     loss_of: Loss,
     frames: Indices,
-    *,
-    epochs: int,
-    batch_size: int,
-    learning_rate: float,
-    weight_decay: float,
-    seed: int,
+    schedule: Schedule,
     checkpoint: Path,
 ) -> None:
     """Minimise a loss with AdamW, a short warm-up and a cosine decay to zero.
@@ -58,17 +81,17 @@ def fit(
         loss_of: the loss of a batch, given indices of frames and the step's own random numbers;
             PyTorch's global ones are seeded for each step too.
         frames: the frames, shuffled anew in each epoch.
-        seed: of everything random.
+        schedule: steps, learning rate, weight decay and seed.
         checkpoint: a file to continue from, written after each epoch and every so many seconds.
     """
     weights = [parameter for parameter in parameters if parameter.requires_grad]
     groups = [
-        {"params": [p for p in weights if p.ndim > 1], "weight_decay": weight_decay},
+        {"params": [p for p in weights if p.ndim > 1], "weight_decay": schedule.weight_decay},
         {"params": [p for p in weights if p.ndim <= 1], "weight_decay": 0.0},
     ]
-    optimizer = torch.optim.AdamW(groups, lr=learning_rate, betas=(0.9, 0.98))
-    per_epoch = max(1, len(frames) // batch_size)
-    total = per_epoch * epochs
+    optimizer = torch.optim.AdamW(groups, lr=schedule.learning_rate, betas=(0.9, 0.98))
+    batch_size, per_epoch = schedule.batch_size, schedule.per_epoch(len(frames))
+    total = schedule.steps(len(frames))
     start = _restore(checkpoint, weights, optimizer)
     kept_s = time.monotonic()
     with progress_bar() as bars:
@@ -77,11 +100,11 @@ def fit(
         for step in range(start, total):
             epoch, place = divmod(step, per_epoch)
             if place == 0 or step == start:
-                order = np.random.default_rng((seed, epoch)).permutation(frames)
-            rng = np.random.default_rng((seed, epoch, place))
+                order = np.random.default_rng((schedule.seed, epoch)).permutation(frames)
+            rng = np.random.default_rng((schedule.seed, epoch, place))
             torch.manual_seed(int(rng.integers(2**62)))
             for group in optimizer.param_groups:
-                group["lr"] = learning_rate * _rate(step, total)
+                group["lr"] = schedule.learning_rate * _rate(step, total)
             loss = loss_of(np.sort(order[place * batch_size : (place + 1) * batch_size]), rng)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()

@@ -1,53 +1,45 @@
-"""From a configuration to a bundle, stage after stage.
-
-frames -> backbone -> tokens -> contexts -> scout -> adapters -> unknown scene -> thresholds ->
-reuse -> bundle. Each stage keeps its artifact (``artifacts.py``), so a run continues where
-it has to.
-"""
+"""Run the training graph: from a configuration to a bundle, or to a bundle with more labels."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
+from pydantic import ValidationError
 
-from polymorph_ros.bundle.manifest import Preprocessing, ReuseEntry
-from polymorph_ros.bundle.reader import Bundle
-from polymorph_ros.contexts.cooccurrence import Cooccurrence, cooccurrence
-from polymorph_ros.contexts.presence import true_presence
-from polymorph_ros.contexts.statistics import Dynamics, dynamics
+from polymorph_ros.bundle.reader import Bundle, read_bundle
 from polymorph_ros.data.dataset import Fault
-from polymorph_ros.data.track import Track
-from polymorph_ros.energy.ledger import EnergyLedger
-from polymorph_ros.energy.meter import open_meter
-from polymorph_ros.model.polymorph import PolymorphModel
+from polymorph_ros.errors import PolymorphError
 from polymorph_ros.runtime.engine import Engine
-from polymorph_ros.runtime.knowledge import EvidenceWeights, Knowledge
-from polymorph_ros.runtime.thresholds import Thresholds
-from polymorph_ros.training.artifacts import Artifact, disk_full_as_error, make, sole_use
-from polymorph_ros.training.assembly import Parts, assemble
-from polymorph_ros.training.backbones import backbone_stage, preprocessing_of, weights_folder
-from polymorph_ros.training.baselines import baselines
-from polymorph_ros.training.config import TrainConfig
-from polymorph_ros.training.context_task import ContextTask, gradient_steps
-from polymorph_ros.training.deep_scout import DeepScoutStage
-from polymorph_ros.training.features import TokensStage, make_tokens
-from polymorph_ros.training.frames import LabelledFrames, load_about, load_frames
-from polymorph_ros.training.grouping import Contexts, ContextsStage, load_contexts
+from polymorph_ros.training.artifacts import (
+    Artifact,
+    Log,
+    Stage,
+    disk_full_as_error,
+    make,
+    sole_use,
+)
+from polymorph_ros.training.config import (
+    RECIPE_FILE,
+    BundleBackboneConfig,
+    DataConfig,
+    Recipe,
+    SourceConfig,
+    TrainConfig,
+)
+from polymorph_ros.training.frames import LabelledFrames, load_about, load_frames, vocabulary_of
+from polymorph_ros.training.graph import TrainingGraph, Walked
 from polymorph_ros.training.loop import set_up_torch
-from polymorph_ros.training.rehearsal import rehearse
-from polymorph_ros.training.reuse import learn_reuse
-from polymorph_ros.training.score_replay import store_scores
-from polymorph_ros.training.scout import ScoutStage
-from polymorph_ros.training.sources import frame_stages
-from polymorph_ros.training.token_set import TokenFiles
-from polymorph_ros.training.tuning import choose_thresholds, choose_weights, first_thresholds
-from polymorph_ros.training.unknown_scene import FALSE_ALARMS, UnknownSceneStage
-from polymorph_ros.training.workers import HERE, Say, Workers
+from polymorph_ros.training.stages.bundle import Tuned, assemble, engine_of
+from polymorph_ros.training.stages.reuse import load_reuse
+from polymorph_ros.training.stages.thresholds import load_tuned
+from polymorph_ros.training.stages.tokens import TokensStage, make_tokens
+from polymorph_ros.training.workers import HERE, Workers
 
 Measure = Callable[[Engine, LabelledFrames], Mapping[str, float]]
+"""Metrics of an engine on labelled frames, by name."""
 
 
 @dataclass(frozen=True)
@@ -57,23 +49,35 @@ class Trained:
     Attributes:
         bundle: as it is on disk now.
         left_out: labels, rows, files and pictures that nothing was learned from, and why.
-        baselines: metrics of others that were trained as long, by name; only where asked for.
     """
 
     bundle: Bundle
     left_out: tuple[Fault, ...]
-    baselines: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class Features:
-    """What scout and adapters learn from, as stages kept it."""
+class Runner:
+    """Runs the stages of a graph (its visitor).
 
-    preprocessing: Preprocessing
-    backbone: Artifact
-    train: TokenFiles
-    validation: TokenFiles
-    contexts: Artifact
+    Attributes:
+        work: where artifacts are; what is there already is not made again.
+        log: takes a line on what was done.
+        workers: who computes tokens and trains adapters.
+    """
+
+    work: Path
+    log: Log
+    workers: Workers = HERE
+
+    def make(self, stage: Stage) -> Artifact:
+        """Run a stage here; tokens are shared out."""
+        if isinstance(stage, TokensStage):
+            return make_tokens(stage, self.work, self.workers, self.log)
+        return make(stage, self.work, self.log)
+
+    def make_all(self, stages: Sequence[Stage]) -> tuple[Artifact, ...]:
+        """Share stages out to the workers."""
+        return self.workers.run(stages, self.work, self.log)
 
 
 def train_bundle(
@@ -81,9 +85,8 @@ def train_bundle(
     out: Path,
     work: Path,
     measure: Measure,
-    say: Say,
+    log: Log,
     *,
-    compare: bool = False,
     workers: Workers = HERE,
 ) -> Trained:
     """Train a bundle and write it.
@@ -91,193 +94,99 @@ def train_bundle(
     Args:
         config: what is trained, on what, and how.
         out: the bundle's folder; one that is there is replaced at the end.
-        work: where stages keep what they made.
-        measure: metrics of an engine on the held-out test sequences, for the manifest.
-        say: takes a line on what was done.
-        compare: also train and measure one adapter for all labels, in two sizes.
+        work: where artifacts are.
+        measure: metrics on the held-out test sequences, for the manifest.
+        log: takes a line on what was done.
         workers: who computes tokens and trains adapters.
 
     Raises:
         PolymorphError: the data cannot be used, or the disk is full.
     """
     with sole_use(work), disk_full_as_error(work):
-        trained, features = _train(config, out, work, measure, say, workers)
-        if not compare:
-            return trained
-        tasks = adapter_tasks(config, features, work)
-        metrics = {}
-        steps = lora_steps(config, features, tasks)
-        for baseline in baselines(config, tasks, steps, len(trained.bundle.manifest.labels)):
-            say(f"for comparison: {baseline.name}")
-            other, _ = _train(baseline.config, work / "baseline", work, measure, say, workers)
-            metrics[baseline.name] = other.bundle.manifest.metrics
-        return replace(trained, baselines=metrics)
+        return _run(TrainingGraph(config), out, measure, Runner(work, log, workers))
 
 
-def _train(
-    config: TrainConfig, out: Path, work: Path, measure: Measure, say: Say, workers: Workers
-) -> tuple[Trained, Features]:
-    set_up_torch(config.threads)
-    preprocessing = preprocessing_of(config.backbone)
-    stages = frame_stages(config, preprocessing)
-    train = make(stages.train, work, say)
-    stages = stages.taught(load_about(train.folder).vocabulary)
-    validation = make(stages.validation, work, say)
-    features = make_features(config, train, validation, preprocessing, work, say, workers)
-    contexts = load_contexts(features.contexts.folder)
-    for index, name in enumerate(contexts.names):
-        say(f"context {name}: {', '.join(contexts.labels_of(index))}")
-    scout = make(scout_stage(config, features), work, say)
-    tasks = adapter_tasks(config, features, work)
-    adapters = tuple(kept.folder for kept in workers.run(tasks, work, say))
-
-    tracks = load_frames(features.train.frames.folder).tracks()
-    parts = Parts(
-        config.name,
-        config.description,
-        preprocessing,
-        config.adapters.tail_blocks,
-        contexts,
-        weights_folder(features.backbone),
-        adapters,
-        scout.folder,
-        dynamics(tracks),
-        context_dynamics(tracks, contexts),
-        context_cooccurrence(tracks, contexts),
-        make(unknown_scene_stage(config, features), work, say),
-        config.recipe,
-        EvidenceWeights(),
-    )
-    kept = [features.train.frames, features.validation.frames]
-    parts, thresholds = tuned(parts, features, work)
-    parts = replace(parts, reuse=choose_reuse(parts, thresholds, features, work))
-    metrics = {"mean_ap_floor": config.mean_ap_floor}
-    if stages.test is not None:
-        kept.append(make(stages.test, work, say))
-        draft = assemble(parts, thresholds, {}, work / "draft")
-        metrics |= measure(engine_of(draft), load_frames(kept[-1].folder))
-    bundle = assemble(parts, thresholds, metrics, out)
-    unread = [fault for one in kept for fault in load_about(one.folder).faults]
-    return Trained(bundle, (*stages.faults, *unread)), features
-
-
-def make_features(
+def grow_bundle(
     config: TrainConfig,
-    train: Artifact,
-    validation: Artifact,
-    preprocessing: Preprocessing,
+    bundle: Path,
     work: Path,
-    say: Say,
+    measure: Measure,
+    log: Log,
+    *,
     workers: Workers = HERE,
-) -> Features:
-    """Backbone, tokens and contexts for the frames of both parts."""
-    counts = [len(load_frames(part.folder)) for part in (train, validation)]
-    say(f"{counts[0]} training and {counts[1]} validation frames")
-    backbone = make(backbone_stage(config, preprocessing, train), work, say)
+) -> Trained:
+    """Add contexts for the labels of ``config.data`` that a bundle does not have yet.
 
-    def tokens(part: str, frames: Artifact) -> TokenFiles:
-        stage = TokensStage.of(config, part, backbone, frames, preprocessing)
-        return TokenFiles(frames, make_tokens(stage, work, workers, say))
+    What belongs to the old labels needs their pictures, which may be gone, so it stays: adapters,
+    thresholds, dynamics, and the scout's answers for them. A label that a set of pictures does not
+    judge is unknown there, never absent.
 
-    return Features(
-        preprocessing,
-        backbone,
-        tokens("train", train),
-        tokens("validation", validation),
-        make(ContextsStage(config.contexts, train, config.seed), work, say),
+    Args:
+        config: of ``growth_config``.
+        bundle: what is added to; it is replaced in one step.
+        work, measure, log, workers: as for ``train_bundle``; the metrics are of the new data's
+            test part.
+
+    Raises:
+        PolymorphError: no label is new, the data cannot be used, or the disk is full.
+    """
+    with sole_use(work), disk_full_as_error(work):
+        graph = TrainingGraph(config, read_bundle(bundle))
+        return _run(graph, bundle, measure, Runner(work, log, workers), prefix="added_")
+
+
+def growth_config(bundle: Path, source: SourceConfig) -> TrainConfig:
+    """How contexts are added to a bundle: as it was trained itself.
+
+    Raises:
+        PolymorphError: it is no undamaged bundle, or does not say how it was trained.
+    """
+    manifest = read_bundle(bundle).manifest
+    file = bundle / RECIPE_FILE
+    try:
+        recipe = Recipe.model_validate_json(file.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise PolymorphError(
+            "a bundle that says how it was trained",
+            "no such file" if isinstance(error, OSError) else "another version's",
+            where=str(file),
+            remedy="train it again with this version",
+        ) from None
+    return TrainConfig(
+        name=manifest.name,
+        description=manifest.description,
+        data=DataConfig.model_validate({"sources": (source,)}),
+        backbone=BundleBackboneConfig(bundle=bundle),
+        **dict(recipe),
     )
 
 
-def scout_stage(config: TrainConfig, features: Features) -> ScoutStage | DeepScoutStage:
-    """The stage that trains the scout."""
-    if config.scout.rank:
-        return DeepScoutStage(
-            config.scout,
-            config.adapters,
-            features.backbone,
-            features.train,
-            features.validation,
-            features.contexts,
-            config.seed,
-            config.threads,
-        )
-    return ScoutStage(
-        config.scout,
-        features.train,
-        features.validation,
-        features.contexts,
-        config.seed,
-        config.threads,
-    )
+def _run(
+    graph: TrainingGraph, out: Path, measure: Measure, runner: Runner, prefix: str = ""
+) -> Trained:
+    set_up_torch(graph.config.threads)
+    walked = graph.walk(runner)
+    tuned = load_tuned(walked.thresholds)
+    if walked.reuse is not None:
+        tuned = replace(tuned, reuse=load_reuse(walked.reuse))
+    measured = _measured(walked, tuned, measure, runner.work)
+    metrics = {f"{prefix}{name}": value for name, value in measured.items()}
+    if not prefix:
+        metrics = {"mean_ap_floor": graph.config.mean_ap_floor} | metrics
+    bundle = assemble(walked.parts, tuned, metrics, out)
+    frames = (walked.frames.train, walked.frames.validation, walked.frames.test)
+    unread = [fault for part in frames if part for fault in load_about(part.folder).faults]
+    return Trained(bundle, (*graph.sources.faults, *unread))
 
 
-def unknown_scene_stage(config: TrainConfig, features: Features) -> UnknownSceneStage:
-    """The stage that learns what scenes look like to the trunk."""
-    return UnknownSceneStage(features.train, features.validation, FALSE_ALARMS, config.threads)
-
-
-def adapter_tasks(config: TrainConfig, features: Features, work: Path) -> tuple[ContextTask, ...]:
-    """A task for each context; none waits for another."""
-    return tuple(
-        ContextTask(
-            config.adapters,
-            features.backbone,
-            features.train,
-            features.validation,
-            features.contexts,
-            index,
-            name,
-            config.seed + index,
-            config.threads,
-            work,
-        )
-        for index, name in enumerate(load_contexts(features.contexts.folder).names)
-    )
-
-
-def lora_steps(config: TrainConfig, features: Features, tasks: Sequence[ContextTask]) -> int:
-    """Gradient steps of all LoRAs of a bundle together: its adapters', and the scout's own."""
-    scout = scout_stage(config, features)
-    own = scout.steps() if isinstance(scout, DeepScoutStage) else 0
-    return own + sum(gradient_steps(task) for task in tasks)
-
-
-def context_dynamics(tracks: list[Track], contexts: Contexts) -> Dynamics:
-    """How contexts come and go."""
-    members = contexts.members
-    return dynamics([Track(true_presence(track, members), track.stamps_s) for track in tracks])
-
-
-def context_cooccurrence(tracks: list[Track], contexts: Contexts) -> Cooccurrence:
-    """Which context a label comes with."""
-    return cooccurrence(tracks, contexts.labels, contexts.members)
-
-
-def tuned(parts: Parts, features: Features, work: Path) -> tuple[Parts, Thresholds]:
-    """What the policy needs to know, chosen by replaying it on the validation frames."""
-    frames = load_frames(features.validation.frames.folder)
-    count = len(parts.contexts.vocabulary)
-    draft = assemble(parts, first_thresholds(count), {}, work / "draft")
-    stored = store_scores(PolymorphModel.from_bundle(draft, "cpu"), frames)
-    knowledge = Knowledge.of(draft.manifest)
-    weights = choose_weights(stored, knowledge)
-    thresholds = choose_thresholds(stored, replace(knowledge, weights=weights), np.arange(count))
-    return replace(parts, weights=weights), thresholds
-
-
-def choose_reuse(
-    parts: Parts, thresholds: Thresholds, features: Features, work: Path
-) -> ReuseEntry | None:
-    """When a result may be reused, by what the engine finds in the validation frames."""
-    frames = load_frames(features.validation.frames.folder)
-    engine = engine_of(assemble(parts, thresholds, {}, work / "draft"))
-    active = np.zeros(frames.truth.shape, dtype=np.bool_)
-    for row, result in zip(active, rehearse(engine, frames), strict=True):
-        row[:] = result.active_mask
-    return learn_reuse(frames, active, parts.preprocessing)
-
-
-def engine_of(bundle: Bundle) -> Engine:
-    """An engine on the CPU that measures no energy."""
-    model = PolymorphModel.from_bundle(bundle, "cpu")
-    return Engine(model, bundle.manifest, EnergyLedger(open_meter("none")))
+def _measured(walked: Walked, tuned: Tuned, measure: Measure, work: Path) -> Mapping[str, float]:
+    """Metrics of a draft of the bundle on the test frames."""
+    test = walked.frames.test
+    if test is None:
+        return {}
+    draft = assemble(walked.parts, tuned, {}, work / "draft")
+    names = tuple(label.name for label in draft.manifest.labels)
+    frames = load_frames(test.folder).in_vocabulary(vocabulary_of(test), names)
+    metrics = measure(engine_of(draft), frames)
+    shutil.rmtree(draft.path)
+    return metrics

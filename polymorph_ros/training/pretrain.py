@@ -18,7 +18,7 @@ from transformers import ViTConfig, ViTModel
 from polymorph_ros.model.preprocess import Preprocessor
 from polymorph_ros.training.config import PretrainConfig
 from polymorph_ros.training.frames import LabelledFrames
-from polymorph_ros.training.loop import Indices, fit
+from polymorph_ros.training.loop import Indices, Schedule, fit
 from polymorph_ros.training.losses import known_bce
 
 
@@ -57,12 +57,8 @@ def pretrain_backbone(
         parameters,
         loss_of,
         np.arange(len(frames)),
-        epochs=config.epochs,
-        batch_size=config.batch_size,
-        learning_rate=config.learning_rate,
-        weight_decay=config.weight_decay,
-        seed=seed,
-        checkpoint=checkpoint,
+        Schedule.of(config, seed),
+        checkpoint,
     )
     return model
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import ray
@@ -12,7 +12,7 @@ from ray.exceptions import RayError, RayTaskError
 
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.progress import progress_bar
-from polymorph_ros.training.artifacts import Artifact, Stage, find, make, sole_attempt
+from polymorph_ros.training.artifacts import Artifact, Log, Stage, find, make, sole_attempt
 
 # A task begins anew where its worker was killed or its node was lost; each attempt goes on from the
 # checkpoint of the last.
@@ -56,9 +56,7 @@ class RayWorkers:
             )
         self._make = ray.remote(num_cpus=cpus, max_retries=_RETRIES)(_make)
 
-    def run(
-        self, stages: Sequence[Stage], work: Path, say: Callable[[str], None]
-    ) -> tuple[Artifact, ...]:
+    def run(self, stages: Sequence[Stage], work: Path, log: Log) -> tuple[Artifact, ...]:
         """Make what is not there yet, as many stages at a time as there are cores for."""
         missing = [stage for stage in stages if find(stage, work) is None]
         tasks = {self._make.remote(stage, work): stage for stage in missing}
@@ -70,7 +68,7 @@ class RayWorkers:
                 for task in done:
                     _result(task, tasks[task])
                     bars.update(bar, advance=1, note=tasks[task].name)
-        return tuple(make(stage, work, say) for stage in stages)  # all are there
+        return tuple(make(stage, work, log) for stage in stages)  # all are there
 
     def close(self) -> None:
         """Leave the cluster."""
@@ -84,7 +82,7 @@ def _make(stage: Stage, work: Path) -> None:
 
 
 def _result(task: ray.ObjectRef, stage: Stage) -> None:
-    """Wait for a task; a mistake that it found is told as if it had been found here."""
+    """Wait for a task; a mistake that it found is raised as if it had been found here."""
     try:
         ray.get(task)
     except RayTaskError as error:

@@ -21,6 +21,11 @@ class Row:
     dtype: DTypeLike
     shape: tuple[int, ...] = ()
 
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return np.dtype(self.dtype).itemsize * int(np.prod(self.shape))
+
 
 class RowWriter:
     """``.npy`` files that grow by rows, all alike; they can be mapped once they are closed.
@@ -75,7 +80,7 @@ class _File:
     def __init__(self, path: Path, row: Row) -> None:
         self._path = path
         self._row = row
-        self._row_bytes = np.dtype(row.dtype).itemsize * int(np.prod(row.shape))
+        self._row_bytes = row.size
         there = path.stat().st_size if path.is_file() else 0
         # Unbuffered: what was appended stays when the process is killed.
         self._stream = path.open("r+b" if there else "w+b", buffering=0)
@@ -84,16 +89,19 @@ class _File:
         self.rows = max(0, there - self._start) // self._row_bytes
 
     def cut(self, rows: int) -> None:
+        """Keep only the first rows."""
         self.rows = rows
         self._write(self._header(rows), 0)
         self._stream.truncate(self._start + rows * self._row_bytes)
 
     def read(self) -> NDArray[Any]:
+        """The rows that are there."""
         count = self.rows * int(np.prod(self._row.shape))
         flat = np.fromfile(self._path, self._row.dtype, count, offset=self._start)
         return flat.reshape(self.rows, *self._row.shape)
 
     def append(self, rows: NDArray[Any]) -> None:
+        """Write rows behind those that are there."""
         assert rows.shape[1:] == self._row.shape, "every row has the same shape"
         data = np.ascontiguousarray(rows, self._row.dtype)
         self._write(data.data.cast("B"), self._start + self.rows * self._row_bytes)

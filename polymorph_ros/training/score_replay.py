@@ -1,7 +1,7 @@
-"""What a bundle's heads say of frames, kept, so that the policy can be replayed on it.
+"""Score replay: store the scores of all heads once, then replay the policy on them.
 
-Running the model takes most of a frame's time; replaying takes none of it. So everything that the
-policy may be told is computed once, and what can be chosen about the policy is tried on that.
+The model takes most of a frame's time. Replays do without it, so thresholds and weights can be
+tried by the hundred.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class StoredScores:
 
 @dataclass(frozen=True)
 class ReplayedBeliefs:
-    """What the policy made of stored scores.
+    """What the policy believed of stored scores.
 
     Attributes:
         beliefs: float32 (frames, labels).

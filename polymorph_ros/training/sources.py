@@ -1,4 +1,4 @@
-"""Which stages make the frames of each part: scenes are rendered, recordings decoded."""
+"""Which stages write the frames of each part: scenes are rendered, recordings decoded."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from polymorph_ros.data.open_dataset import open_dataset
 from polymorph_ros.data.union import union
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.training.config import DataConfig, SyntheticConfig, TrainConfig
-from polymorph_ros.training.decoding import DecodingStage, content_of, with_labels
 from polymorph_ros.training.splits import Sequences, split_by_sequences, split_by_time
-from polymorph_ros.training.synthetic import SyntheticStage
+from polymorph_ros.training.stages.decoding import DecodingStage, content_of, with_labels
+from polymorph_ros.training.stages.synthetic import SyntheticStage
 
 FrameStage = SyntheticStage | DecodingStage
 
@@ -33,16 +33,14 @@ class FrameStages:
     test: FrameStage | None
     faults: tuple[Fault, ...] = ()
 
-    def taught(self, vocabulary: tuple[str, ...]) -> FrameStages:
+    def narrowed(self, vocabulary: tuple[str, ...]) -> FrameStages:
         """The same with the labels that the training frames turned out to teach."""
 
-        def narrowed(stage: FrameStage) -> FrameStage:
+        def over(stage: FrameStage) -> FrameStage:
             return with_labels(stage, vocabulary) if isinstance(stage, DecodingStage) else stage
 
         return replace(
-            self,
-            validation=narrowed(self.validation),
-            test=narrowed(self.test) if self.test else None,
+            self, validation=over(self.validation), test=over(self.test) if self.test else None
         )
 
 
@@ -108,14 +106,14 @@ def _parts(config: DataConfig, seed: int) -> tuple[dict[str, Sequences], Dataset
         for source in config.sources
     ]
     dataset = union(opened)
-    told = [
+    fixed = [
         source.part
         for source, part in zip(config.sources, opened, strict=True)
         for _ in part.sequences
     ]
 
     def of(part: str | None) -> Sequences:
-        pairs = zip(dataset.sequences, told, strict=True)
+        pairs = zip(dataset.sequences, fixed, strict=True)
         return tuple(sequence for sequence, wanted in pairs if wanted == part)
 
     free, train, validation, test = of(None), of("train"), of("validation"), of("test")

@@ -22,6 +22,7 @@ class Excerpt:
     last: int
 
     def read(self) -> Iterator[NDArray[np.uint8] | Fault]:
+        """Its pictures, in order."""
         return islice(self.pictures.read(), self.first, self.last)
 
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from polymorph_ros.arrays import Indices
+from polymorph_ros.bundle.manifest import Preprocessing
 from polymorph_ros.contexts.presence import true_presence
 from polymorph_ros.training.artifacts import Artifact
-from polymorph_ros.training.features import load_tokens
 from polymorph_ros.training.frames import load_frames
-from polymorph_ros.training.grouping import load_contexts
-from polymorph_ros.training.loop import Indices
+from polymorph_ros.training.stages.contexts import load_contexts
+from polymorph_ros.training.stages.tokens import load_tokens
+
+_BATCH = 256
 
 
 @dataclass(frozen=True)
@@ -37,24 +43,55 @@ class TokenSet:
         """The tokens of some frames as they are."""
         return self.tokens[: len(self)][frames]
 
-    def varied(self, frames: Indices, rng: np.random.Generator) -> NDArray[np.float16]:
-        """The tokens of some frames, each in a view taken at random."""
+    def varied(self, frames: Indices, rng: np.random.Generator) -> Tensor:
+        """The tokens of some frames, each in a view taken at random, float32 (n, N, D)."""
         views = len(self.tokens) // len(self)
-        return self.tokens[rng.integers(views, size=len(frames)) * len(self) + frames]
+        rows = rng.integers(views, size=len(frames)) * len(self) + frames
+        return torch.from_numpy(self.tokens[rows].astype(np.float32))
+
+    def batches(self) -> Iterator[Tensor]:
+        """The tokens of all frames as they are, float32 (n, N, D) each."""
+        for first in range(0, len(self), _BATCH):
+            part = self.plain(slice(first, first + _BATCH))
+            yield torch.from_numpy(part.astype(np.float32))
+
+    def outputs(self, network: Callable[[Tensor], Tensor]) -> NDArray[np.float32]:
+        """What a network computes of all frames as they are, (frames, outputs)."""
+        with torch.inference_mode():
+            return np.concatenate([network(tokens).numpy() for tokens in self.batches()])
 
 
 @dataclass(frozen=True)
 class TokenFiles:
-    """Where a token set is on disk: frames and their tokens, as stages made them."""
+    """Where a token set is on disk: frames and their tokens, as stages wrote them."""
 
     frames: Artifact
     tokens: Artifact
 
     def load(self, contexts: Artifact) -> TokenSet:
-        """Map tokens and truth; tell where each of the contexts is there."""
+        """Map tokens and truth; say where each of the contexts is there."""
         frames = load_frames(self.frames.folder)
-        members = load_contexts(contexts.folder).members
+        members = load_contexts(contexts).members
         presence = [true_presence(track, members) for track in frames.tracks()]
         return TokenSet(
             load_tokens(self.tokens.folder), np.asarray(frames.truth), np.concatenate(presence)
         )
+
+
+@dataclass(frozen=True)
+class Features:
+    """What scout and adapters learn from, as stages wrote it."""
+
+    preprocessing: Preprocessing
+    backbone: Artifact
+    train: TokenFiles
+    validation: TokenFiles
+    contexts: Artifact
+
+    def load_train(self) -> TokenSet:
+        """The training frames."""
+        return self.train.load(self.contexts)
+
+    def load_validation(self) -> TokenSet:
+        """The validation frames."""
+        return self.validation.load(self.contexts)

@@ -1,18 +1,16 @@
-"""Who runs stages that wait for nothing but files: this process, or a cluster (``ray_workers``).
+"""Who runs stages that do not wait for each other: this process, or a cluster (``ray_workers``).
 
-A stage is a picklable piece of training whose result is kept under a name that everything decides
-which decides the result. So it does not matter where one runs, or how often it has to begin anew.
+An artifact's name holds everything that decides its content. So it does not matter where a stage
+runs, or how often it has to begin anew.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from polymorph_ros.training.artifacts import Artifact, Stage, make
-
-Say = Callable[[str], None]
+from polymorph_ros.training.artifacts import Artifact, Log, Stage, make
 
 
 class Workers(Protocol):
@@ -24,8 +22,8 @@ class Workers(Protocol):
 
     count: int
 
-    def run(self, stages: Sequence[Stage], work: Path, say: Say) -> tuple[Artifact, ...]:
-        """Make what is not there yet; what each stage made, in the order of the stages.
+    def run(self, stages: Sequence[Stage], work: Path, log: Log) -> tuple[Artifact, ...]:
+        """Make what is not there yet; return all artifacts, in the order of the stages.
 
         Raises:
             PolymorphError: a stage found a mistake, or could not be run to its end.
@@ -38,9 +36,9 @@ class ThisProcess:
 
     count = 1
 
-    def run(self, stages: Sequence[Stage], work: Path, say: Say) -> tuple[Artifact, ...]:
+    def run(self, stages: Sequence[Stage], work: Path, log: Log) -> tuple[Artifact, ...]:
         """Make what is not there yet, in order."""
-        return tuple(make(stage, work, say) for stage in stages)
+        return tuple(make(stage, work, log) for stage in stages)
 
 
 HERE = ThisProcess()

@@ -17,7 +17,6 @@ from polymorph_ros.cli.main import app
         ["--add", "data"],
         ["--to", "bundle"],
         ["--add", "data", "--to", "bundle", "--dry-run"],
-        ["--add", "data", "--to", "bundle", "--compare"],
         ["config.yaml", "--add", "data", "--to", "bundle"],
         ["config.yaml", "--out", "bundle", "--to", "bundle"],
     ],

@@ -73,6 +73,11 @@ def test_all_baselines_take_as_many_steps(bundle: Bundle) -> None:
     )
     same = load_file(baselines_beside(bundle.path) / "lora_same_size/adapter_model.safetensors")
     assert sum(tensor.numel() for tensor in same.values()) == adapters
+    ranks = [
+        json.loads((baselines_beside(bundle.path) / name / "adapter_config.json").read_text())["r"]
+        for name in ("lora", "lora_same_size")
+    ]
+    assert ranks == [2, 2 * size]
 
 
 def test_a_lora_baseline_is_a_plain_peft_adapter_and_scores_as_peft_does(bundle: Bundle) -> None:

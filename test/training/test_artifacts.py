@@ -19,8 +19,8 @@ from polymorph_ros.training.artifacts import (
     CHECKPOINT_FILE,
     Artifact,
     find,
+    folder_of,
     make,
-    place_of,
     sole_use,
 )
 from polymorph_ros.training.config import ContextsConfig
@@ -102,10 +102,10 @@ def test_everything_that_decides_changes_the_place(tmp_path: Path) -> None:
         replace(note, inputs=(kept, kept)),
     ]
 
-    places = {place_of(stage, tmp_path) for stage in (note, *others)}
+    places = {folder_of(stage, tmp_path) for stage in (note, *others)}
 
     assert len(places) == 7
-    assert place_of(replace(note, diary=tmp_path), tmp_path) == kept.folder
+    assert folder_of(replace(note, diary=tmp_path), tmp_path) == kept.folder
 
 
 def test_an_input_decides_by_its_content_not_its_folder(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_an_input_decides_by_its_content_not_its_folder(tmp_path: Path) -> None:
     note = Note("b", inputs=(here,))
 
     assert here.folder != there.folder
-    assert place_of(note, tmp_path) == place_of(replace(note, inputs=(there,)), tmp_path)
+    assert folder_of(note, tmp_path) == folder_of(replace(note, inputs=(there,)), tmp_path)
 
 
 @pytest.mark.parametrize("damage", ["change", "shorten", "remove", "no sums"])
@@ -151,11 +151,7 @@ def test_a_full_disk_is_told_in_one_line_and_the_next_run_goes_on(
 
 
 def test_a_work_folder_is_for_one_run(tmp_path: Path) -> None:
-    with (
-        sole_use(tmp_path),
-        pytest.raises(PolymorphError, match="in use"),
-        sole_use(tmp_path),
-    ):
+    with sole_use(tmp_path), pytest.raises(PolymorphError, match="in use"), sole_use(tmp_path):
         pass
 
     with sole_use(tmp_path):

@@ -18,18 +18,11 @@ from polymorph_ros.evaluation.metrics.calibration import calibration_error
 from polymorph_ros.model.backbone import load_backbone
 from polymorph_ros.model.scout import Scout
 from polymorph_ros.training.artifacts import Artifact, make
-from polymorph_ros.training.backbones import preprocessing_of
 from polymorph_ros.training.config import TrainConfig
-from polymorph_ros.training.context_task import gradient_steps
-from polymorph_ros.training.deep_scout import DeepScoutStage
-from polymorph_ros.training.pipeline import (
-    Features,
-    adapter_tasks,
-    lora_steps,
-    make_features,
-    scout_stage,
-)
-from polymorph_ros.training.sources import frame_stages
+from polymorph_ros.training.graph import TrainingGraph
+from polymorph_ros.training.pipeline import Runner
+from polymorph_ros.training.stages.deep_scout import DeepScoutStage
+from polymorph_ros.training.token_set import Features
 
 
 @pytest.fixture(scope="module")
@@ -45,15 +38,13 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def features(config: TrainConfig, work: Path) -> Features:
-    preprocessing = preprocessing_of(config.backbone)
-    stages = frame_stages(config, preprocessing)
-    train, validation = (make(stage, work) for stage in (stages.train, stages.validation))
-    return make_features(config, train, validation, preprocessing, work, lambda line: None)
+    graph, runner = TrainingGraph(config), Runner(work, lambda line: None)
+    return graph.features(graph.frames(runner), runner)
 
 
 @pytest.fixture(scope="module")
 def stage(config: TrainConfig, features: Features) -> DeepScoutStage:
-    made = scout_stage(config, features)
+    made = TrainingGraph(config).scout(features)
     assert isinstance(made, DeepScoutStage)
     return made
 
@@ -66,11 +57,11 @@ def kept(stage: DeepScoutStage, work: Path) -> Artifact:
 def test_peft_opens_the_scouts_adapter_and_both_together_are_calibrated(
     kept: Artifact, stage: DeepScoutStage, features: Features
 ) -> None:
-    backbone = load_backbone(stage.backbone.folder / "backbone")
+    backbone = load_backbone(features.backbone.folder / "backbone")
     scout = Scout.from_tensors(load_file(kept.folder / "scout.safetensors"))
     PeftModel.from_pretrained(backbone.model, kept.folder / "scout")
     head = load_file(kept.folder / "scout" / "head.safetensors")
-    held_out = features.validation.load(features.contexts)
+    held_out = features.load_validation()
 
     with torch.inference_mode():
         tokens = torch.from_numpy(held_out.plain(slice(None)).astype(np.float32))
@@ -113,11 +104,10 @@ def test_training_that_was_broken_off_ends_with_the_same_scout(
 
 
 def test_baselines_are_given_the_scouts_steps_too(
-    config: TrainConfig, quick_config: TrainConfig, features: Features, work: Path
+    config: TrainConfig, quick_config: TrainConfig, features: Features
 ) -> None:
-    tasks = adapter_tasks(config, features, work)
-    alone = sum(gradient_steps(task) for task in tasks)
+    alone = sum(stage.steps() for stage in TrainingGraph(config).adapters(features))
 
-    assert lora_steps(quick_config, features, tasks) == alone
-    frames = len(features.train.load(features.contexts))
-    assert lora_steps(config, features, tasks) == alone + 2 * (frames // 8)
+    assert TrainingGraph(quick_config).lora_steps(features) == alone
+    frames = len(features.load_train())
+    assert TrainingGraph(config).lora_steps(features) == alone + 2 * (frames // 8)

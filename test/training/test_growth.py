@@ -21,8 +21,7 @@ from polymorph_ros.errors import PolymorphError
 from polymorph_ros.evaluation.replay import measure
 from polymorph_ros.model.polymorph import PolymorphModel
 from polymorph_ros.training.config import SourceConfig, TrainConfig
-from polymorph_ros.training.growth import grow_bundle, growth_config
-from polymorph_ros.training.pipeline import Trained, train_bundle
+from polymorph_ros.training.pipeline import Trained, grow_bundle, growth_config, train_bundle
 
 NEW = ("robot", "forklift", "pallet")
 

@@ -8,7 +8,7 @@ import pytest
 
 from polymorph_ros.bundle.manifest import Preprocessing
 from polymorph_ros.training.frames import LabelledFrames
-from polymorph_ros.training.reuse import learn_reuse
+from polymorph_ros.training.stages.reuse import learn_reuse
 
 PREPROCESSING = Preprocessing(size=32, mean=(0.5,) * 3, std=(0.25,) * 3)
 HZ = 5.0

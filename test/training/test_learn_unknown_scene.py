@@ -9,7 +9,7 @@ import torch
 
 from polymorph_ros.model.tensor_file import read_tensors
 from polymorph_ros.model.unknown_scene import FeatureStatistics, pooled
-from polymorph_ros.training.unknown_scene import (
+from polymorph_ros.training.stages.unknown_scene import (
     TrunkFeatures,
     feature_distances,
     learn_unknown_scene,

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from polymorph_ros.training.loop import Indices, fit
+from polymorph_ros.training.loop import Indices, Schedule, fit
 
 FRAMES = 23
 EPOCHS = 3
@@ -44,12 +44,8 @@ def trained(checkpoint: Path, *, break_at: int | None = None, seed: int = 1) -> 
         [*layer.parameters(), *unused.parameters()],
         loss_of,
         np.arange(FRAMES),
-        epochs=EPOCHS,
-        batch_size=4,
-        learning_rate=0.1,
-        weight_decay=0.01,
-        seed=seed,
-        checkpoint=checkpoint,
+        Schedule(EPOCHS, batch_size=4, learning_rate=0.1, weight_decay=0.01, seed=seed),
+        checkpoint,
     )
     return [parameter.detach() for parameter in layer.parameters()]
 

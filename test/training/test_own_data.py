@@ -27,12 +27,12 @@ from polymorph_ros.model.polymorph import PolymorphModel
 from polymorph_ros.model.preprocess import Preprocessor
 from polymorph_ros.training.artifacts import make
 from polymorph_ros.training.config import TrainConfig
-from polymorph_ros.training.decoding import DecodingStage, content_of
 from polymorph_ros.training.frames import load_about, load_frames
 from polymorph_ros.training.pipeline import Trained, train_bundle
 from polymorph_ros.training.rows import RowWriter
 from polymorph_ros.training.sources import frame_stages
 from polymorph_ros.training.splits import split_by_sequences, split_by_time
+from polymorph_ros.training.stages.decoding import DecodingStage, content_of
 
 PREPROCESSING = Preprocessing(size=32, mean=(0.5,) * 3, std=(0.25,) * 3)
 FRAMES = 8
@@ -126,9 +126,9 @@ def test_parts_named_by_the_user_are_kept_apart(tmp_path: Path) -> None:
     stages = frame_stages(config, PREPROCESSING)
 
     assert stages.test is not None
-    assert stages.test.frames() == 2 * FRAMES
-    assert stages.train.frames() + stages.validation.frames() == 3 * FRAMES
-    assert stages.validation.frames() == pytest.approx(0.2 * 3 * FRAMES, abs=3)
+    assert stages.test.frame_count == 2 * FRAMES
+    assert stages.train.frame_count + stages.validation.frame_count == 3 * FRAMES
+    assert stages.validation.frame_count == pytest.approx(0.2 * 3 * FRAMES, abs=3)
 
 
 def test_labels_that_a_source_does_not_judge_are_unknown_in_it(tmp_path: Path) -> None:
@@ -192,7 +192,7 @@ def test_decoding_goes_on_after_the_sequences_that_are_done(tmp_path: Path) -> N
     stage = DecodingStage("train", PREPROCESSING, ("thing",), 1, content_of(sequences), sequences)
     begun = tmp_path / "begun"
     begun.mkdir()
-    # A run that was killed in its third sequence leaves rows without a header and half a line.
+    # What a run leaves that was killed in its third sequence.
     with RowWriter(begun, stage.rows()) as writer:
         for number, sequence in [
             (1, 0),
@@ -211,9 +211,7 @@ def test_decoding_goes_on_after_the_sequences_that_are_done(tmp_path: Path) -> N
                 sequence=np.array([sequence]),
                 stamps_s=np.array([number / 2]),
             )
-    (begun / "faults.jsonl").write_text(
-        '[0, "picture 0", "broken"]\n[1, "picture 1", "broken"]\n[2, "picture 2", "bro'
-    )
+    (begun / "faults.json").write_text('[[0, "picture 0", "broken"], [1, "picture 1", "broken"]]')
 
     stage.write(begun)
 

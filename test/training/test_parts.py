@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from torch import nn
 
 from polymorph_ros.errors import PolymorphError
-from polymorph_ros.training.adapters import frames_for
 from polymorph_ros.training.calibration import fold_into, platt, skill
 from polymorph_ros.training.config import read_config
 from polymorph_ros.training.losses import known_bce
 from polymorph_ros.training.pretrain import patch_shares
+from polymorph_ros.training.stages.adapter import frames_for
+from polymorph_ros.training.stages.thresholds import on_alone, on_off
 from polymorph_ros.training.token_set import TokenSet
-from polymorph_ros.training.tuning import on_alone, on_off
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -156,12 +156,7 @@ def test_the_default_bundle_s_configuration_is_valid() -> None:
 
 @pytest.mark.parametrize(
     ("text", "told"),
-    [
-        (None, "no such file"),
-        ("a: [", "not"),
-        ("name: x", "backbone"),
-        ("just text", "fault"),
-    ],
+    [(None, "no such file"), ("a: [", "not"), ("name: x", "backbone"), ("just text", "fault")],
 )
 def test_a_wrong_configuration_is_told_in_one_line(
     tmp_path: Path, text: str | None, told: str

@@ -99,23 +99,3 @@ def test_an_interrupted_run_continues_and_ends_with_the_same_bundle(
 
     assert again.checksum == trained.checksum
     assert (kept / "adapter_model.safetensors").stat().st_mtime_ns == written
-
-
-def test_baselines_are_trained_as_long_and_measured_alike(
-    quick_config: TrainConfig, tmp_path: Path
-) -> None:
-    work = tmp_path / "work"
-
-    trained = train_bundle(
-        quick_config, tmp_path / "bundle", work, measure, lambda line: None, compare=True
-    )
-
-    contexts = len(trained.bundle.manifest.contexts)
-    assert list(trained.baselines) == [
-        "one adapter, same rank (2)",
-        f"one adapter, same size in all ({2 * contexts})",
-    ]
-    for metrics in trained.baselines.values():
-        assert metrics.keys() == trained.bundle.manifest.metrics.keys()
-        assert 0 < metrics["mean_ap"] < 1
-        assert metrics["adapters_per_frame"] <= 1

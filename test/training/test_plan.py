@@ -29,18 +29,18 @@ def test_a_plan_writes_nothing_and_comes_true(quick_config: TrainConfig, tmp_pat
 
     assert {stage.state for stage in before.stages} == {"to do"}
     *stages, ending = after.stages
-    assert {stage.state for stage in stages} == {"kept"}
+    assert {stage.state for stage in stages} == {"done"}
     assert ending.state == "to do"
-    assert after.steps == 0
-    assert before.seconds > after.seconds > 0
-    assert before.size > after.size > 0
+    assert after.left.steps == 0
+    assert before.left.seconds > after.left.seconds > 0
+    assert before.left.size > after.left.size > 0
     for name in ("frames-train", "frames-test", "tokens-train", "tokens-validation"):
         planned = next(stage for stage in before.stages if stage.name == name)
         written = next(work.glob(f"{name}-*"))
         bytes_there = sum(file.stat().st_size for file in written.iterdir())
-        assert planned.size == pytest.approx(bytes_there, rel=0.2, abs=3000), name
+        assert planned.cost.size == pytest.approx(bytes_there, rel=0.2, abs=3000), name
     tokens = next(stage for stage in before.stages if stage.name == "tokens-train")
-    assert tokens.frames == 2 * 36
+    assert tokens.cost.frames == 2 * 36
 
 
 def test_a_stage_that_was_broken_off_is_told(quick_config: TrainConfig, tmp_path: Path) -> None:
@@ -53,4 +53,4 @@ def test_a_stage_that_was_broken_off_is_told(quick_config: TrainConfig, tmp_path
 
     states = {stage.name: stage.state for stage in plan.stages}
     assert states["scout"] == "begun"
-    assert states["backbone"] == "kept"
+    assert states["backbone"] == "done"

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from polymorph_ros.training.artifacts import make, place_of
-from polymorph_ros.training.backbones import backbone_stage, preprocessing_of
+from polymorph_ros.training.artifacts import folder_of, make
 from polymorph_ros.training.config import TrainConfig
-from polymorph_ros.training.features import TokensStage, load_tokens, make_tokens
-from polymorph_ros.training.sources import frame_stages
+from polymorph_ros.training.graph import TrainingGraph
+from polymorph_ros.training.stages.backbone import backbone_stage
+from polymorph_ros.training.stages.tokens import TokensStage, load_tokens, make_tokens
 from polymorph_ros.training.workers import ThisProcess
 
 VIEWS = 8  # of 36 frames: 288 rows, three batches
@@ -22,10 +22,10 @@ def stage(quick_config: TrainConfig, tmp_path_factory: pytest.TempPathFactory) -
     work = tmp_path_factory.mktemp("frames")
     tokens = quick_config.tokens.model_copy(update={"augmentations": VIEWS - 1})
     config = quick_config.model_copy(update={"tokens": tokens})
-    preprocessing = preprocessing_of(config.backbone)
-    frames = make(frame_stages(config, preprocessing).train, work)
-    backbone = make(backbone_stage(config, preprocessing, frames), work)
-    return TokensStage.of(config, "train", backbone, frames, preprocessing)
+    graph = TrainingGraph(config)
+    frames = make(graph.sources.train, work)
+    backbone = make(backbone_stage(config, graph.preprocessing, frames), work)
+    return graph.tokens("train", backbone, frames)
 
 
 def several(count: int) -> ThisProcess:
@@ -48,7 +48,7 @@ def test_shards_make_the_same_tokens(stage: TokensStage, count: int, tmp_path: P
 
 def test_collecting_goes_on_where_it_stopped(stage: TokensStage, tmp_path: Path) -> None:
     alone = load_tokens(make_tokens(stage, tmp_path / "alone", ThisProcess(), print).folder)
-    scratch = tmp_path / "shared" / f".{place_of(stage, tmp_path).name}.part"
+    scratch = tmp_path / "shared" / f".{folder_of(stage, tmp_path).name}.part"
     scratch.mkdir(parents=True)
     stage.write_rows(scratch, 0, 128)
 

@@ -21,7 +21,7 @@ from polymorph_ros.runtime.knowledge import EvidenceWeights, Knowledge
 from polymorph_ros.runtime.pairs import make_pairs
 from polymorph_ros.training.frames import LabelledFrames
 from polymorph_ros.training.score_replay import ReplayedBeliefs, StoredScores, replay
-from polymorph_ros.training.tuning import (
+from polymorph_ros.training.stages.thresholds import (
     TOLERATED,
     choose_thresholds,
     choose_weights,

@@ -6,7 +6,7 @@ validation frames.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,16 +20,15 @@ from polymorph_ros.evaluation.baselines.files import OWN_BACKBONE
 from polymorph_ros.model.backbone import load_backbone
 from polymorph_ros.model.preprocess import Preprocessor
 from polymorph_ros.training.artifacts import CHECKPOINT_FILE, Artifact
-from polymorph_ros.training.backbones import save_weights, weights_folder
 from polymorph_ros.training.config import AdaptersConfig
 from polymorph_ros.training.frames import load_frames
-from polymorph_ros.training.loop import Indices, fit, set_up_torch
+from polymorph_ros.training.loop import Indices, Schedule, fit, set_up_torch
 from polymorph_ros.training.losses import known_bce
+from polymorph_ros.training.stages.backbone import save_weights, weights_folder
 from polymorph_ros.training.token_set import TokenFiles, TokenSet
 
 LOGITS_FILE = "logits.npy"
 _BATCH = 256
-_WEIGHT_DECAY = 0.01  # as of adapters
 # A whole backbone that has learned something already wants smaller steps than a new LoRA.
 _FULL_RATE = 0.1
 
@@ -65,12 +64,8 @@ class LinearProbeStage:
             head.parameters(),
             loss_of,
             np.arange(len(train)),
-            epochs=self.config.epochs,
-            batch_size=self.config.batch_size,
-            learning_rate=self.config.learning_rate,
-            weight_decay=_WEIGHT_DECAY,
-            seed=self.seed,
-            checkpoint=folder / CHECKPOINT_FILE,
+            Schedule.of(self.config, self.seed),
+            folder / CHECKPOINT_FILE,
         )
         _save_head(head, folder)
         held_out = torch.from_numpy(self._features(self.validation.load(self.contexts)))
@@ -118,6 +113,7 @@ class FullFinetuneStage:
         torch.manual_seed(self.seed)
         head = nn.Linear(backbone.hidden_size, truth.shape[1])
         blocks = self.config.tail_blocks
+        schedule = Schedule.of(self.config, self.seed)
 
         def logits_of(images: NDArray[np.uint8]) -> Tensor:
             pixels = preprocessor.batch(np.ascontiguousarray(images))
@@ -132,12 +128,8 @@ class FullFinetuneStage:
             [*backbone.model.parameters(), *head.parameters()],
             loss_of,
             np.arange(len(frames)),
-            epochs=self.config.epochs,
-            batch_size=self.config.batch_size,
-            learning_rate=_FULL_RATE * self.config.learning_rate,
-            weight_decay=_WEIGHT_DECAY,
-            seed=self.seed,
-            checkpoint=folder / CHECKPOINT_FILE,
+            replace(schedule, learning_rate=_FULL_RATE * schedule.learning_rate),
+            folder / CHECKPOINT_FILE,
         )
         with torch.inference_mode():
             logits = [

@@ -3,7 +3,7 @@
 All see the bundle's training frames and take as many gradient steps of the same batch size as all
 of its adapters together (up to half an epoch). Learning rate and decay are the adapters' own
 (a tenth of the rate for the whole backbone); nothing is tuned for any of them, nor for Polymorph.
-The LoRAs are those of ``polymorph train --compare``: with its work folder they are found.
+With the work folder of the bundle's own training, frames and tokens are found.
 """
 
 from __future__ import annotations
@@ -41,16 +41,21 @@ from polymorph_ros.evaluation.baselines.stages import (
 )
 from polymorph_ros.progress import progress_bar
 from polymorph_ros.training.artifacts import SUMS_FILE, Stage, make, sole_use
-from polymorph_ros.training.backbones import preprocessing_of, weights_folder
-from polymorph_ros.training.baselines import baselines
 from polymorph_ros.training.calibration import fold_into_head, platt
 from polymorph_ros.training.config import HubBackboneConfig, PretrainConfig, TrainConfig
-from polymorph_ros.training.context_task import gradient_steps, train_context
-from polymorph_ros.training.frames import LabelledFrames, load_about, load_frames
-from polymorph_ros.training.loop import set_up_torch
-from polymorph_ros.training.pipeline import Features, adapter_tasks, lora_steps, make_features
-from polymorph_ros.training.sources import frame_stages
-from polymorph_ros.training.tuning import on_alone, on_off
+from polymorph_ros.training.frames import (
+    LabelledFrames,
+    count_frames,
+    load_about,
+    load_frames,
+    vocabulary_of,
+)
+from polymorph_ros.training.graph import Frames, TrainingGraph
+from polymorph_ros.training.loop import Schedule, set_up_torch
+from polymorph_ros.training.pipeline import Runner
+from polymorph_ros.training.stages.backbone import weights_folder
+from polymorph_ros.training.stages.thresholds import on_alone, on_off
+from polymorph_ros.training.token_set import Features
 
 TRAINED = ("lora", "lora_same_size", "linear_probe", "full_finetune", "larger_backbone")
 
@@ -69,6 +74,7 @@ class _Given:
 
     config: TrainConfig
     bundle: Bundle
+    frames: Frames
     features: Features
     steps: int
     small: TrainConfig
@@ -128,21 +134,37 @@ def train_baselines(
 
 def _given(config: TrainConfig, bundle: Bundle, work: Path, say: Say) -> _Given:
     set_up_torch(config.threads)
-    features = _features(config, work, say)
+    graph, runner = TrainingGraph(config), Runner(work, say)
+    frames = graph.frames(runner)
+    features = graph.features(frames, runner)
     _check_same(bundle, features)
-    tasks = adapter_tasks(config, features, work)
-    steps = lora_steps(config, features, tasks)
-    small, large = baselines(config, tasks, steps, len(bundle.manifest.labels))
-    return _Given(config, bundle, features, steps, small.config, large.config, work, say)
+    steps, contexts = graph.lora_steps(features), len(graph.adapters(features))
+    small, large = (one_lora(config, frames, steps, factor) for factor in (1, contexts))
+    return _Given(config, bundle, frames, features, steps, small, large, work, say)
 
 
-def _features(config: TrainConfig, work: Path, say: Say) -> Features:
-    preprocessing = preprocessing_of(config.backbone)
-    stages = frame_stages(config, preprocessing)
-    train = make(stages.train, work, say)
-    stages = stages.taught(load_about(train.folder).vocabulary)
-    validation = make(stages.validation, work, say)
-    return make_features(config, train, validation, preprocessing, work, say)
+def one_lora(config: TrainConfig, frames: Frames, steps: int, factor: int) -> TrainConfig:
+    """The configuration of one adapter for all labels, trained as long as a bundle.
+
+    Everything else is the same: backbone, frames, calibration.
+
+    Args:
+        config: the bundle's.
+        steps: gradient steps of all LoRAs of the bundle together; up to half an epoch is lost.
+        factor: of the rank: 1, or the number of contexts for the size of all adapters.
+    """
+    labels, own = vocabulary_of(frames.train), config.adapters
+    per_epoch = Schedule.of(own, config.seed).per_epoch(count_frames(frames.train))
+    adapters = own.model_copy(
+        update={
+            "rank": own.rank * factor,
+            "alpha": own.alpha * factor,
+            "others": 1.0,
+            "epochs": max(1, round(steps / per_epoch)),
+        }
+    )
+    contexts = config.contexts.model_copy(update={"count": 1, "labels_per_context": len(labels)})
+    return config.model_copy(update={"adapters": adapters, "contexts": contexts})
 
 
 def _check_same(bundle: Bundle, features: Features) -> None:
@@ -173,14 +195,13 @@ def _train(name: str, given: _Given, out: Path, larger: str) -> Baseline:
 
 def _lora(config: TrainConfig, given: _Given, target: Path, *, own: bool) -> Baseline:
     """One LoRA of all labels, trained as the adapter of a context that has them all."""
-    preprocessing = preprocessing_of(config.backbone)
-    train, validation = given.features.train.frames, given.features.validation.frames
-    features = make_features(config, train, validation, preprocessing, given.work, given.say)
-    (task,) = adapter_tasks(config, features, given.work)
-    folder = _copy(train_context(task), target)
+    graph, runner = TrainingGraph(config), Runner(given.work, given.say)
+    features, preprocessing = graph.features(given.frames, runner), graph.preprocessing
+    (stage,) = graph.adapters(features)
+    folder = _copy(runner.make(stage).folder, target)
     if own:
         shutil.copytree(weights_folder(features.backbone), folder / OWN_BACKBONE)
-    text = _text(given, folder, "lora", preprocessing, own=own, steps=gradient_steps(task))
+    text = _text(given, folder, "lora", preprocessing, own=own, steps=stage.steps())
     tokens = features.validation.load(features.contexts)
     scores = _scores(
         Scorer(Baseline(folder, text), given.bundle, torch.device("cpu")), tokens.tokens
@@ -228,8 +249,7 @@ def _plain(name: str, given: _Given, target: Path) -> Baseline:
         )
     kept = make(stage, given.work, given.say)
     folder = _copy(kept.folder, target)
-    frames = len(load_frames(features.train.frames.folder))
-    steps = adapters.epochs * max(1, frames // adapters.batch_size)
+    steps = Schedule.of(adapters, given.config.seed).steps(count_frames(features.train.frames))
     text = _text(given, folder, "plain", features.preprocessing, own=own, steps=steps)
     raw = np.load(kept.folder / LOGITS_FILE)
     scale, shift = platt(raw, np.asarray(given.validation.truth))

@@ -1,7 +1,7 @@
 """Stage: a scout with an adapter of its own on the last K blocks, trained together with it.
 
-The trunk's tokens say little of what only the last blocks make out. A LoRA for the whole
-vocabulary and all contexts sees it, for one more tail per frame; its logits are added to those of
+The trunk's tokens lack what only the last blocks compute. A LoRA for the whole
+vocabulary and all contexts has it, for one more tail per frame; its logits are added to those of
 the scout's small network on the trunk's tokens.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import ClassVar, cast
 
 import numpy as np
 import torch
@@ -18,16 +18,16 @@ from torch import Tensor, nn
 
 from polymorph_ros.bundle.manifest import SCOUT_ADAPTER_FOLDER, SCOUT_FILE
 from polymorph_ros.model.scout import Scout
-from polymorph_ros.training.adapters import TrainableAdapter
-from polymorph_ros.training.artifacts import CHECKPOINT_FILE, Artifact
-from polymorph_ros.training.backbones import weights_folder
+from polymorph_ros.training.artifacts import CHECKPOINT_FILE
 from polymorph_ros.training.calibration import fold_into
 from polymorph_ros.training.config import AdaptersConfig, ScoutConfig
-from polymorph_ros.training.loop import Indices, fit, set_up_torch
-from polymorph_ros.training.scout import DROPOUT, calibrate_scout, new_scout, scout_loss
-from polymorph_ros.training.token_set import TokenFiles, TokenSet
-
-_WEIGHT_DECAY = 0.01  # as of adapters
+from polymorph_ros.training.cost import Rates, StageCost
+from polymorph_ros.training.frames import count_frames
+from polymorph_ros.training.loop import Schedule, set_up_torch
+from polymorph_ros.training.stages.adapter import TrainableAdapter
+from polymorph_ros.training.stages.backbone import weights_folder
+from polymorph_ros.training.stages.scout import DROPOUT, calibrate_scout, fit_scout, new_scout
+from polymorph_ros.training.token_set import Features, TokenSet
 
 
 class DeepScout(nn.Module):
@@ -57,29 +57,38 @@ class DeepScoutStage:
 
     config: ScoutConfig
     adapters: AdaptersConfig
-    backbone: Artifact
-    train: TokenFiles
-    validation: TokenFiles
-    contexts: Artifact
+    features: Features
     seed: int
     threads: int
+    name: ClassVar[str] = "scout"
 
     @property
-    def name(self) -> str:
-        return "scout"
-
-    def write(self, folder: Path) -> None:
-        set_up_torch(self.threads)
-        data = self.train.load(self.contexts)
-        scout = self._trained(data, folder / CHECKPOINT_FILE).eval()
-        calibrate(scout, self.validation.load(self.contexts))
-        save_file(scout.scout.tensors(), folder / SCOUT_FILE)
-        scout.adapter.save(folder / SCOUT_ADAPTER_FOLDER)
+    def schedule(self) -> Schedule:
+        """As adapters are trained, for the scout's epochs."""
+        lora = self.adapters.model_copy(update={"epochs": self.config.epochs})
+        return Schedule.of(lora, self.seed)
 
     def steps(self) -> int:
         """How many gradient steps it takes."""
-        frames = len(self.train.load(self.contexts))
-        return self.config.epochs * max(1, frames // self.adapters.batch_size)
+        return self.schedule.steps(count_frames(self.features.train.frames))
+
+    def cost(self, rates: Rates) -> StageCost:
+        """Gradient steps of a scout and an adapter over the training frames."""
+        steps = self.steps()
+        return StageCost(
+            count_frames(self.features.train.frames),
+            steps,
+            rates.scout_bytes + rates.adapter_bytes,
+            steps * (rates.scout_step_s + rates.adapter_step_s),
+        )
+
+    def write(self, folder: Path) -> None:
+        """Train, calibrate and save."""
+        set_up_torch(self.threads)
+        scout = self._trained(self.features.load_train(), folder / CHECKPOINT_FILE).eval()
+        calibrate(scout, self.features.load_validation())
+        save_file(scout.scout.tensors(), folder / SCOUT_FILE)
+        scout.adapter.save(folder / SCOUT_ADAPTER_FOLDER)
 
     def _trained(self, data: TokenSet, checkpoint: Path) -> DeepScout:
         torch.manual_seed(self.seed)
@@ -88,26 +97,11 @@ class DeepScoutStage:
             update={"rank": self.config.rank, "alpha": max(1, round(scale * self.config.rank))}
         )
         outputs = data.truth.shape[1] + data.presence.shape[1]
-        adapter = TrainableAdapter(lora, weights_folder(self.backbone), outputs)
+        adapter = TrainableAdapter(lora, weights_folder(self.features.backbone), outputs)
         scout = DeepScout(new_scout(self.config, data), adapter).train()
         adapter.peft_model.eval()  # no dropout of the frozen blocks
 
-        def loss_of(batch: Indices, rng: np.random.Generator) -> Tensor:
-            tokens = torch.from_numpy(data.varied(batch, rng)).float()
-            return scout_loss(scout(tokens), data, batch)
-
-        fit(
-            "scout",
-            scout.parameters(),
-            loss_of,
-            np.arange(len(data)),
-            epochs=self.config.epochs,
-            batch_size=self.adapters.batch_size,
-            learning_rate=self.adapters.learning_rate,
-            weight_decay=_WEIGHT_DECAY,
-            seed=self.seed,
-            checkpoint=checkpoint,
-        )
+        fit_scout(scout, scout.parameters(), data, self.schedule, checkpoint)
         return scout
 
 

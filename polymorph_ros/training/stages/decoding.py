@@ -13,13 +13,15 @@ import numpy as np
 from polymorph_ros.bundle.manifest import Preprocessing
 from polymorph_ros.data.dataset import Fault, LabelledSequence
 from polymorph_ros.errors import PolymorphError
+from polymorph_ros.files import write_json
 from polymorph_ros.model.preprocess import Preprocessor
 from polymorph_ros.progress import progress_bar
-from polymorph_ros.training.frames import About, frame_rows, save_about
+from polymorph_ros.training.cost import Rates, StageCost
+from polymorph_ros.training.frames import About, frame_rows, frames_cost, in_vocabulary, save_about
 from polymorph_ros.training.rows import Row, RowWriter
 
-_FAULTS_FILE = "faults.jsonl"
-_JUDGED = "judged"  # the truth of all labels, until it is known which of them are kept
+_FAULTS_FILE = "faults.json"
+_JUDGED = "judged"  # the truth of all labels, rare ones too
 
 
 @dataclass(frozen=True)
@@ -42,11 +44,17 @@ class DecodingStage:
 
     @property
     def name(self) -> str:
+        """The stage of its part."""
         return f"frames-{self.part}"
 
-    def frames(self) -> int:
+    @property
+    def frame_count(self) -> int:
         """How many frames there are, if all can be read."""
         return sum(len(sequence) for sequence in self.sequences)
+
+    def cost(self, rates: Rates) -> StageCost:
+        """Frames to decode and write."""
+        return frames_cost(self.rows(), self.frame_count)
 
     def rows(self) -> dict[str, Row]:
         """The arrays that are written row by row."""
@@ -58,33 +66,34 @@ class DecodingStage:
     def write(self, folder: Path) -> None:
         """Decode, after the sequences that an earlier attempt decoded.
 
-        A picture that cannot be read is left out and told in ``About.faults``.
+        A picture that cannot be read is left out and named in ``About.faults``.
 
         Raises:
             PolymorphError: no label is shown by enough frames.
         """
         preprocessor = Preprocessor(self.preprocessing, "cpu")
         with RowWriter(folder, self.rows()) as writer, progress_bar() as bars:
-            start, faults = _continued(writer, folder / _FAULTS_FILE)
+            start = _cut_unfinished(writer)
+            log = folder / _FAULTS_FILE
+            entries = json.loads(log.read_text(encoding="utf-8")) if log.is_file() else []
+            entries = [entry for entry in entries if entry[0] < start]
             done = sum(len(sequence) for sequence in self.sequences[:start])
             task = bars.add_task(
-                f"decode {self.part}", total=self.frames(), completed=done, note=""
+                f"decode {self.part}", total=self.frame_count, completed=done, note=""
             )
-            with (folder / _FAULTS_FILE).open("a", encoding="utf-8") as log:
-                for index in range(start, len(self.sequences)):
-                    for fault in self._decode(index, preprocessor, writer):
-                        faults.append(fault)
-                        log.write(json.dumps([index, fault.where, fault.reason]) + "\n")
-                        log.flush()
-                    bars.update(task, advance=len(self.sequences[index]))
-        self._save_truth(folder, faults)
+            for index, sequence in enumerate(self.sequences[start:], start):
+                faults = self._decode(index, preprocessor, writer)
+                entries += [(index, fault.where, fault.reason) for fault in faults]
+                write_json(log, entries)
+                bars.update(task, advance=len(sequence))
+        self._save_truth(folder, [Fault(where, reason) for _, where, reason in entries])
 
     def _save_truth(self, folder: Path, faults: list[Fault]) -> None:
         """Keep the labels that enough of the readable frames show."""
         judged = np.load(folder / f"{_JUDGED}.npy")
         counts = (judged == 1).sum(axis=0)
-        kept = np.flatnonzero(counts >= self.fewest)
-        if not len(kept):
+        shown = np.flatnonzero(counts >= self.fewest)
+        if not len(shown):
             raise PolymorphError(
                 f"a label that {self.fewest} frames show", "none", where=f"{self.part} data",
                 remedy="label more frames",
@@ -93,8 +102,8 @@ class DecodingStage:
             Fault(f"label {self.vocabulary[label]}", f"frames that show it: {counts[label]}")
             for label in np.flatnonzero(counts < self.fewest)
         ]
-        np.save(folder / "truth.npy", judged[:, kept])
-        save_about(folder, About(tuple(self.vocabulary[label] for label in kept), tuple(faults)))
+        np.save(folder / "truth.npy", judged[:, shown])
+        save_about(folder, About(tuple(self.vocabulary[label] for label in shown), tuple(faults)))
         for file in (_FAULTS_FILE, f"{_JUDGED}.npy"):
             (folder / file).unlink()
 
@@ -125,20 +134,12 @@ class DecodingStage:
 
 def with_labels(stage: DecodingStage, vocabulary: tuple[str, ...]) -> DecodingStage:
     """The same frames with the truth of these labels; unknown where the stage has none of it."""
-    places = {name: column for column, name in enumerate(stage.vocabulary)}
-    columns = [places.get(name, -1) for name in vocabulary]  # the last column is unknown
     sequences = []
     for sequence in stage.sequences:
-        known = np.pad(sequence.track.truth, ((0, 0), (0, 1)), constant_values=-1)
-        track = replace(sequence.track, truth=np.ascontiguousarray(known[:, columns]))
-        sequences.append(LabelledSequence(track, sequence.pictures))
-    return DecodingStage(
-        stage.part,
-        stage.preprocessing,
-        vocabulary,
-        stage.fewest,
-        content_of(sequences),
-        tuple(sequences),
+        truth = in_vocabulary(sequence.track.truth, stage.vocabulary, vocabulary)
+        sequences.append(replace(sequence, track=replace(sequence.track, truth=truth)))
+    return replace(
+        stage, vocabulary=vocabulary, content=content_of(sequences), sequences=tuple(sequences)
     )
 
 
@@ -168,23 +169,9 @@ def _files(value: object) -> Iterator[Path]:
             yield from _files(getattr(value, part.name))
 
 
-def _continued(writer: RowWriter, log: Path) -> tuple[int, list[Fault]]:
-    """The sequence to go on with, and the faults of those before; the one that broke off is cut."""
+def _cut_unfinished(writer: RowWriter) -> int:
+    """Drop the rows of the sequence that an earlier attempt broke off in; return its index."""
     written = writer.read("sequence")
     start = int(written[-1]) if len(written) else 0
     writer.cut(int(np.searchsorted(written, start)))
-    lines = log.read_text(encoding="utf-8").splitlines() if log.is_file() else []
-    told = [entry for entry in map(_entry, lines) if entry is not None and entry[0] < start]
-    log.unlink(missing_ok=True)
-    with log.open("w", encoding="utf-8") as stream:
-        stream.writelines(json.dumps(entry) + "\n" for entry in told)
-    return start, [Fault(where, reason) for _, where, reason in told]
-
-
-def _entry(line: str) -> tuple[int, str, str] | None:
-    """One line of the log; none where it broke off."""
-    try:
-        index, where, reason = json.loads(line)
-    except ValueError:
-        return None
-    return index, where, reason
+    return start

@@ -1,10 +1,13 @@
-"""Stage: what scenes look like to the trunk, and from which distance on one is unknown."""
+"""Stage: what known scenes look like to the trunk, and the distance from which one is unknown."""
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -13,13 +16,17 @@ from safetensors.torch import save_file
 from sklearn.covariance import LedoitWolf
 
 from polymorph_ros.bundle.manifest import UNKNOWN_SCENE_FILE, UnknownSceneEntry
+from polymorph_ros.bundle.reader import read_bundle
+from polymorph_ros.files import write_json
+from polymorph_ros.model.tensor_file import read_tensors
 from polymorph_ros.model.unknown_scene import FeatureStatistics, pooled
 from polymorph_ros.runtime.unknown_scene import DistanceFilter
 from polymorph_ros.training.artifacts import Artifact
-from polymorph_ros.training.features import load_tokens
+from polymorph_ros.training.cost import Rates, StageCost
 from polymorph_ros.training.frames import load_frames
 from polymorph_ros.training.loop import set_up_torch
-from polymorph_ros.training.token_set import TokenFiles
+from polymorph_ros.training.stages.tokens import load_tokens
+from polymorph_ros.training.token_set import Features, TokenFiles
 
 FALSE_ALARMS = 0.01
 _ENTRY_FILE = "entry.json"
@@ -28,32 +35,53 @@ _BATCH = 512
 
 @dataclass(frozen=True)
 class UnknownSceneStage:
-    """Statistics of the training frames as they are; a threshold that few known frames exceed."""
+    """Statistics of the training frames as they are; a threshold that few known frames exceed.
 
-    train: TokenFiles
-    validation: TokenFiles
-    false_alarms: float
+    Attributes:
+        old: a bundle that is added to: its statistics, with a threshold that the new scenes seldom
+            exceed either; nothing where it has none.
+    """
+
+    features: Features
     threads: int
+    old: Artifact | None = None
+    name: ClassVar[str] = "unknown_scene"
 
-    @property
-    def name(self) -> str:
-        return "unknown_scene"
+    def cost(self, rates: Rates) -> StageCost:
+        """The statistics: a vector and a square matrix of float32."""
+        width = rates.token_shape[1]
+        return StageCost(size=4 * width * (width + 1))
 
     def write(self, folder: Path) -> None:
         """Write the statistics' file and the manifest's entry."""
         set_up_torch(self.threads)
-        statistics, entry = learn_unknown_scene(
-            trunk_features(self.train),
-            trunk_features(self.validation),
-            false_alarms=self.false_alarms,
-        )
+        entry = self._learn(folder) if self.old is None else self._raise(self.old, folder)
+        write_json(folder / _ENTRY_FILE, entry.model_dump() if entry else None)
+
+    def _learn(self, folder: Path) -> UnknownSceneEntry:
+        parts = (trunk_features(part) for part in (self.features.train, self.features.validation))
+        statistics, entry = learn_unknown_scene(*parts)
         save_file(statistics.tensors(), folder / UNKNOWN_SCENE_FILE)
-        (folder / _ENTRY_FILE).write_text(entry.model_dump_json() + "\n", encoding="utf-8")
+        return entry
+
+    def _raise(self, old: Artifact, folder: Path) -> UnknownSceneEntry | None:
+        entry = read_bundle(old.folder).manifest.unknown_scene
+        if entry is None:
+            return None
+        file = Path(shutil.copy(old.folder / UNKNOWN_SCENE_FILE, folder))
+        frames = trunk_features(self.features.validation)
+        width = frames.tokens.shape[2]
+        statistics = FeatureStatistics.from_tensors(read_tensors(file), width, file)
+        distances = feature_distances(statistics, frames)
+        threshold = max(entry.threshold, float(np.quantile(distances, 1.0 - FALSE_ALARMS)))
+        return entry.model_copy(update={"threshold": threshold})
 
 
-def load_unknown_scene_entry(kept: Artifact) -> UnknownSceneEntry:
-    """The manifest's entry; the statistics' file lies beside it."""
-    return UnknownSceneEntry.model_validate_json((kept.folder / _ENTRY_FILE).read_bytes())
+def load_unknown_scene_entry(unknown_scene: Artifact) -> UnknownSceneEntry | None:
+    """The manifest's entry, if there is one; the statistics' file lies beside it."""
+    text = (unknown_scene.folder / _ENTRY_FILE).read_text(encoding="utf-8")
+    document = json.loads(text)
+    return UnknownSceneEntry.model_validate(document) if document else None
 
 
 @dataclass(frozen=True)

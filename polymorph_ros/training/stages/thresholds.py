@@ -1,17 +1,29 @@
-"""Choose what the policy needs to know, by replaying it whole on validation sequences."""
+"""Stage: what the policy needs to know, chosen by replaying it whole on validation sequences."""
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from functools import cache
+from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from polymorph_ros.files import write_json
+from polymorph_ros.model.polymorph import PolymorphModel
 from polymorph_ros.runtime.knowledge import EvidenceWeights, Knowledge
 from polymorph_ros.runtime.thresholds import Thresholds, held_active, off_below
-from polymorph_ros.training.score_replay import StoredScores, replay
+from polymorph_ros.training.artifacts import Artifact
+from polymorph_ros.training.cost import Rates, StageCost
+from polymorph_ros.training.frames import count_frames, load_frames
+from polymorph_ros.training.loop import set_up_torch
+from polymorph_ros.training.score_replay import StoredScores, replay, store_scores
+from polymorph_ros.training.stages.bundle import BundleParts, Tuned, assemble
+from polymorph_ros.training.stages.contexts import load_contexts
 
 TOLERATED = 0.01  # of the log loss of beliefs, what fewer adapters may cost
 
@@ -27,6 +39,52 @@ _ROUNDS = 3
 _COVER_THRESHOLDS = np.geomspace(0.01, 0.5, 16)
 _FIRST_COVER_THRESHOLD = 0.1  # before another is chosen
 _ONS = np.linspace(0.1, 0.9, 33)
+
+_FILE = "tuned.json"
+
+
+@dataclass(frozen=True)
+class ThresholdsStage:
+    """Evidence weights and thresholds, tuned on a draft of the bundle.
+
+    A bundle that is added to keeps its weights and its labels' thresholds.
+    """
+
+    parts: BundleParts
+    threads: int
+    name: ClassVar[str] = "thresholds"
+
+    def cost(self, rates: Rates) -> StageCost:
+        """The whole model on every validation frame; the replays are not counted."""
+        frames = count_frames(self.parts.features.validation.frames)
+        return StageCost(frames=frames, seconds=frames * rates.engine_frame_s)
+
+    def write(self, folder: Path) -> None:
+        """Store the draft's scores, choose on them, write what was chosen."""
+        set_up_torch(self.threads)
+        parts, count = self.parts, len(self.parts.labels)
+        draft = assemble(parts, Tuned(first_thresholds(count)), {}, folder / "draft")
+        names = tuple(label.name for label in draft.manifest.labels)
+        vocabulary = load_contexts(parts.features.contexts).vocabulary
+        frames = load_frames(parts.features.validation.frames.folder)
+        model = PolymorphModel.from_bundle(draft, "cpu")
+        stored = store_scores(model, frames.in_vocabulary(vocabulary, names))
+        knowledge = Knowledge.of(draft.manifest)
+        if parts.old is None:
+            knowledge = replace(knowledge, weights=choose_weights(stored, knowledge))
+        labels = np.arange(len(names) - count, len(names))
+        chosen = choose_thresholds(stored, knowledge, labels)
+        thresholds = {name: values[labels].tolist() for name, values in vars(chosen).items()}
+        weights = asdict(knowledge.weights)
+        write_json(folder / _FILE, {"thresholds": thresholds, "weights": weights})
+        shutil.rmtree(draft.path)
+
+
+def load_tuned(thresholds: Artifact) -> Tuned:
+    """What the stage chose."""
+    document = json.loads((thresholds.folder / _FILE).read_text(encoding="utf-8"))
+    chosen = {name: np.array(values) for name, values in document["thresholds"].items()}
+    return Tuned(Thresholds(**chosen), EvidenceWeights(**document["weights"]))
 
 
 def first_thresholds(labels: int) -> Thresholds:

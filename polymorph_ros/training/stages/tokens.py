@@ -19,14 +19,14 @@ from polymorph_ros.bundle.manifest import Preprocessing
 from polymorph_ros.model.backbone import load_backbone
 from polymorph_ros.model.preprocess import Preprocessor
 from polymorph_ros.progress import progress_bar
-from polymorph_ros.training.artifacts import Artifact, find, make
+from polymorph_ros.training.artifacts import Artifact, Log, find, make
 from polymorph_ros.training.augmentation import changed_view
-from polymorph_ros.training.backbones import weights_folder
-from polymorph_ros.training.config import TrainConfig
-from polymorph_ros.training.frames import load_frames
+from polymorph_ros.training.cost import Rates, StageCost
+from polymorph_ros.training.frames import count_frames, load_frames
 from polymorph_ros.training.loop import set_up_torch
 from polymorph_ros.training.rows import Row, RowWriter
-from polymorph_ros.training.workers import Say, Workers
+from polymorph_ros.training.stages.backbone import weights_folder
+from polymorph_ros.training.workers import Workers
 
 _BATCH = 128
 
@@ -49,34 +49,20 @@ class TokensStage:
     threads: int
     shards: tuple[Artifact, ...] = field(default=(), metadata={"decides": False})
 
-    @classmethod
-    def of(
-        cls,
-        config: TrainConfig,
-        part: str,
-        backbone: Artifact,
-        frames: Artifact,
-        preprocessing: Preprocessing,
-    ) -> TokensStage:
-        """The stage for a part of a configuration's data; only training frames get more views."""
-        return cls(
-            backbone,
-            frames,
-            part,
-            preprocessing,
-            config.adapters.tail_blocks,
-            config.tokens.augmentations if part == "train" else 0,
-            config.seed,
-            config.threads,
-        )
-
     @property
     def name(self) -> str:
+        """The stage of its part."""
         return f"tokens-{self.part}"
 
     def rows(self) -> int:
         """How many rows there will be."""
-        return (self.augmentations + 1) * len(load_frames(self.frames.folder))
+        return (self.augmentations + 1) * count_frames(self.frames)
+
+    def cost(self, rates: Rates) -> StageCost:
+        """A run of the trunk and a row of float16 for every view."""
+        rows = self.rows()
+        size = rows * np.dtype(np.float16).itemsize * int(np.prod(rates.token_shape))
+        return StageCost(frames=rows, size=size, seconds=rows * rates.trunk_frame_s)
 
     def token_shape(self) -> tuple[int, ...]:
         """(N, D) of one row."""
@@ -147,21 +133,23 @@ class TokensShard:
 
     @property
     def name(self) -> str:
+        """Where it begins."""
         return f"{self.tokens.name}-from-{self.first}"
 
     def write(self, folder: Path) -> None:
+        """Compute the rows, after those that an earlier attempt wrote."""
         self.tokens.write_rows(folder, self.first, self.last)
 
 
-def make_tokens(stage: TokensStage, work: Path, workers: Workers, say: Say) -> Artifact:
+def make_tokens(stage: TokensStage, work: Path, workers: Workers, log: Log) -> Artifact:
     """The tokens of a part, computed in shards where there are several workers."""
     if workers.count == 1 or find(stage, work) is not None:
-        return make(stage, work, say)
-    shards = workers.run(stage.shared_out(workers.count), work, say)
-    kept = make(replace(stage, shards=shards), work, say)
-    for shard in shards:  # they hold nothing else; the disk has room for other things
+        return make(stage, work, log)
+    shards = workers.run(stage.shared_out(workers.count), work, log)
+    tokens = make(replace(stage, shards=shards), work, log)
+    for shard in shards:  # the tokens hold them all: make room
         shutil.rmtree(shard.folder)
-    return kept
+    return tokens
 
 
 def load_tokens(folder: Path) -> NDArray[np.float16]:

@@ -1,30 +1,35 @@
-"""Stage: train the scout on cached trunk tokens, and make its probabilities mean what they say."""
+"""Stage: train the scout on cached trunk tokens, and make its scores probabilities."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
+from polymorph_ros.arrays import Indices
 from polymorph_ros.bundle.manifest import SCOUT_FILE
 from polymorph_ros.model.scout import Scout
 from polymorph_ros.training.artifacts import CHECKPOINT_FILE, Artifact
 from polymorph_ros.training.calibration import fold_into, platt
 from polymorph_ros.training.config import ScoutConfig
-from polymorph_ros.training.loop import Indices, fit, set_up_torch
+from polymorph_ros.training.cost import Rates, StageCost
+from polymorph_ros.training.frames import count_frames
+from polymorph_ros.training.loop import Schedule, fit, set_up_torch
 from polymorph_ros.training.losses import known_bce
-from polymorph_ros.training.token_set import TokenFiles, TokenSet
+from polymorph_ros.training.token_set import Features, TokenSet
 
-_BATCH = 256
-DROPOUT = 0.1  # of what the scout reads of the trunk's tokens
+DROPOUT = 0.1
+"""Of what the scout reads of the trunk's tokens."""
 
-ScoreTokens = Callable[[Tensor], tuple[Tensor, Tensor]]  # to label and context logits
+ScoreTokens = Callable[[Tensor], tuple[Tensor, Tensor]]
+"""From tokens (B, N, D) to label logits (B, V) and context logits (B, C)."""
 
 
 @dataclass(frozen=True)
@@ -32,21 +37,23 @@ class ScoutStage:
     """A scout, calibrated on the validation frames."""
 
     config: ScoutConfig
-    train: TokenFiles
-    validation: TokenFiles
-    contexts: Artifact
+    features: Features
     seed: int
     threads: int
+    name: ClassVar[str] = "scout"
 
-    @property
-    def name(self) -> str:
-        return "scout"
+    def cost(self, rates: Rates) -> StageCost:
+        """Gradient steps over the training frames."""
+        frames = count_frames(self.features.train.frames)
+        steps = Schedule.of(self.config, self.seed).steps(frames)
+        return StageCost(frames, steps, rates.scout_bytes, steps * rates.scout_step_s)
 
     def write(self, folder: Path) -> None:
+        """Train, calibrate and save."""
         set_up_torch(self.threads)
-        data = self.train.load(self.contexts)
+        data = self.features.load_train()
         scout = train_scout(self.config, data, seed=self.seed, checkpoint=folder / CHECKPOINT_FILE)
-        calibrate_scout(scout, self.validation.load(self.contexts))
+        calibrate_scout(scout, self.features.load_validation())
         save_file(scout.tensors(), folder / SCOUT_FILE)
 
 
@@ -71,31 +78,29 @@ def train_scout(config: ScoutConfig, data: TokenSet, *, seed: int, checkpoint: P
     torch.manual_seed(seed)
     scout = new_scout(config, data).train()
 
-    def loss_of(batch: Indices, rng: np.random.Generator) -> Tensor:
-        inputs = torch.from_numpy(data.varied(batch, rng)).float()
-        return scout_loss(scout(torch.nn.functional.dropout(inputs, DROPOUT)), data, batch)
+    def score(tokens: Tensor) -> tuple[Tensor, Tensor]:
+        labels, contexts = scout(nn.functional.dropout(tokens, DROPOUT))
+        return labels, contexts
 
-    fit(
-        "scout",
-        scout.parameters(),
-        loss_of,
-        np.arange(len(data)),
-        epochs=config.epochs,
-        batch_size=config.batch_size,
-        learning_rate=config.learning_rate,
-        weight_decay=0.05,
-        seed=seed,
-        checkpoint=checkpoint,
-    )
+    fit_scout(score, scout.parameters(), data, Schedule.of(config, seed), checkpoint)
     return scout.eval()
 
 
-def scout_loss(logits: tuple[Tensor, Tensor], data: TokenSet, batch: Indices) -> Tensor:
-    """The loss of label and context logits, (B, V) and (B, C)."""
-    labels, contexts = logits
-    return known_bce(labels, torch.from_numpy(data.truth[batch])) + known_bce(
-        contexts, torch.from_numpy(data.presence[batch])
-    )
+def fit_scout(
+    score: ScoreTokens,
+    parameters: Iterable[nn.Parameter],
+    data: TokenSet,
+    schedule: Schedule,
+    checkpoint: Path,
+) -> None:
+    """Minimise the loss of the logits of all labels and all contexts."""
+
+    def loss_of(batch: Indices, rng: np.random.Generator) -> Tensor:
+        labels, contexts = score(data.varied(batch, rng))
+        truth, presence = (torch.from_numpy(part[batch]) for part in (data.truth, data.presence))
+        return known_bce(labels, truth) + known_bce(contexts, presence)
+
+    fit("scout", parameters, loss_of, np.arange(len(data)), schedule, checkpoint)
 
 
 def calibrate_scout(
@@ -122,11 +127,7 @@ def scout_logits(
     scout: ScoreTokens, data: TokenSet
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Label logits (frames, V) and context logits (frames, C) of all frames."""
-    labels, contexts = [], []
     with torch.inference_mode():
-        for first in range(0, len(data), _BATCH):
-            tokens = data.plain(slice(first, first + _BATCH))
-            both = scout(torch.from_numpy(tokens.astype(np.float32)))
-            labels.append(both[0].numpy())
-            contexts.append(both[1].numpy())
-    return np.concatenate(labels), np.concatenate(contexts)
+        both = [scout(tokens) for tokens in data.batches()]
+    labels, contexts = (torch.cat(part).numpy() for part in zip(*both, strict=True))
+    return labels, contexts

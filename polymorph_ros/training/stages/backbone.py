@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from transformers import AutoConfig
 from transformers.image_processing_base import ImageProcessingMixin
@@ -17,7 +17,7 @@ from polymorph_ros.errors import PolymorphError
 from polymorph_ros.model.backbone import load_backbone
 from polymorph_ros.model.families import family_of
 from polymorph_ros.model.preprocess import Preprocessor
-from polymorph_ros.training.artifacts import CHECKPOINT_FILE, Artifact, Stage
+from polymorph_ros.training.artifacts import CHECKPOINT_FILE, Artifact, GraphStage
 from polymorph_ros.training.config import (
     BackboneConfig,
     BundleBackboneConfig,
@@ -26,8 +26,9 @@ from polymorph_ros.training.config import (
     PretrainConfig,
     TrainConfig,
 )
-from polymorph_ros.training.frames import load_frames
-from polymorph_ros.training.loop import set_up_torch
+from polymorph_ros.training.cost import Rates, StageCost
+from polymorph_ros.training.frames import count_frames, load_frames
+from polymorph_ros.training.loop import Schedule, set_up_torch
 from polymorph_ros.training.pretrain import pretrain_backbone
 
 _WEIGHTS = "backbone"
@@ -43,12 +44,16 @@ class PretrainStage:
     frames: Artifact
     seed: int
     threads: int
+    name: ClassVar[str] = "backbone"
 
-    @property
-    def name(self) -> str:
-        return "backbone"
+    def cost(self, rates: Rates) -> StageCost:
+        """Gradient steps over the training frames."""
+        steps = Schedule.of(self.config, self.seed).steps(count_frames(self.frames))
+        seconds = steps * (rates.pretrain_step_s or 0.0)
+        return StageCost(steps=steps, size=rates.backbone_bytes, seconds=seconds)
 
     def write(self, folder: Path) -> None:
+        """Train, and save the checkpoint."""
         set_up_torch(self.threads)
         model = pretrain_backbone(
             self.config,
@@ -72,12 +77,14 @@ class CopyStage:
     source: str
     revision: str | None
     location: str = field(metadata={"decides": False})
+    name: ClassVar[str] = "backbone"
 
-    @property
-    def name(self) -> str:
-        return "backbone"
+    def cost(self, rates: Rates) -> StageCost:
+        """Its bytes; a download is not counted."""
+        return StageCost(size=rates.backbone_bytes)
 
     def write(self, folder: Path) -> None:
+        """Read and save."""
         save_weights(load_backbone(self.location, self.revision).model, folder / _WEIGHTS)
 
 
@@ -88,16 +95,15 @@ def save_weights(model: Any, folder: Path) -> None:
 
 
 def backbone_stage(
-    config: TrainConfig, preprocessing: Preprocessing, frames: Artifact | None
-) -> Stage:
+    config: TrainConfig, preprocessing: Preprocessing, frames: Artifact
+) -> GraphStage:
     """The stage that makes the backbone which the configuration names.
 
     Args:
-        frames: the training frames, which a backbone that is trained from scratch needs.
+        frames: the training frames, for a backbone that is trained from scratch.
     """
     chosen = config.backbone
     if isinstance(chosen, PretrainConfig):
-        assert frames is not None
         return PretrainStage(chosen, preprocessing, frames, config.seed, config.threads)
     location, revision = _location(chosen)
     source = _content(Path(location)) if Path(location).is_dir() else location
@@ -124,7 +130,7 @@ def _location(
 
 
 def weights_folder(backbone: Artifact) -> Path:
-    """Where in a kept backbone its transformers checkpoint is."""
+    """Where in the backbone's artifact its transformers checkpoint is."""
     return backbone.folder / _WEIGHTS
 
 
@@ -175,10 +181,8 @@ def _content(folder: Path) -> str:
     """What a checkpoint's folder holds, by checksum."""
     if not (folder / "config.json").is_file():
         raise PolymorphError(
-            "a folder with config.json and model.safetensors",
-            "none",
-            where=str(folder),
+            "a folder with config.json and model.safetensors", "none", where=str(folder),
             remedy="give a folder that transformers' save_pretrained wrote",
-        )
+        )  # fmt: skip
     files = sorted([folder / "config.json", *folder.glob("*.safetensors*")])
     return json.dumps([[file.name, file_sha256(file)] for file in files])

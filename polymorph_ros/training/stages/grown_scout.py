@@ -8,8 +8,9 @@ picture of the old labels is needed, and their scores do not change.
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -21,11 +22,16 @@ from polymorph_ros.model.scout import Scout
 from polymorph_ros.training.artifacts import CHECKPOINT_FILE, Artifact
 from polymorph_ros.training.calibration import fold_into, platt
 from polymorph_ros.training.config import ScoutConfig
-from polymorph_ros.training.grouping import load_contexts
-from polymorph_ros.training.loop import Indices, fit, set_up_torch
-from polymorph_ros.training.losses import known_bce
-from polymorph_ros.training.scout import DROPOUT, load_scout, scout_logits
-from polymorph_ros.training.token_set import TokenFiles
+from polymorph_ros.training.cost import Rates, StageCost
+from polymorph_ros.training.loop import Schedule, set_up_torch
+from polymorph_ros.training.stages.scout import (
+    DROPOUT,
+    ScoutStage,
+    fit_scout,
+    load_scout,
+    scout_logits,
+)
+from polymorph_ros.training.token_set import Features
 
 
 class _Addition(nn.Module):
@@ -43,7 +49,7 @@ class _Addition(nn.Module):
         """Tokens (B, N, D) to logits of the new labels (B, v) and contexts (B, c)."""
         old = self._old[0]
         with torch.no_grad():
-            summary = old.summary(tokens)
+            summary = old.summary(nn.functional.dropout(tokens, DROPOUT))
             known = old.activation(old.hidden(summary))
         hidden = torch.cat([known, old.activation(self.hidden(summary))], dim=1)
         return self.label_head(hidden), self.context_head(hidden)
@@ -55,55 +61,37 @@ class GrownScoutStage:
 
     Attributes:
         old: the folder with the old scout's file.
-        contexts: the new contexts; its vocabulary is that of the new data.
-        labels: columns of that vocabulary that are new.
+        features: of the new data, with the new contexts.
+        labels: columns of the new data's vocabulary that are new.
     """
 
     config: ScoutConfig
     old: Artifact
-    train: TokenFiles
-    validation: TokenFiles
-    contexts: Artifact
+    features: Features
     labels: tuple[int, ...]
     seed: int
     threads: int
+    name: ClassVar[str] = "scout"
 
-    @property
-    def name(self) -> str:
-        return "scout"
+    def cost(self, rates: Rates) -> StageCost:
+        """Gradient steps over the training frames."""
+        return ScoutStage(self.config, self.features, self.seed, self.threads).cost(rates)
 
     def write(self, folder: Path) -> None:
+        """Train and calibrate what is new, and save all of it."""
         set_up_torch(self.threads)
-        old = load_scout(self.old)
-        data, columns = self.train.load(self.contexts), list(self.labels)
-        torch.manual_seed(self.seed)
-        contexts = len(load_contexts(self.contexts.folder).names)
-        addition = _Addition(old, self.config.hidden, len(columns), contexts)
-
-        def loss_of(batch: Indices, rng: np.random.Generator) -> Tensor:
-            inputs = torch.from_numpy(data.varied(batch, rng)).float()
-            labels, presence = addition(nn.functional.dropout(inputs, DROPOUT))
-            return known_bce(labels, torch.from_numpy(data.truth[batch][:, columns])) + known_bce(
-                presence, torch.from_numpy(data.presence[batch])
-            )
-
-        fit(
-            "scout",
-            addition.parameters(),
-            loss_of,
-            np.arange(len(data)),
-            epochs=self.config.epochs,
-            batch_size=self.config.batch_size,
-            learning_rate=self.config.learning_rate,
-            weight_decay=0.05,
-            seed=self.seed,
-            checkpoint=folder / CHECKPOINT_FILE,
+        old, columns = load_scout(self.old), list(self.labels)
+        data, held_out = (
+            replace(part, truth=np.ascontiguousarray(part.truth[:, columns]))
+            for part in (self.features.load_train(), self.features.load_validation())
         )
-        grown = _joined(old, addition)
-        held_out = self.validation.load(self.contexts)
-        labels, presence = scout_logits(grown, held_out)
-        truth = held_out.truth[:, columns]
-        fold_into(addition.label_head, *platt(labels[:, old.num_labels :], truth))
+        torch.manual_seed(self.seed)
+        contexts = data.presence.shape[1]
+        addition = _Addition(old, self.config.hidden, len(columns), contexts)
+        schedule = Schedule.of(self.config, self.seed)
+        fit_scout(addition, addition.parameters(), data, schedule, folder / CHECKPOINT_FILE)
+        labels, presence = scout_logits(_joined(old, addition), held_out)
+        fold_into(addition.label_head, *platt(labels[:, old.num_labels :], held_out.truth))
         fold_into(addition.context_head, *platt(presence[:, old.num_contexts :], held_out.presence))
         save_file(_joined(old, addition).tensors(), folder / SCOUT_FILE)
         if (self.old.folder / SCOUT_ADAPTER_FOLDER).is_dir():

@@ -1,6 +1,12 @@
-"""Learn how much a picture may change before the labels that the engine finds in it do."""
+"""Stage: how much a picture may change before the labels that the engine finds in it do."""
 
 from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -8,16 +14,57 @@ from numpy.typing import NDArray
 
 from polymorph_ros.arrays import Mask
 from polymorph_ros.bundle.manifest import Preprocessing, ReuseEntry
+from polymorph_ros.files import write_json
 from polymorph_ros.model.preprocess import Preprocessor
 from polymorph_ros.model.thumbnail import thumbnails
 from polymorph_ros.runtime.reuse import difference
-from polymorph_ros.training.frames import LabelledFrames
+from polymorph_ros.training.artifacts import Artifact
+from polymorph_ros.training.cost import Rates, StageCost
+from polymorph_ros.training.frames import LabelledFrames, count_frames, load_frames
+from polymorph_ros.training.loop import set_up_torch
+from polymorph_ros.training.rehearsal import rehearse
+from polymorph_ros.training.stages.bundle import BundleParts, assemble, engine_of
+from polymorph_ros.training.stages.thresholds import load_tuned
 
 AGREEMENT = 0.98
 MAX_AGE_S = 1.0
 _FEWEST = 50  # pairs of frames that a threshold has to rest on
 _STEP = 0.01  # grey levels: finer differences are rounding errors
 _BATCH = 64
+_FILE = "reuse.json"
+
+
+@dataclass(frozen=True)
+class ReuseStage:
+    """When a result may be reused, by what the engine finds in the validation frames."""
+
+    parts: BundleParts
+    thresholds: Artifact
+    threads: int
+    name: ClassVar[str] = "reuse"
+
+    def cost(self, rates: Rates) -> StageCost:
+        """The engine on every validation frame."""
+        frames = count_frames(self.parts.features.validation.frames)
+        return StageCost(frames=frames, seconds=frames * rates.engine_frame_s)
+
+    def write(self, folder: Path) -> None:
+        """Run a draft of the bundle, and write the manifest's entry or null."""
+        set_up_torch(self.threads)
+        frames = load_frames(self.parts.features.validation.frames.folder)
+        draft = assemble(self.parts, load_tuned(self.thresholds), {}, folder / "draft")
+        active = np.zeros(frames.truth.shape, dtype=np.bool_)
+        for row, result in zip(active, rehearse(engine_of(draft), frames), strict=True):
+            row[:] = result.active_mask
+        entry = learn_reuse(frames, active, self.parts.features.preprocessing)
+        write_json(folder / _FILE, entry.model_dump() if entry else None)
+        shutil.rmtree(draft.path)
+
+
+def load_reuse(reuse: Artifact) -> ReuseEntry | None:
+    """The manifest's entry, if pictures were alike enough to learn one."""
+    document = json.loads((reuse.folder / _FILE).read_text(encoding="utf-8"))
+    return ReuseEntry.model_validate(document) if document else None
 
 
 def learn_reuse(

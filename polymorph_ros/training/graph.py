@@ -1,0 +1,205 @@
+"""The stages of training and their order: the only place that lists them.
+
+    sources ─▶ frames ─▶ contexts ─────────────┐
+                 │                             ▼
+                 └─▶ backbone ─▶ tokens ─▶ scout, adapters, unknown scene
+                                               │
+                                               ▼
+                              thresholds ─▶ reuse ─▶ bundle
+
+A ``Visitor`` is handed every stage as soon as the artifacts that it needs are known. ``pipeline``
+runs them, on this machine or a cluster; ``plan`` only looks which are there. Adding to a bundle is
+the same walk: stages then leave alone what the old bundle has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+from polymorph_ros.bundle.reader import Bundle
+from polymorph_ros.training.artifacts import Artifact, GraphStage
+from polymorph_ros.training.config import TrainConfig
+from polymorph_ros.training.frames import count_frames, vocabulary_of
+from polymorph_ros.training.sources import FrameStages, frame_stages
+from polymorph_ros.training.stages.adapter import AdapterStage
+from polymorph_ros.training.stages.backbone import backbone_stage, preprocessing_of
+from polymorph_ros.training.stages.bundle import BundleParts
+from polymorph_ros.training.stages.contexts import ContextsStage, load_contexts, new_labels
+from polymorph_ros.training.stages.deep_scout import DeepScoutStage
+from polymorph_ros.training.stages.grown_scout import GrownScoutStage
+from polymorph_ros.training.stages.reuse import ReuseStage
+from polymorph_ros.training.stages.scout import ScoutStage
+from polymorph_ros.training.stages.thresholds import ThresholdsStage
+from polymorph_ros.training.stages.tokens import TokensStage
+from polymorph_ros.training.stages.unknown_scene import UnknownSceneStage
+from polymorph_ros.training.token_set import Features, TokenFiles
+
+
+class Visitor(Protocol):
+    """Someone who is handed the stages in order."""
+
+    def log(self, line: str) -> None:
+        """Take a line on what was done."""
+        ...
+
+    def make(self, stage: GraphStage) -> Artifact:
+        """The stage's artifact; a planned one where nothing is run."""
+        ...
+
+    def make_all(self, stages: Sequence[GraphStage]) -> tuple[Artifact, ...]:
+        """The same for stages that do not wait for each other."""
+        ...
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Labelled frames of each part; without a test part, nothing is measured at the end."""
+
+    train: Artifact
+    validation: Artifact
+    test: Artifact | None
+
+
+@dataclass(frozen=True)
+class Walked:
+    """What the walk through all stages led to."""
+
+    frames: Frames
+    parts: BundleParts
+    thresholds: Artifact
+    reuse: Artifact | None
+
+
+class TrainingGraph:
+    """The stages of a configuration.
+
+    Args:
+        config: what is trained, on what, and how.
+        old: the bundle that contexts for new labels are added to, if any.
+
+    Raises:
+        PolymorphError: there is no such backbone.
+    """
+
+    def __init__(self, config: TrainConfig, old: Bundle | None = None) -> None:
+        self.config = config
+        self.preprocessing = preprocessing_of(config.backbone)
+        self._old = old
+        self._old_artifact = Artifact(old.path, old.checksum) if old else None
+        self._known = tuple(label.name for label in old.manifest.labels) if old else ()
+
+    @cached_property
+    def sources(self) -> FrameStages:
+        """Where frames come from.
+
+        Raises:
+            PolymorphError: a source cannot be read, or too little of all of them can be used.
+        """
+        return frame_stages(self.config, self.preprocessing)
+
+    def walk(self, visitor: Visitor) -> Walked:
+        """Hand every stage to a visitor, in order.
+
+        Raises:
+            PolymorphError: the data cannot be used, or a stage fails.
+        """
+        frames = self.frames(visitor)
+        features = self.features(frames, visitor)
+        scout = visitor.make(self.scout(features))
+        adapters = visitor.make_all(self.adapters(features))
+        unknown_scene = visitor.make(
+            UnknownSceneStage(features, self.config.threads, self._old_artifact)
+        )
+        parts = BundleParts(
+            name=self.config.name,
+            description=self.config.description,
+            recipe=self.config.recipe,
+            features=features,
+            scout=scout,
+            adapters=adapters,
+            unknown_scene=unknown_scene,
+            old=self._old_artifact,
+        )
+        thresholds = visitor.make(ThresholdsStage(parts, self.config.threads))
+        reuse = None
+        if self._old is None:  # a bundle that is added to keeps its own
+            reuse = visitor.make(ReuseStage(parts, thresholds, self.config.threads))
+        return Walked(frames, parts, thresholds, reuse)
+
+    def frames(self, visitor: Visitor) -> Frames:
+        """Frames of all parts, with the labels that the training frames turned out to have."""
+        train = visitor.make(self.sources.train)
+        sources = self.sources.narrowed(vocabulary_of(train))
+        validation = visitor.make(sources.validation)
+        test = visitor.make(sources.test) if sources.test else None
+        counts = count_frames(train), count_frames(validation)
+        visitor.log(f"{counts[0]} training and {counts[1]} validation frames")
+        return Frames(train, validation, test)
+
+    def features(self, frames: Frames, visitor: Visitor) -> Features:
+        """Contexts, backbone and tokens: what scout and adapters learn from."""
+        contexts = visitor.make(self._contexts(frames.train))
+        formed = load_contexts(contexts)
+        for index, name in enumerate(formed.names):
+            visitor.log(f"context {name}: {', '.join(formed.labels_of(index))}")
+        backbone = visitor.make(backbone_stage(self.config, self.preprocessing, frames.train))
+        train = visitor.make(self.tokens("train", backbone, frames.train))
+        validation = visitor.make(self.tokens("validation", backbone, frames.validation))
+        return Features(
+            self.preprocessing,
+            backbone,
+            TokenFiles(frames.train, train),
+            TokenFiles(frames.validation, validation),
+            contexts,
+        )
+
+    def _contexts(self, frames: Artifact) -> ContextsStage:
+        taken = tuple(context.name for context in self._old.manifest.contexts) if self._old else ()
+        return ContextsStage(self.config.contexts, frames, self.config.seed, self._known, taken)
+
+    def tokens(self, part: str, backbone: Artifact, frames: Artifact) -> TokensStage:
+        """The trunk's tokens of a part; only training frames get more views."""
+        config = self.config
+        return TokensStage(
+            backbone,
+            frames,
+            part,
+            self.preprocessing,
+            config.adapters.tail_blocks,
+            config.tokens.augmentations if part == "train" else 0,
+            config.seed,
+            config.threads,
+        )
+
+    def scout(self, features: Features) -> ScoutStage | DeepScoutStage | GrownScoutStage:
+        """The stage that trains the scout."""
+        config = self.config
+        if self._old_artifact is not None:
+            labels = new_labels(vocabulary_of(features.train.frames), self._known)
+            return GrownScoutStage(
+                config.scout, self._old_artifact, features, labels, config.seed, config.threads
+            )
+        if config.scout.rank:
+            return DeepScoutStage(
+                config.scout, config.adapters, features, config.seed, config.threads
+            )
+        return ScoutStage(config.scout, features, config.seed, config.threads)
+
+    def adapters(self, features: Features) -> tuple[AdapterStage, ...]:
+        """A stage for each context; none waits for another."""
+        config = self.config
+        return tuple(
+            AdapterStage(
+                config.adapters, features, index, name, config.seed + index, config.threads
+            )
+            for index, name in enumerate(load_contexts(features.contexts).names)
+        )
+
+    def lora_steps(self, features: Features) -> int:
+        """Gradient steps of all LoRAs together: the adapters', and the scout's own."""
+        scout = self.scout(features)
+        own = scout.steps() if isinstance(scout, DeepScoutStage) else 0
+        return own + sum(stage.steps() for stage in self.adapters(features))

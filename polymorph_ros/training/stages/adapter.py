@@ -1,0 +1,200 @@
+"""Stage: one context's LoRA adapter and head, trained with PEFT on cached trunk tokens.
+
+It needs nothing but files: it can run in any process that sees the work folder.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from peft import LoraConfig, get_peft_model
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from polymorph_ros.arrays import Indices
+from polymorph_ros.bundle.manifest import ADAPTER_CONFIG_FILE, HEAD_FILE
+from polymorph_ros.files import write_json, write_text
+from polymorph_ros.model.backbone import load_backbone
+from polymorph_ros.runtime.belief import sigmoid
+from polymorph_ros.training.artifacts import CHECKPOINT_FILE, Planned
+from polymorph_ros.training.calibration import fold_into, platt, skill
+from polymorph_ros.training.config import AdaptersConfig
+from polymorph_ros.training.cost import Rates, StageCost
+from polymorph_ros.training.frames import count_frames
+from polymorph_ros.training.loop import Schedule, fit, set_up_torch
+from polymorph_ros.training.losses import known_bce
+from polymorph_ros.training.stages.backbone import weights_folder
+from polymorph_ros.training.stages.contexts import load_contexts
+from polymorph_ros.training.tails import tail_feature
+from polymorph_ros.training.token_set import Features, TokenSet
+
+RELIABILITY_FILE = "reliability.json"
+"""How much the adapter's score of each label tells."""
+_CONTEXTS_PER_FRAME = 1.5  # estimated, while contexts are not known yet
+
+
+@dataclass(frozen=True)
+class AdapterStage:
+    """The adapter of one of the contexts.
+
+    Attributes:
+        index: of the context.
+        context: its name.
+    """
+
+    config: AdaptersConfig
+    features: Features
+    index: int
+    context: str
+    seed: int
+    threads: int
+
+    @property
+    def name(self) -> str:
+        """The stage of its context."""
+        return f"adapter-{self.context}"
+
+    def steps(self) -> int:
+        """How many gradient steps it takes; an estimate while its inputs are only planned."""
+        train, contexts = self.features.train, self.features.contexts
+        if any(isinstance(part, Planned) for part in (train.frames, train.tokens, contexts)):
+            count, shares = count_frames(train.frames), len(load_contexts(contexts).names)
+            own = min(count, round(count * _CONTEXTS_PER_FRAME / shares))
+            frames = round(own * (1 + self.config.others))
+        else:
+            rng = np.random.default_rng(self.seed)
+            data = self.features.load_train()
+            frames = len(frames_for(data, self.index, self.config.others, rng))
+        return Schedule.of(self.config, self.seed).steps(frames)
+
+    def cost(self, rates: Rates) -> StageCost:
+        """Gradient steps over the frames that teach it."""
+        steps = self.steps()
+        return StageCost(
+            steps=steps, size=rates.adapter_bytes, seconds=steps * rates.adapter_step_s
+        )
+
+    def write(self, folder: Path) -> None:
+        """Train, calibrate on the validation frames of the context, and save."""
+        set_up_torch(self.threads)
+        labels = load_contexts(self.features.contexts).labels[self.index]
+        lesson = Lesson(self.features.load_train(), self.context, self.index, labels)
+        backbone = weights_folder(self.features.backbone)
+        checkpoint = folder / CHECKPOINT_FILE
+        adapter = train_adapter(self.config, backbone, lesson, checkpoint, seed=self.seed)
+        validation = self.features.load_validation()
+        logits = validation.outputs(adapter)
+        here = validation.presence[:, self.index] == 1
+        truth = validation.truth[here][:, list(labels)]
+        scale, shift = platt(logits[here], truth)
+        fold_into(adapter.head, scale, shift)
+        adapter.save(folder)
+        scores = sigmoid((logits[here] * scale + shift).astype(np.float64))
+        skills = [round(value, 4) for value in skill(scores, truth).tolist()]
+        write_json(folder / RELIABILITY_FILE, skills)
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What an adapter learns.
+
+    Attributes:
+        data: the training frames.
+        name: of the context.
+        context: its column of the presence.
+        labels: columns of the truth: rows of the adapter's head.
+    """
+
+    data: TokenSet
+    name: str
+    context: int
+    labels: tuple[int, ...]
+
+
+def frames_for(
+    data: TokenSet, context: int, others: float, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """The frames that teach a context's adapter: its own, and a share of the others.
+
+    All frames for a context that is nowhere there: they teach that its labels are absent.
+    """
+    own = np.flatnonzero(data.presence[:, context] == 1)
+    if not len(own):
+        return np.arange(len(data))
+    rest = np.flatnonzero(data.presence[:, context] != 1)
+    count = min(len(rest), round(others * len(own)))
+    return np.sort(np.concatenate([own, rng.choice(rest, count, replace=False)]))
+
+
+class TrainableAdapter(nn.Module):
+    """A LoRA on the last K blocks of a frozen backbone, and a head: tokens to logits.
+
+    Args:
+        config: rank, alpha, targets, K and what the tails see.
+        backbone_folder: the backbone's checkpoint; it is loaded for this adapter alone.
+        outputs: rows of the head.
+    """
+
+    def __init__(self, config: AdaptersConfig, backbone_folder: Path, outputs: int) -> None:
+        super().__init__()
+        self._config = config
+        self._backbone = load_backbone(backbone_folder)
+        lora = LoraConfig(
+            r=config.rank,
+            lora_alpha=config.alpha,
+            target_modules=self._backbone.lora_targets(config.tail_blocks, config.targets),
+            lora_dropout=0.0,
+            bias="none",
+        )
+        self.peft_model: nn.Module = get_peft_model(self._backbone.model, lora)
+        self.head = nn.Linear(self._backbone.hidden_size, outputs)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Trunk tokens (B, N, D) to logits (B, outputs)."""
+        inputs = self._backbone.tail_input(tokens, self._config.tail_tokens)
+        pooled = tail_feature(self._backbone, inputs, self._config.tail_blocks)
+        return cast(Tensor, self.head(pooled))
+
+    def save(self, folder: Path) -> None:
+        """Write a plain PEFT adapter and the head's file into a folder."""
+        model: Any = self.peft_model
+        # The folder of this machine has no meaning elsewhere.
+        model.peft_config["default"].base_model_name_or_path = "backbone"
+        model.save_pretrained(str(folder), save_embedding_layers=False)
+        (folder / "README.md").unlink(missing_ok=True)
+        # PEFT keeps the targets as a set, whose order differs from process to process.
+        file = folder / ADAPTER_CONFIG_FILE
+        config = json.loads(file.read_text(encoding="utf-8"))
+        config["target_modules"] = sorted(config["target_modules"])
+        write_text(file, json.dumps(config, indent=2, sort_keys=True))
+        tensors = {key: value.detach().contiguous() for key, value in self.head.named_parameters()}
+        save_file(tensors, folder / HEAD_FILE)
+
+
+def train_adapter(
+    config: AdaptersConfig, backbone_folder: Path, lesson: Lesson, checkpoint: Path, *, seed: int
+) -> TrainableAdapter:
+    """Train an adapter and its head, from where an interrupted attempt left its checkpoint."""
+    torch.manual_seed(seed)
+    adapter = TrainableAdapter(config, backbone_folder, len(lesson.labels))
+    data, columns = lesson.data, list(lesson.labels)
+
+    def loss_of(batch: Indices, rng: np.random.Generator) -> Tensor:
+        truth = torch.from_numpy(data.truth[batch][:, columns])
+        return known_bce(adapter(data.varied(batch, rng)), truth)
+
+    fit(
+        f"adapter {lesson.name}",
+        adapter.parameters(),
+        loss_of,
+        frames_for(data, lesson.context, config.others, np.random.default_rng(seed)),
+        Schedule.of(config, seed),
+        checkpoint,
+    )
+    return adapter
