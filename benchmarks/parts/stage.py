@@ -10,8 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from parts.listener import BenchmarkListener
-from polymorph_ros.ros.harness.node_process import start_node
-from polymorph_ros.ros.harness.process import ChildProcess, isolated_environment, running
+from polymorph_ros.ros.harness.process import (
+    ChildProcess,
+    isolated_environment,
+    running,
+    start_node,
+)
 from polymorph_ros.ros.harness.run import ros
 
 NODE_TOPIC = "/benchmark/image"

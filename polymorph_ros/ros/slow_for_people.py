@@ -1,8 +1,5 @@
 """A planner that slows a simulated vehicle for people, and does not rely on a silent camera.
 
-    python examples/slow_for_people.py --ros-args -r labels:=/polymorph/labels \
-        -r label_info:=/polymorph/label_info -p camera:=camera
-
 Each message of labels becomes a speed limit (m/s) at once, on `~/speed_limit`; a timer does the
 same while no message comes. The log has a line for each change of the limit, with the delay from
 the image's stamp to the command. The vehicle is a point that speeds up and brakes evenly.

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from polymorph_ros.ros.harness.node_process import start_node
+from polymorph_ros.ros.harness.process import start_node
 from polymorph_ros.ros.harness.waiting import wait_until
 
 DEADLINE_S = 60.0

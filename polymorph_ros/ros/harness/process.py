@@ -1,4 +1,4 @@
-"""Processes beside this one, and the environment that all of them share."""
+"""Processes beside this one, the node among them, and the environment that all of them share."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from typing import Any
 
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.interfaces.share import share_folder
+
+NODE_MODULE = "polymorph_ros.ros.main"
 
 _END_DEADLINE_S = 20.0
 _LAST_LINES = 5
@@ -129,3 +131,35 @@ def running(child: ChildProcess) -> Iterator[ChildProcess]:
         code = child.interrupt()
     if code != 0:
         raise PolymorphError("a process that ends with code 0", f"code {code}", where=child.module)
+
+
+def start_node(
+    parameters: Mapping[str, object],
+    log: Path,
+    *,
+    arguments: Sequence[str] = (),
+    interpreter: Sequence[str] = (),
+) -> ChildProcess:
+    """Start the node.
+
+    Args:
+        parameters: its parameters by name; none are added.
+        log: file for its log lines.
+        arguments: further arguments after ``--ros-args``.
+        interpreter: options of the Python interpreter.
+    """
+    given = [
+        argument
+        for name, value in parameters.items()
+        for argument in ("-p", f"{name}:={_as_yaml(value)}")
+    ]
+    return ChildProcess(
+        NODE_MODULE, ["--ros-args", *arguments, *given], log, interpreter=interpreter
+    )
+
+
+def _as_yaml(value: object) -> str:
+    """A value as ROS reads it on the command line; a path is quoted."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"'{value.resolve()}'" if isinstance(value, Path) else str(value)

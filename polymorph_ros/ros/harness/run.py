@@ -15,9 +15,8 @@ from rclpy.signals import SignalHandlerOptions
 
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.ros.harness.listener import Listener, NodeOutput
-from polymorph_ros.ros.harness.node_process import start_node
 from polymorph_ros.ros.harness.player_process import PlayerProcess
-from polymorph_ros.ros.harness.process import ChildProcess, isolated_environment
+from polymorph_ros.ros.harness.process import ChildProcess, isolated_environment, start_node
 from polymorph_ros.ros.harness.recording import Recording
 from polymorph_ros.ros.harness.waiting import wait_until
 
