@@ -2,7 +2,7 @@
 
     build/venv/bin/python benchmarks/policy_curve.py [benchmarks/results/policy.json]
 
-The rows are those of `polymorph bench policy --json`: for each trace the policy with its own
+The rows are those of `benchmarks/policy_on_traces.py --json`: for each trace the policy with its own
 threshold, and with several multiples of it. Label sets are real, scores simulated (docs/belief.md).
 """
 

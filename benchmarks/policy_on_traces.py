@@ -1,4 +1,10 @@
-"""``polymorph bench policy``: belief, cover and discovery on label traces, beside baselines."""
+"""Belief, cover and discovery of the policy on label traces, beside other policies.
+
+    build/venv/bin/python benchmarks/policy_on_traces.py ../shared/data/traces/*.jsonl.gz \
+        [--frames 3000] [--json rows.json]
+
+Label sets are real, scores are simulated (docs/belief.md).
+"""
 
 from __future__ import annotations
 
@@ -9,13 +15,20 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from parts.policy_study.simulated_scores import Quality
+from parts.policy_study.study import Row, study_trace
+from parts.traces import read_trace
+from polymorph_ros.cli.main import run
+from polymorph_ros.files import write_json
+from polymorph_ros.progress import progress_bar
+
 _COLUMNS = (
     "adapters_per_frame", "covered", "delay_median_frames", "delay_p95_frames", "missed_runs",
     "flaps_per_minute", "f1",
 )  # fmt: skip
 
 
-def policy(
+def main(
     traces: Annotated[list[Path], typer.Argument(help="Label traces (.jsonl or .jsonl.gz).")],
     json: Annotated[Path | None, typer.Option(help="Rows go here.")] = None,
     labels_per_context: Annotated[int, typer.Option(min=1, help="Labels of a context.")] = 8,
@@ -47,19 +60,12 @@ def policy(
     The traces' label sets are real, the scores are not: they are made from the truth and noise
     of the given quality. Contexts, rates and thresholds come from training sequences only.
     """
-    from polymorph_ros.data.traces import read_trace
-    from polymorph_ros.evaluation.policy.bench import Row, bench_trace
-    from polymorph_ros.evaluation.policy.scores import Quality
-    from polymorph_ros.files import write_json
-    from polymorph_ros.training.loop import progress_bar
-
     quality = Quality(adapter_ap, scout_label_ap, scout_context_ap, correlation_s, shared)
     rows: list[Row] = []
-    console = Console()
     with progress_bar() as bars:
         task = bars.add_task("policies", total=None, note="")
         for path in traces:
-            for row in bench_trace(
+            for row in study_trace(
                 read_trace(path),
                 labels_per_context=labels_per_context,
                 quality=quality,
@@ -77,4 +83,8 @@ def policy(
         table.add_row(
             str(row["trace"]), str(row["policy"]), *(f"{row[name]:.3f}" for name in _COLUMNS)
         )
-    console.print(table)
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    run(main)

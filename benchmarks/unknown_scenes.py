@@ -1,18 +1,32 @@
-"""``polymorph bench unknown-scene``: how well a bundle tells unknown scenes from known ones."""
+"""How well a bundle tells unknown scenes from known ones (out-of-distribution detection).
+
+    build/venv/bin/python benchmarks/unknown_scenes.py BUNDLE DATA… [--known DATA] [--json PATH]
+
+docs/scenes.md says what came out.
+"""
 
 from __future__ import annotations
 
-import json as json_text
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from parts.clips import clips_of, synthetic_clips
+from parts.unknown_scene_detection import Detection, detection, distances, disturbed
+from polymorph_ros.bundle.reader import read_bundle
+from polymorph_ros.cli.main import run
+from polymorph_ros.data.open_dataset import open_dataset
+from polymorph_ros.errors import PolymorphError
+from polymorph_ros.files import write_json
+from polymorph_ros.model.polymorph import PolymorphModel
 
-def unknown_scene(
+
+def main(
     bundle: Annotated[Path, typer.Argument(help="The bundle's folder.")],
     unlike: Annotated[
         list[Path] | None, typer.Argument(help="Data sets of places that it was not trained for.")
@@ -28,58 +42,31 @@ def unknown_scene(
     json: Annotated[Path | None, typer.Option(help="Rows go here.")] = None,
 ) -> None:
     """Take the distance of known, unlike and disturbed pictures."""
-    import numpy as np
-
-    from polymorph_ros.bundle.reader import read_bundle
-    from polymorph_ros.data.dataset import Fault
-    from polymorph_ros.data.open_dataset import open_dataset
-    from polymorph_ros.errors import PolymorphError
-    from polymorph_ros.evaluation.clips import synthetic_clips
-    from polymorph_ros.evaluation.unknown_scene import (
-        Stream,
-        detection,
-        distances,
-        disturbed,
-    )
-    from polymorph_ros.model.polymorph import PolymorphModel
-
-    def streams_of(path: Path) -> list[Stream]:
-        streams = []
-        for sequence in open_dataset(path).sequences:
-            stamps = (round(stamp_s * 1e9) for stamp_s in sequence.track.stamps_s.tolist())
-            read = zip(stamps, sequence.pictures.read(), strict=True)
-            sound = [(stamp, one) for stamp, one in read if not isinstance(one, Fault)]
-            if sound:
-                stamps_ns, pictures = zip(*sound, strict=True)
-                streams.append(Stream(stamps_ns, pictures))
-        return streams
-
     opened = read_bundle(bundle)
     entry = opened.manifest.unknown_scene
     if entry is None:
         raise PolymorphError(
-            "a bundle that knows its scenes", "one that does not",
+            "a bundle that detects unknown scenes", "one that does not",
             where=str(bundle), remedy="train it again",
         )  # fmt: skip
     model = PolymorphModel.from_bundle(opened, device)
-    if known is not None:
-        familiar = streams_of(known)
+    if known is None:
+        familiar = list(synthetic_clips(model.labels, count, seed))
     else:
-        drawn = synthetic_clips(model.labels, count, seed)
-        familiar = [
-            Stream(
-                tuple(frame.stamp_ns for frame in clip.frames),
-                tuple(frame.image for frame in clip.frames),
-            )
-            for clip in drawn
-        ]
+        familiar = list(clips_of(open_dataset(known)))
     base = distances(model, familiar)
     rows = [detection("known (held out)", familiar, base, None, entry.threshold)]
     known_distances = np.concatenate(base)
-    kinds = [(path.name, streams_of(path)) for path in unlike or []]
+    kinds = [(path.name, list(clips_of(open_dataset(path)))) for path in unlike or []]
     for name, some in (*kinds, *disturbed(familiar[::every], seed)):
         found = distances(model, some)
         rows.append(detection(name, some, found, known_distances, entry.threshold))
+    Console().print(_table(rows))
+    if json:
+        write_json(json, [asdict(row) for row in rows])
+
+
+def _table(rows: list[Detection]) -> Table:
     table = Table("pictures", "count", "AUROC", "unknown", "alarms / min", "median / threshold")
     for row in rows:
         table.add_row(
@@ -90,6 +77,8 @@ def unknown_scene(
             f"{row.alarms_per_minute:.1f}",
             f"{row.median:.2f}",
         )
-    Console().print(table)
-    if json:
-        json.write_text(json_text.dumps([asdict(row) for row in rows], indent=1) + "\n")
+    return table
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,5 +1,5 @@
-"""Pins `polymorph bench contexts`: rows of all methods on synthetic traces, the same for each,
-and contexts that are never worse than the best of the others; or one line why not.
+"""Pins `benchmarks/context_formation.py`: rows of all methods on synthetic traces, the same for
+each, and contexts that are never worse than the best of the others; or one line why not.
 """
 
 from __future__ import annotations
@@ -8,11 +8,15 @@ import gzip
 import json
 from pathlib import Path
 
+import context_formation
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
-from polymorph_ros.cli.main import app
+from helpers.command import invoke
+from parts.context_study.groupings import louvain_groups, spectral_groups
+from parts.traces import read_trace
+from polymorph_ros.contexts.formation import ContextLimits
+from polymorph_ros.contexts.label_sets import label_sets
 from polymorph_ros.errors import PolymorphError
 
 FIELDS = {"trace", "method", "adapters_per_frame", "contexts", "slots", "seconds"}
@@ -37,11 +41,9 @@ def test_all_methods_have_the_same_places_and_ours_is_not_worse(tmp_path: Path) 
     traces = [write_trace(tmp_path / f"{seed}.jsonl.gz", seed=seed) for seed in (0, 1)]
     out = tmp_path / "rows.json"
 
-    result = CliRunner().invoke(
-        app,
-        ["bench", "contexts", *map(str, traces), "--json", str(out), "--slack", "1.5",
-         "--labels-per-context", "6"],
-    )  # fmt: skip
+    result = invoke(
+        context_formation.main, *traces, "--json", out, "--slack", 1.5, "--labels-per-context", 6
+    )
 
     assert result.exit_code == 0, result.output
     rows = json.loads(out.read_text())
@@ -61,7 +63,7 @@ def test_all_methods_have_the_same_places_and_ours_is_not_worse(tmp_path: Path) 
 def test_too_few_sequences_are_one_line(tmp_path: Path) -> None:
     trace = write_trace(tmp_path / "short.jsonl.gz", sequences=1)
 
-    result = CliRunner().invoke(app, ["bench", "contexts", str(trace)])
+    result = invoke(context_formation.main, trace)
 
     assert isinstance(result.exception, PolymorphError)
     assert "labels in both halves" in str(result.exception)
@@ -70,7 +72,7 @@ def test_too_few_sequences_are_one_line(tmp_path: Path) -> None:
 def test_too_little_room_is_one_line(tmp_path: Path) -> None:
     trace = write_trace(tmp_path / "rooms.jsonl.gz")
 
-    result = CliRunner().invoke(app, ["bench", "contexts", str(trace), "--contexts", "2"])
+    result = invoke(context_formation.main, trace, "--contexts", 2)
 
     assert isinstance(result.exception, PolymorphError)
     assert "room for 31 labels" in str(result.exception)
@@ -78,11 +80,6 @@ def test_too_little_room_is_one_line(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("method", ["spectral", "louvain"])
 def test_baselines_place_every_label_within_the_limits(tmp_path: Path, method: str) -> None:
-    from polymorph_ros.contexts.formation import ContextLimits
-    from polymorph_ros.contexts.label_sets import label_sets
-    from polymorph_ros.data.traces import read_trace
-    from polymorph_ros.evaluation.grouping.groupings import louvain_groups, spectral_groups
-
     trace = read_trace(write_trace(tmp_path / "rooms.jsonl.gz"))
     way = {"spectral": spectral_groups, "louvain": louvain_groups}[method]
     limits = ContextLimits(8, 4)

@@ -1,8 +1,12 @@
-"""``polymorph bench reuse``: what reusing results saves, and its price."""
+"""What it saves to reuse results while the picture stays, and what it costs in accuracy.
+
+    build/venv/bin/python benchmarks/reuse.py BUNDLE [DATA…] [--json PATH]
+
+docs/scenes.md says what came out.
+"""
 
 from __future__ import annotations
 
-import json as json_text
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -11,8 +15,16 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from parts.clips import labelled_clips, standing_still, synthetic_clips
+from parts.reuse_cost import ReuseCost, measure_reuse
+from polymorph_ros.bundle.reader import read_bundle
+from polymorph_ros.cli.main import run
+from polymorph_ros.errors import PolymorphError
+from polymorph_ros.files import write_json
+from polymorph_ros.model.polymorph import PolymorphModel
 
-def reuse(
+
+def main(
     bundle: Annotated[Path, typer.Argument(help="The bundle's folder.")],
     data: Annotated[
         list[Path] | None, typer.Argument(help="Labelled data sets, beside the synthetic scenes.")
@@ -28,12 +40,6 @@ def reuse(
     json: Annotated[Path | None, typer.Option(help="Rows go here.")] = None,
 ) -> None:
     """Label the same frames twice: every picture computed, and results reused."""
-    from polymorph_ros.bundle.reader import read_bundle
-    from polymorph_ros.errors import PolymorphError
-    from polymorph_ros.evaluation.clips import data_clips, standing_still, synthetic_clips
-    from polymorph_ros.evaluation.reuse import measure_reuse
-    from polymorph_ros.model.polymorph import PolymorphModel
-
     opened = read_bundle(bundle)
     if opened.manifest.reuse is None:
         raise PolymorphError(
@@ -41,17 +47,21 @@ def reuse(
             where=str(bundle), remedy="train it again",
         )  # fmt: skip
     model = PolymorphModel.from_bundle(opened, device)
-    clips = [(path.name, data_clips(path, model.labels)) for path in data or []]
+    clips = [(path.name, labelled_clips(path, model.labels)) for path in data or []]
     if synthetic:
+        moving, still = (synthetic_clips(model.labels, synthetic, seed) for _ in range(2))
         clips = [
-            ("synthetic scenes", synthetic_clips(model.labels, synthetic, seed)),
-            (
-                "the same, standing still",
-                standing_still(synthetic_clips(model.labels, synthetic, seed), seed),
-            ),
+            ("synthetic scenes", moving),
+            ("the same, standing still", standing_still(still, seed)),
             *clips,
         ]
     rows = [measure_reuse(name, model, opened.manifest, some, longest) for name, some in clips]
+    Console().print(_table(rows))
+    if json:
+        write_json(json, [asdict(row) for row in rows])
+
+
+def _table(rows: list[ReuseCost]) -> Table:
     table = Table("data", "frames", "reused", "mean AP", "price", "agree", "ms", "all ms")
     for row in rows:
         table.add_row(
@@ -64,6 +74,8 @@ def reuse(
             f"{1e3 * row.seconds_reused:.2f}",
             f"{1e3 * row.seconds_computed:.2f}",
         )
-    Console().print(table)
-    if json:
-        json.write_text(json_text.dumps([asdict(row) for row in rows], indent=1) + "\n")
+    return table
+
+
+if __name__ == "__main__":
+    run(main)

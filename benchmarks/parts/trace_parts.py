@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from polymorph_ros.data.traces import Trace
+from parts.traces import Trace
 from polymorph_ros.data.track import Track
 from polymorph_ros.data.vocabulary import Vocabulary
 from polymorph_ros.errors import PolymorphError

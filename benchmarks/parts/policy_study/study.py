@@ -6,17 +6,12 @@ import math
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
-from polymorph_ros.contexts.cooccurrence import cooccurrence
-from polymorph_ros.contexts.cost import membership
-from polymorph_ros.contexts.formation import ContextLimits, form_contexts
-from polymorph_ros.contexts.presence import true_presence
-from polymorph_ros.contexts.statistics import dynamics
-from polymorph_ros.data.traces import Trace
-from polymorph_ros.data.track import Track
-from polymorph_ros.evaluation.policy.contenders import (
+from parts.policy_study.metrics import Played, Tally
+from parts.policy_study.policies import (
     AllAdapters,
     Contender,
     FixedContext,
@@ -26,8 +21,14 @@ from polymorph_ros.evaluation.policy.contenders import (
     Polymorph,
     RandomContexts,
 )
-from polymorph_ros.evaluation.policy.metrics import Played, Tally
-from polymorph_ros.evaluation.policy.scores import Quality, SimulatedScores, Simulator
+from parts.policy_study.simulated_scores import Quality, SimulatedScores, Simulator
+from parts.traces import Trace
+from polymorph_ros.contexts.cooccurrence import cooccurrence
+from polymorph_ros.contexts.cost import membership
+from polymorph_ros.contexts.formation import ContextLimits, form_contexts
+from polymorph_ros.contexts.presence import true_presence
+from polymorph_ros.contexts.statistics import dynamics
+from polymorph_ros.data.track import Track
 from polymorph_ros.runtime.knowledge import EvidenceWeights, Knowledge
 from polymorph_ros.runtime.pairs import make_pairs
 from polymorph_ros.runtime.thresholds import Thresholds, held_active, off_below
@@ -64,7 +65,7 @@ class Split:
     held_out: tuple[Track, ...]
 
 
-def bench_trace(
+def study_trace(
     trace: Trace,
     *,
     labels_per_context: int,
@@ -100,34 +101,39 @@ def bench_trace(
             tally.add(play(make(knowledge), scores), track.truth == 1, track.stamps_s)
         return {**shared, "policy": name, **tally.row()}
 
-    def polymorph(knowledge: Knowledge) -> Polymorph:
-        policy = Polymorph(knowledge)
-        policy.use(knowledge.thresholds, probe_share)
-        return policy
-
     say(f"{trace.name}: choosing thresholds on {sum(len(r.track.truth) for r in tuning)} frames")
+    polymorph = partial(_polymorph, probe_share=probe_share)
     known = choose_cover_threshold(choose_on(known, polymorph, tuning), polymorph, tuning)
     known = choose_on(known, polymorph, tuning)
     say(f"{trace.name}: measuring on {sum(len(t.truth) for t in split.held_out)} frames")
     chosen = {"cover": float(known.thresholds.cover[0]), "on": float(known.thresholds.on[0])}
     ours = measure("polymorph", polymorph, known) | chosen
     yield ours
-    RandomContexts.mean = float(str(ours["adapters_per_frame"]))
-    baselines: dict[str, Make] = {
-        "oracle_cover": OracleCover,
-        "all_adapters": AllAdapters,
-        "last_frame": LastFrame,
-        "periodic_scan": PeriodicScan,
-        "fixed_context": FixedContext,
-        "random_contexts": RandomContexts,
-    }
-    for name, make in baselines.items():
+    for name, make in _others(float(str(ours["adapters_per_frame"]))).items():
         fitted = choose_on(known, make, tuning)
         yield measure(name, make, fitted) | {"on": float(fitted.thresholds.on[0])}
     for factor in _CURVE:
         moved = with_cover_threshold(known, min(0.9, float(known.thresholds.cover[0]) * factor))
         cover = {"cover": float(moved.thresholds.cover[0])}
         yield measure(f"polymorph, cover x {factor:g}", polymorph, moved) | chosen | cover
+
+
+def _polymorph(knowledge: Knowledge, probe_share: float) -> Polymorph:
+    policy = Polymorph(knowledge)
+    policy.use(knowledge.thresholds, probe_share)
+    return policy
+
+
+def _others(adapters_per_frame: float) -> dict[str, Make]:
+    """The policies to compare with; random contexts are as many as Polymorph's."""
+    return {
+        "oracle_cover": OracleCover,
+        "all_adapters": AllAdapters,
+        "last_frame": LastFrame,
+        "periodic_scan": PeriodicScan,
+        "fixed_context": FixedContext,
+        "random_contexts": partial(RandomContexts, mean=adapters_per_frame),
+    }
 
 
 def weights_for(quality: Quality) -> EvidenceWeights:

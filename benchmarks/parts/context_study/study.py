@@ -8,18 +8,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from polymorph_ros.arrays import Mask
-from polymorph_ros.contexts.cost import expected_adapters, membership
-from polymorph_ros.contexts.formation import ContextLimits, form_contexts
-from polymorph_ros.contexts.label_sets import LabelSets, label_sets
-from polymorph_ros.data.traces import Trace
-from polymorph_ros.data.track import Track
-from polymorph_ros.errors import PolymorphError
-from polymorph_ros.evaluation.grouping.groupings import (
+from parts.context_study.groupings import (
     louvain_groups,
     random_groups,
     spectral_groups,
 )
+from parts.traces import Trace
+from polymorph_ros.arrays import Mask
+from polymorph_ros.contexts.cost import expected_adapters, membership
+from polymorph_ros.contexts.formation import ContextLimits, form_contexts
+from polymorph_ros.contexts.label_sets import LabelSets, label_sets
+from polymorph_ros.data.track import Track
+from polymorph_ros.errors import PolymorphError
 
 METHODS = ("polymorph", "random", "spectral", "louvain")
 
@@ -67,7 +67,7 @@ class _Halves:
     held_out: LabelSets
 
 
-def bench_trace(trace: Trace, limits: ContextLimits, *, seed: int, runs: int) -> Iterator[Row]:
+def study_trace(trace: Trace, limits: ContextLimits, *, seed: int, runs: int) -> Iterator[Row]:
     """Rows of all methods on one trace.
 
     Args:

@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from polymorph_ros.data.traces import Trace
-from polymorph_ros.data.track import Track
-from polymorph_ros.data.vocabulary import Vocabulary
-from polymorph_ros.evaluation.policy.bench import (
-    bench_trace,
+from parts.policy_study.metrics import Played, Tally
+from parts.policy_study.simulated_scores import Quality, Simulator, separations
+from parts.policy_study.study import (
     learn,
     split_sequences,
+    study_trace,
     weights_for,
 )
-from polymorph_ros.evaluation.policy.metrics import Played, Tally
-from polymorph_ros.evaluation.policy.scores import Quality, Simulator, separations
+from parts.traces import Trace, read_trace
+from polymorph_ros.data.track import Track
+from polymorph_ros.data.vocabulary import Vocabulary
 
 ROOMS = ((0, 1, 2), (3, 4, 5), (6, 7, 8))  # labels that occur together
 NAMES = tuple("abcdefghi")
@@ -63,8 +63,8 @@ def test_simulated_scores_are_calibrated() -> None:
 def test_the_same_seed_gives_the_same_scores_and_each_sequence_its_own() -> None:
     trace = synthetic_trace()
     known = learn(NAMES, trace.tracks, labels_per_context=3)
-    first, again = (Simulator(known, Quality(), seed=3).record(trace.tracks[0], 0) for _ in "ab")
-    other = Simulator(known, Quality(), seed=3).record(trace.tracks[0], 1)
+    first, again = (Simulator(known, Quality(), seed=3).simulate(trace.tracks[0], 0) for _ in "ab")
+    other = Simulator(known, Quality(), seed=3).simulate(trace.tracks[0], 1)
 
     assert (first.label_scores == again.label_scores).all()
     assert (first.label_scores != other.label_scores).any()
@@ -102,7 +102,7 @@ def test_figures_of_a_sequence_that_can_be_counted_by_hand() -> None:
 def test_every_baseline_has_a_row_and_polymorph_pays_between_none_and_all() -> None:
     rows = {
         str(row["policy"]): row
-        for row in bench_trace(
+        for row in study_trace(
             synthetic_trace(), labels_per_context=3, quality=Quality(), seed=0, frames=300,
             probe_share=0.0, say=lambda text: None,
         )
@@ -123,8 +123,6 @@ def test_real_traces_can_be_read() -> None:
     folder = Path(__file__).parents[2] / "../shared/data/traces"
     if not folder.is_dir():
         pytest.skip("no label traces in ../shared/data/traces")
-    from polymorph_ros.data.traces import read_trace
-
     trace = read_trace(folder / "kscgr_1fps.jsonl.gz")
 
     assert split_sequences(trace.tracks, 0, 1000).held_out

@@ -102,9 +102,16 @@ class FixedContext(Polymorph):
 
 
 class RandomContexts(Polymorph):
-    """Contexts drawn anew for each frame, as many as Polymorph took on average."""
+    """Contexts drawn anew for each frame.
 
-    mean = 1.0
+    Args:
+        knowledge: whose contexts.
+        mean: how many, on average; as many as Polymorph took.
+    """
+
+    def __init__(self, knowledge: Knowledge, mean: float) -> None:
+        super().__init__(knowledge)
+        self._mean = mean
 
     def begin(self, track: Track) -> None:
         super().begin(track)
@@ -112,7 +119,7 @@ class RandomContexts(Polymorph):
 
     def select(self, limit: int = 0) -> Cover:
         contexts = len(self._knowledge.contexts)
-        count = int(self.mean + self._rng.random())
+        count = int(self._mean + self._rng.random())
         drawn = self._rng.permutation(contexts)[: min(count, contexts)]
         return _cover(drawn.tolist())
 

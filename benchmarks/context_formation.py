@@ -1,20 +1,31 @@
-"""``polymorph bench contexts``: contexts beside other groups of labels, on label traces."""
+"""Adapters that cover a frame with Polymorph's contexts, beside other groups of labels.
+
+    build/venv/bin/python benchmarks/context_formation.py ../shared/data/traces/*.jsonl.gz \
+        [--json rows.json]
+
+docs/contexts.md says what came out.
+"""
 
 from __future__ import annotations
 
+import math
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-if TYPE_CHECKING:
-    from polymorph_ros.evaluation.grouping.bench import Row
-    from polymorph_ros.files import write_json
+from parts.context_study.study import METHODS, Row, study_trace
+from parts.traces import read_trace
+from polymorph_ros.cli.main import run
+from polymorph_ros.contexts.formation import ContextLimits
+from polymorph_ros.files import write_json
+from polymorph_ros.progress import progress_bar
 
 
-def contexts(
+def main(
     traces: Annotated[list[Path], typer.Argument(help="Label traces (.jsonl or .jsonl.gz).")],
     json: Annotated[Path | None, typer.Option(help="Rows go here.")] = None,
     labels_per_context: Annotated[int, typer.Option(min=1, help="Labels of a context.")] = 8,
@@ -32,14 +43,6 @@ def contexts(
     Sequences are split into halves. All methods have the same contexts and places for labels:
     `polymorph` (ours), `random`, `spectral` (scikit-learn) and `louvain` (networkx).
     """
-    import math
-    from dataclasses import asdict
-
-    from polymorph_ros.contexts.formation import ContextLimits
-    from polymorph_ros.data.traces import read_trace
-    from polymorph_ros.evaluation.grouping.bench import METHODS, bench_trace
-    from polymorph_ros.progress import progress_bar
-
     rows: list[Row] = []
     with progress_bar() as bars:
         task = bars.add_task("groups", total=len(traces) * len(METHODS), note="")
@@ -47,7 +50,7 @@ def contexts(
             trace = read_trace(path)
             once = math.ceil(len(trace.vocabulary) / labels_per_context)
             limits = ContextLimits(contexts or math.ceil(slack * once), labels_per_context)
-            for row in bench_trace(trace, limits, seed=seed, runs=runs):
+            for row in study_trace(trace, limits, seed=seed, runs=runs):
                 rows.append(row)
                 bars.update(task, advance=1, note=f"{row.trace} {row.method}")
                 if json:
@@ -71,3 +74,7 @@ def _table(rows: list[Row]) -> Table:
             f"{row.seconds:.1f}",
         )
     return table
+
+
+if __name__ == "__main__":
+    run(main)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,41 +12,53 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from polymorph_ros.evaluation.composition.bench import Row
+    from polymorph_ros.evaluation.composition.bench import Plan, Row
+
+bench_app = typer.Typer(no_args_is_help=True, help="Measure the product on this device.")
 
 _BACKBONES = ["ViT-Ti", "ViT-S", "ViT-B"]
 _TAIL_BLOCKS = [1, 2, 3, 4]
 _ACTIVE = [1, 2, 4, 8, 16, 32]
 
+_Json = Annotated[
+    Path | None, typer.Option(help="Rows go here, after each cell; cells already there are kept.")
+]
+_Quick = Annotated[bool, typer.Option(help="ViT-S, K = 2; 1, 4, 8 and 16 adapters.")]
+_Backbones = Annotated[
+    list[str] | None, typer.Option(help="ViT-Ti, ViT-S or ViT-B; may be repeated.")
+]
+_TailBlocks = Annotated[list[int] | None, typer.Option(min=1, help="K; repeatable.")]
+_Active = Annotated[list[int] | None, typer.Option(min=1, help="Active adapters; repeatable.")]
+_Seconds = Annotated[float | None, typer.Option(min=0, help="For each cell, beside its warm-up.")]
+_Rounds = Annotated[int | None, typer.Option(min=1, help="Of all methods in each cell, at least.")]
+_Threads = Annotated[int, typer.Option(min=0, help="CPU threads; 0: as PyTorch takes.")]
+_Pooled = Annotated[
+    bool, typer.Option(help="Composed tails on patches pooled 2 x 2 (other answers).")
+]
+_CpuTime = Annotated[
+    bool, typer.Option(help="CPU time of all threads instead of the clock on the wall.")
+]
 
+
+@bench_app.callback()
+def _group() -> None:
+    pass
+
+
+@bench_app.command()
 def compose(
-    json: Annotated[
-        Path | None,
-        typer.Option(help="Rows go here, after each cell; cells already there are kept."),
-    ] = None,
-    quick: Annotated[bool, typer.Option(help="ViT-S, K = 2; 1, 4, 8 and 16 adapters.")] = False,
-    backbone: Annotated[
-        list[str] | None, typer.Option(help="ViT-Ti, ViT-S or ViT-B; may be repeated.")
-    ] = None,
-    tail_blocks: Annotated[list[int] | None, typer.Option(min=1, help="K; repeatable.")] = None,
-    active: Annotated[
-        list[int] | None, typer.Option(min=1, help="Active adapters; repeatable.")
-    ] = None,
-    seconds: Annotated[
-        float | None, typer.Option(min=0, help="For each cell, beside its warm-up.")
-    ] = None,
-    rounds: Annotated[
-        int | None, typer.Option(min=1, help="Of all methods in each cell, at least.")
-    ] = None,
-    threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0: as PyTorch takes.")] = 0,
+    json: _Json = None,
+    quick: _Quick = False,
+    backbone: _Backbones = None,
+    tail_blocks: _TailBlocks = None,
+    active: _Active = None,
+    seconds: _Seconds = None,
+    rounds: _Rounds = None,
+    threads: _Threads = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "cpu",
     dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
-    pooled: Annotated[
-        bool, typer.Option(help="Composed tails on patches pooled 2 x 2 (other answers).")
-    ] = False,
-    cpu_time: Annotated[
-        bool, typer.Option(help="CPU time of all threads instead of the clock on the wall.")
-    ] = False,
+    pooled: _Pooled = False,
+    cpu_time: _CpuTime = False,
 ) -> None:
     """Time one picture with many adapters: composed, by PEFT's ways, and by separate models.
 
@@ -52,24 +66,13 @@ def compose(
     interleaved. A full table takes an hour and more; with --json it continues where it was stopped.
     On a GPU (--device cuda) composed and bare forwards are replayed as CUDA graphs.
     """
-    import os
-    import warnings
-
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler that counts memory is chatty
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
     import torch
 
-    from polymorph_ros.evaluation.composition.bench import (
-        Plan,
-        measure,
-        precision,
-        read_rows,
-        write_rows,
-    )
+    from polymorph_ros.evaluation.composition.bench import Plan, precision
     from polymorph_ros.evaluation.composition.synthetic import size_of
-    from polymorph_ros.evaluation.machine import machine_facts
     from polymorph_ros.model.polymorph import choose_device
-    from polymorph_ros.training.loop import progress_bar
 
     if threads:
         torch.set_num_threads(threads)
@@ -84,6 +87,15 @@ def compose(
         dtype=precision(dtype),
         tail_tokens="pooled" if pooled else "all",
     )
+    _measure(plan, json)
+
+
+def _measure(plan: Plan, json: Path | None) -> None:
+    """Measure what the file does not hold yet, add it, and show all."""
+    from polymorph_ros.evaluation.composition.bench import measure, read_rows, write_rows
+    from polymorph_ros.evaluation.machine import machine_facts
+    from polymorph_ros.progress import progress_bar
+
     rows = read_rows(json) if json else []
     console = Console()
     with progress_bar() as bars:

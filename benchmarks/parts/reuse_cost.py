@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from parts.clips import Clip
 from polymorph_ros.bundle.manifest import Manifest
 from polymorph_ros.energy.ledger import EnergyLedger
 from polymorph_ros.energy.meter import open_meter
-from polymorph_ros.evaluation.clips import Clip
 from polymorph_ros.evaluation.metrics import mean_average_precision
 from polymorph_ros.model.polymorph import PolymorphModel
 from polymorph_ros.runtime.engine import Engine

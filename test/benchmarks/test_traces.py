@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from polymorph_ros.data.traces import read_trace
+from parts.traces import read_trace
 from polymorph_ros.errors import PolymorphError
 
 _LINES = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import cv2
@@ -11,19 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from polymorph_ros.arrays import Image
+from parts.clips import Clip
+from polymorph_ros.arrays import NS_PER_S, Image
 from polymorph_ros.model.polymorph import PolymorphModel
+from polymorph_ros.runtime.belief import sigmoid
 from polymorph_ros.runtime.unknown_scene import DistanceFilter
-
-_NS_PER_MINUTE = 60e9
-
-
-@dataclass(frozen=True)
-class Stream:
-    """Pictures of one camera with their stamps, nanoseconds, ascending."""
-
-    stamps_ns: tuple[int, ...]
-    pictures: tuple[Image, ...]
 
 
 @dataclass(frozen=True)
@@ -45,22 +37,22 @@ class Detection:
     median: float
 
 
-def distances(model: PolymorphModel, streams: Iterable[Stream]) -> list[NDArray[np.float64]]:
-    """The distance of each picture as the engine takes it, for each stream (pictures,)."""
-    return [np.array(list(_of_stream(model, stream))) for stream in streams]
+def distances(model: PolymorphModel, clips: Iterable[Clip]) -> list[NDArray[np.float64]]:
+    """The distance of each picture as the engine takes it, for each clip (frames,)."""
+    return [np.array(list(_clip_distances(model, clip))) for clip in clips]
 
 
-def _of_stream(model: PolymorphModel, stream: Stream) -> Iterator[float]:
+def _clip_distances(model: PolymorphModel, clip: Clip) -> Iterator[float]:
     memory = DistanceFilter()
-    for stamp_ns, picture in zip(stream.stamps_ns, stream.pictures, strict=True):
-        distance = model.feature_distance(model.trunk(model.preprocess(picture)))
+    for frame in clip.frames:
+        distance = model.feature_distance(model.trunk(model.preprocess(frame.image)))
         if distance is not None:
-            yield memory.take(stamp_ns, float(distance))
+            yield memory.take(frame.stamp_ns, float(distance))
 
 
 def detection(
     data: str,
-    streams: Sequence[Stream],
+    clips: Sequence[Clip],
     some: Sequence[NDArray[np.float64]],
     known: NDArray[np.float64] | None,
     threshold: float,
@@ -68,7 +60,7 @@ def detection(
     """Sum up the distances of one kind of pictures beside those of known ones.
 
     Args:
-        streams: the pictures.
+        clips: the pictures.
         some: their distances.
         known: distances of known pictures; none where these are the known ones.
     """
@@ -81,7 +73,8 @@ def detection(
         np.count_nonzero(np.diff(one > threshold, prepend=False) & (one > threshold))
         for one in some
     )
-    minutes = sum(stream.stamps_ns[-1] - stream.stamps_ns[0] for stream in streams) / _NS_PER_MINUTE
+    lengths_ns = (clip.frames[-1].stamp_ns - clip.frames[0].stamp_ns for clip in clips)
+    minutes = sum(lengths_ns) / (60 * NS_PER_S)
     return Detection(
         data,
         len(together),
@@ -92,15 +85,12 @@ def detection(
     )
 
 
-def disturbed(streams: Sequence[Stream], seed: int) -> Iterator[tuple[str, list[Stream]]]:
-    """What goes wrong with cameras, made from known streams (synthetic)."""
+def disturbed(clips: Sequence[Clip], seed: int) -> Iterator[tuple[str, list[Clip]]]:
+    """What goes wrong with cameras, made from known clips (synthetic)."""
     rng = np.random.default_rng(seed)
 
-    def changed(change: Callable[[Image], Image]) -> list[Stream]:
-        return [
-            Stream(stream.stamps_ns, tuple(change(picture) for picture in stream.pictures))
-            for stream in streams
-        ]
+    def changed(change: Callable[[Image], Image]) -> list[Clip]:
+        return [_changed(clip, change) for clip in clips]
 
     yield "white noise", changed(lambda one: rng.integers(0, 256, one.shape, dtype=np.uint8))
     yield "black, with noise", changed(lambda one: _black(one, rng))
@@ -109,12 +99,20 @@ def disturbed(streams: Sequence[Stream], seed: int) -> Iterator[tuple[str, list[
             f"blurred, sigma {share:.0%} of the height",
             changed(partial(_blurred, share=share)),
         )
-    angles = rng.uniform(0.0, 2.0 * np.pi, len(streams)).tolist()
+    angles = rng.uniform(0.0, 2.0 * np.pi, len(clips)).tolist()
     for share in (0.3, 0.6, 0.9):
         yield (
             f"{share:.0%} of the lens covered",
-            [_cover(stream, share, angle) for stream, angle in zip(streams, angles, strict=True)],
+            [
+                _changed(clip, partial(_covered, share=share, angle=angle))
+                for clip, angle in zip(clips, angles, strict=True)
+            ],
         )
+
+
+def _changed(clip: Clip, change: Callable[[Image], Image]) -> Clip:
+    frames = (replace(frame, image=change(frame.image)) for frame in clip.frames)
+    return replace(clip, frames=tuple(frames))
 
 
 def _black(picture: Image, rng: np.random.Generator) -> Image:
@@ -125,17 +123,11 @@ def _blurred(picture: Image, share: float) -> Image:
     return np.asarray(cv2.GaussianBlur(picture, (0, 0), share * picture.shape[0]), np.uint8)
 
 
-def _cover(stream: Stream, share: float, angle: float) -> Stream:
-    return Stream(
-        stream.stamps_ns, tuple(_covered(picture, share, angle) for picture in stream.pictures)
-    )
-
-
 def _covered(picture: Image, share: float, angle: float) -> Image:
     """Something dark and out of focus before the lens, from one side."""
     height, width = picture.shape[:2]
     rows, columns = np.mgrid[:height, :width]
     across = (columns - width / 2) * np.cos(angle) + (rows - height / 2) * np.sin(angle)
     edge = (across - np.quantile(across, 1.0 - share)) / (0.03 * height)
-    cover = 1.0 / (1.0 + np.exp(-np.clip(edge, -50, 50)))[..., None]
+    cover = sigmoid(np.clip(edge, -50, 50))[..., None]
     return np.asarray(picture * (1.0 - cover) + 20.0 * cover, np.uint8)

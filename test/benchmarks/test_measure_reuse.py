@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from helpers.tiny_bundle import write_tiny_bundle
+from parts.clips import Clip, standing_still, synthetic_clips
+from parts.reuse_cost import measure_reuse
 from polymorph_ros.bundle.manifest import ReuseEntry
 from polymorph_ros.bundle.reader import Bundle
-from polymorph_ros.evaluation.clips import Clip, standing_still, synthetic_clips
-from polymorph_ros.evaluation.reuse import measure_reuse
 from polymorph_ros.model.polymorph import PolymorphModel
 
 LABELS = ("window", "chair", "unicorn")
