@@ -4,7 +4,8 @@ Places with forty labels each, a robot that stays in a place for a minute and se
 labels for seconds: 1,000 labels, 300,000 frames in 1,000 sequences, 8 labels per context, twice as
 many contexts as hold all labels once. One core.
 
-    OMP_NUM_THREADS=1 build/venv/bin/python benchmarks/context_formation_speed.py [--labels 200 --frames 60000]
+    OMP_NUM_THREADS=1 build/venv/bin/python benchmarks/context_formation_speed.py \
+        [--labels 200 --frames 60000]
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Benchmark of the policy alone: seconds per frame of belief and cover, and memory over frames.
 
-    build/venv/bin/python benchmarks/policy_speed.py [--labels 1000] [--adapters 200] [--frames 5000]
+    build/venv/bin/python benchmarks/policy_speed.py [--labels 1000] [--adapters 200] \
+        [--frames 5000]
 
 Contexts and scores are synthetic: what counts is the size of the arrays and how many labels are in
 play. One thread. The result is a JSON file; docs/belief.md says what came out.

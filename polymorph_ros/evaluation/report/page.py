@@ -11,8 +11,8 @@ from string import Template
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
+from polymorph_ros.evaluation.baselines.table import POLYMORPH
 from polymorph_ros.evaluation.frame_log import FrameLog
-from polymorph_ros.evaluation.methods.registry import POLYMORPH
 from polymorph_ros.evaluation.report import parts
 from polymorph_ros.evaluation.report.label_bars import label_bars
 from polymorph_ros.evaluation.report.scatter import scatter

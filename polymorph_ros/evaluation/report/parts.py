@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+from polymorph_ros.evaluation.baselines.table import POLYMORPH, description_of
 from polymorph_ros.evaluation.method_metrics import MethodMetrics
-from polymorph_ros.evaluation.methods.registry import POLYMORPH, words_of
 from polymorph_ros.evaluation.tables import COLUMNS, between, number
 
 # What a variant leaves out says what that is worth: the words, and the variant.
@@ -66,7 +66,7 @@ def comparison(metrics: Sequence[MethodMetrics]) -> str:
     )
     rows = []
     for one in metrics:
-        words = escape(words_of(one.method))
+        words = escape(description_of(one.method))
         cells = [f'<td data-value="">{escape(one.method)}<small>{words}</small></td>']
         for column in shown:
             value = column.value(one)

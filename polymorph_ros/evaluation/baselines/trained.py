@@ -50,16 +50,11 @@ class BaselineText(BaseModel):
 
 
 @dataclass(frozen=True)
-class Baseline:
-    """A trained baseline: its folder and its text."""
+class TrainedBaseline:
+    """Its folder and its text."""
 
     folder: Path
     text: BaselineText
-
-    def backbone_location(self, bundle: Bundle) -> str:
-        """A folder, or the backbone's name on the Hub."""
-        own = self.text.backbone == "own"
-        return str(self.folder / OWN_BACKBONE) if own else bundle.backbone_location
 
 
 @dataclass(frozen=True)
@@ -74,7 +69,7 @@ class GivenContext:
     shift: NDArray[np.float32]
 
 
-def read_baseline(folder: Path, bundle: Bundle) -> Baseline:
+def read_trained(folder: Path, bundle: Bundle) -> TrainedBaseline:
     """Read a baseline.
 
     Raises:
@@ -96,13 +91,13 @@ def read_baseline(folder: Path, bundle: Bundle) -> Baseline:
             "a baseline for the bundle's vocabulary", "one for another", where=str(folder),
             remedy="train the baselines of this bundle",
         )  # fmt: skip
-    return Baseline(folder, text)
+    return TrainedBaseline(folder, text)
 
 
-def write_baseline(folder: Path, text: BaselineText) -> Baseline:
+def write_trained(folder: Path, text: BaselineText) -> TrainedBaseline:
     """Write the text; weights lie in the folder already."""
     write_text(folder / BASELINE_FILE, text.model_dump_json(indent=1) + "\n")
-    return Baseline(folder, text)
+    return TrainedBaseline(folder, text)
 
 
 def write_given_context(folder: Path, given: GivenContext) -> None:
