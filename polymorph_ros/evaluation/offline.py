@@ -71,17 +71,15 @@ def replay(
         folder: where the results go; claimed before.
         say: takes a line on what could not be read.
     """
+    run = _Replay(methods, data.labels, bundle, bench, folder, say)
     with progress_bar() as bars:
         task = bars.add_task("replay", total=len(data), note="")
         for number, sequence in enumerate(data.sequences):
             bars.update(task, note=sequence.name)
-            if not _finished(methods, folder, number, sequence):
-                _replay_sequence(
-                    methods, number, sequence, data.labels, bundle, bench, folder, say,
-                    lambda frames: bars.update(task, advance=frames),
-                )  # fmt: skip
-            else:
+            if run.is_finished(number, sequence):
                 bars.update(task, advance=len(sequence))
+            else:
+                run.sequence(number, sequence, lambda frames: bars.update(task, advance=frames))
 
 
 def warm(methods: Sequence[Method], data: JoinedData) -> None:
@@ -94,53 +92,64 @@ def warm(methods: Sequence[Method], data: JoinedData) -> None:
             return
 
 
-def _finished(
-    methods: Sequence[Method], folder: RunFolder, number: int, sequence: JoinedSequence
-) -> bool:
-    files = [folder.frames(method.name, number, sequence.name) for method in methods]
-    return all(file.is_file() for file in files)
+@dataclass(frozen=True)
+class _Replay:
+    """Methods side by side, and where their answers go."""
 
+    methods: Sequence[Method]
+    labels: tuple[str, ...]
+    bundle: Bundle
+    bench: Bench
+    folder: RunFolder
+    say: Callable[[str], None]
 
-def _replay_sequence(
-    methods: Sequence[Method],
-    number: int,
-    sequence: JoinedSequence,
-    labels: tuple[str, ...],
-    bundle: Bundle,
-    bench: Bench,
-    folder: RunFolder,
-    say: Callable[[str], None],
-    advance: Callable[[int], None],
-) -> None:
-    logs = {method.name: FrameLogBuilder(sequence.name, labels) for method in methods}
-    for method in methods:
-        method.reset()
-    complete = False
-    with ExitStack() as stack:
-        bag = None
-        if RECORDED in logs:
-            path = folder.bag(number, sequence.name)
-            bag = stack.enter_context(result_bag(path, bundle, bench.meter.source.value))
+    def is_finished(self, number: int, sequence: JoinedSequence) -> bool:
+        files = [self.folder.frames(one.name, number, sequence.name) for one in self.methods]
+        return all(file.is_file() for file in files)
+
+    def sequence(
+        self, number: int, sequence: JoinedSequence, advance: Callable[[int], None]
+    ) -> None:
+        """Replay one sequence; broken off, its frames so far go into partial files."""
+        logs = {one.name: FrameLogBuilder(sequence.name, self.labels) for one in self.methods}
+        for method in self.methods:
+            method.reset()
+        complete = False
         try:
-            for turn, block in enumerate(_blocks(_frames(sequence, say))):
-                first = turn % len(methods)
-                for method in (*methods[first:], *methods[:first]):
-                    said, costs = run_block(method, block, bench)
+            self._blocks(number, sequence, logs, advance)
+            complete = True
+        finally:
+            for name, log in logs.items():
+                partial = self.folder.frames(name, number, sequence.name, partial=True)
+                if complete:
+                    write_frame_log(log.build(), self.folder.frames(name, number, sequence.name))
+                    partial.unlink(missing_ok=True)
+                else:
+                    write_frame_log(log.build(), partial)
+
+    def _blocks(
+        self,
+        number: int,
+        sequence: JoinedSequence,
+        logs: dict[str, FrameLogBuilder],
+        advance: Callable[[int], None],
+    ) -> None:
+        with ExitStack() as stack:
+            bag = None
+            if RECORDED in logs:
+                path = self.folder.bag(number, sequence.name)
+                source = self.bench.meter.source.value
+                bag = stack.enter_context(result_bag(path, self.bundle, source))
+            for turn, block in enumerate(_blocks(_frames(sequence, self.say))):
+                first = turn % len(self.methods)
+                for method in (*self.methods[first:], *self.methods[:first]):
+                    said, costs = run_block(method, block, self.bench)
                     for numbered, one, cost in zip(block, said, costs, strict=True):
                         stamp_ns = numbered.frame.stamp_ns
                         logs[method.name].add(numbered.index, stamp_ns, numbered.truth, one, cost)
                         if bag is not None and method.name == RECORDED and one.result is not None:
                             bag.add(one.result, cost, numbered.frame.frame_id)
                 advance(len(block))
-            complete = True
-        finally:
-            for name, log in logs.items():
-                partial = folder.frames(name, number, sequence.name, partial=True)
-                if complete:
-                    write_frame_log(log.build(), folder.frames(name, number, sequence.name))
-                    partial.unlink(missing_ok=True)
-                else:
-                    write_frame_log(log.build(), partial)
 
 
 def run_block(
@@ -172,9 +181,8 @@ def _frames(sequence: JoinedSequence, say: Callable[[str], None]) -> Iterator[_N
             say(f"left out: {picture.where}: {picture.reason}")
             continue
         stamp_ns = int(sequence.stamps_ns[index])
-        yield _Numbered(
-            index, Frame(picture, stamp_ns, frame_id=sequence.frame_id), sequence.truth[index]
-        )
+        frame = Frame(picture, stamp_ns, frame_id=sequence.frame_id)
+        yield _Numbered(index, frame, sequence.truth[index])
 
 
 def _blocks(frames: Iterator[_Numbered]) -> Iterator[list[_Numbered]]:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polymorph_ros.arrays import Mask
+from polymorph_ros.evaluation.metrics.discovery import appearances
 
 
 @dataclass(frozen=True)
@@ -59,16 +60,9 @@ class Tally:
         self.flaps += int(((before != played.active) & (played.active != truth)).sum())
         frame_s = float(np.median(np.diff(stamps_s))) if len(stamps_s) > 1 else 0.0
         self.seconds += float(stamps_s[-1] - stamps_s[0]) + frame_s
-        self._add_delays(played.active, truth)
-
-    def _add_delays(self, active: Mask, truth: Mask) -> None:
-        starts = truth & ~np.vstack([np.zeros_like(truth[:1]), truth[:-1]])
-        for frame, label in np.argwhere(starts).tolist():
-            column = truth[frame:, label]
-            length = len(column) if column.all() else int(column.argmin())
-            found = active[frame : frame + length, label]
-            self.missed += not found.any()
-            self.delays.append(int(found.argmax()) if found.any() else length)
+        for one in appearances(played.active, truth.astype(np.int8)):
+            self.missed += one.delay == one.frames
+            self.delays.append(one.delay)
 
     def row(self) -> dict[str, float]:
         """The metrics by their names."""

@@ -34,6 +34,7 @@ class Section:
     content: str
 
     def html(self) -> str:
+        """The section's element."""
         words = f"<p>{escape(self.words)}</p>" if self.words else ""
         return (
             f'<section id="{self.anchor}"><h2>{escape(self.title)}</h2>{words}{self.content}'
