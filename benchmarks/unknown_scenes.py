@@ -16,11 +16,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from parts.clips import clips_of, synthetic_clips
+from parts.clips import labelled_clips, synthetic_clips
 from parts.unknown_scene_detection import Detection, detection, distances, disturbed
 from polymorph_ros.bundle.reader import read_bundle
 from polymorph_ros.cli.main import run
-from polymorph_ros.data.open_dataset import open_dataset
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.files import write_json
 from polymorph_ros.model.polymorph import PolymorphModel
@@ -53,11 +52,11 @@ def main(
     if known is None:
         familiar = list(synthetic_clips(model.labels, count, seed))
     else:
-        familiar = list(clips_of(open_dataset(known)))
+        familiar = list(labelled_clips(known))
     base = distances(model, familiar)
     rows = [detection("known (held out)", familiar, base, None, entry.threshold)]
     known_distances = np.concatenate(base)
-    kinds = [(path.name, list(clips_of(open_dataset(path)))) for path in unlike or []]
+    kinds = [(path.name, list(labelled_clips(path))) for path in unlike or []]
     for name, some in (*kinds, *disturbed(familiar[::every], seed)):
         found = distances(model, some)
         rows.append(detection(name, some, found, known_distances, entry.threshold))

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from polymorph_ros.data.dataset import Dataset, Fault, Pictures
 from polymorph_ros.data.frame import Frame
 from polymorph_ros.data.open_dataset import open_dataset
 from polymorph_ros.data.synthetic import SYNTHETIC_LABELS, make_sequence
@@ -69,32 +68,18 @@ def standing_still(clips: Iterator[Clip], seed: int) -> Iterator[Clip]:
         yield Clip(tuple(frames), np.repeat(clip.truth[middle : middle + 1], len(clip.truth), 0))
 
 
-def labelled_clips(path: Path, labels: Sequence[str]) -> Iterator[Clip]:
-    """The sequences of a data set with the bundle's labels, as ``clips_of``.
+def labelled_clips(path: Path, labels: Sequence[str] | None = None) -> Iterator[Clip]:
+    """The sequences of a data set; pictures that cannot be read are left out.
+
+    Args:
+        labels: the truth's columns; None for the data set's own labels.
 
     Raises:
-        PolymorphError: it cannot be read, or knows no label of the bundle.
+        PolymorphError: it cannot be read, or knows none of the labels.
     """
-    for sequence in join(open_dataset(path), labels, str(path)).sequences:
-        yield from _clip(sequence.pictures, sequence.stamps_ns, sequence.truth)
-
-
-def clips_of(dataset: Dataset) -> Iterator[Clip]:
-    """The sequences of a data set that have readable pictures, with the data set's own labels."""
-    for sequence in dataset.sequences:
-        stamps_ns = np.round(sequence.track.stamps_s * 1e9).astype(np.int64)
-        yield from _clip(sequence.pictures, stamps_ns, sequence.track.truth)
-
-
-def _clip(
-    pictures: Pictures, stamps_ns: NDArray[np.int64], truth: NDArray[np.int8]
-) -> Iterator[Clip]:
-    """The readable pictures of a sequence as a clip; nothing if there is none."""
-    read = zip(stamps_ns.tolist(), pictures.read(), strict=True)
-    frames = {
-        number: Frame(picture, stamp_ns)
-        for number, (stamp_ns, picture) in enumerate(read)
-        if not isinstance(picture, Fault)
-    }
-    if frames:
-        yield Clip(tuple(frames.values()), truth[list(frames)])
+    dataset = open_dataset(path)
+    for sequence in join(dataset, labels or dataset.vocabulary.names, str(path)).sequences:
+        read = list(sequence.frames())
+        if read:
+            truth = np.stack([one.truth for one in read])
+            yield Clip(tuple(one.frame for one in read), truth)

@@ -9,21 +9,17 @@ their seconds.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from polymorph_ros.bundle.reader import Bundle
 from polymorph_ros.data.dataset import Fault
-from polymorph_ros.data.frame import Frame
 from polymorph_ros.energy.estimated import process_cpu_seconds
 from polymorph_ros.energy.meter import Meter
 from polymorph_ros.evaluation.frame_log import Cost, FrameLogBuilder, write_frame_log
 from polymorph_ros.evaluation.gpu_clock import GpuClock
-from polymorph_ros.evaluation.join import JoinedData, JoinedSequence
+from polymorph_ros.evaluation.join import JoinedData, JoinedSequence, LabelledFrame
 from polymorph_ros.evaluation.methods.method import Labelled, Method
 from polymorph_ros.evaluation.result_bag import result_bag
 from polymorph_ros.evaluation.run_folder import RunFolder
@@ -39,15 +35,6 @@ class Bench:
 
     meter: Meter
     gpu: GpuClock
-
-
-@dataclass(frozen=True)
-class _Numbered:
-    """A frame, its place in the sequence, and what is true in it."""
-
-    index: int
-    frame: Frame
-    truth: NDArray[np.int8]
 
 
 def replay(
@@ -85,10 +72,10 @@ def replay(
 def warm(methods: Sequence[Method], data: JoinedData) -> None:
     """Run the first readable picture through each method, so that no first frame is timed."""
     for sequence in data.sequences:
-        for numbered in _frames(sequence, lambda _: None):
+        for one in sequence.frames():
             for method in methods:
                 method.reset()
-                method.label(numbered.frame, numbered.truth)
+                method.label(one.frame, one.truth)
             return
 
 
@@ -140,28 +127,31 @@ class _Replay:
                 path = self.folder.bag(number, sequence.name)
                 source = self.bench.meter.source.value
                 bag = stack.enter_context(result_bag(path, self.bundle, source))
-            for turn, block in enumerate(_blocks(_frames(sequence, self.say))):
+            for turn, block in enumerate(_blocks(sequence.frames(self._left_out))):
                 first = turn % len(self.methods)
                 for method in (*self.methods[first:], *self.methods[:first]):
                     said, costs = run_block(method, block, self.bench)
-                    for numbered, one, cost in zip(block, said, costs, strict=True):
-                        stamp_ns = numbered.frame.stamp_ns
-                        logs[method.name].add(numbered.index, stamp_ns, numbered.truth, one, cost)
+                    for labelled, one, cost in zip(block, said, costs, strict=True):
+                        stamp_ns = labelled.frame.stamp_ns
+                        logs[method.name].add(labelled.index, stamp_ns, labelled.truth, one, cost)
                         if bag is not None and method.name == RECORDED and one.result is not None:
-                            bag.add(one.result, cost, numbered.frame.frame_id)
+                            bag.add(one.result, cost, labelled.frame.frame_id)
                 advance(len(block))
+
+    def _left_out(self, fault: Fault) -> None:
+        self.say(f"left out: {fault.where}: {fault.reason}")
 
 
 def run_block(
-    method: Method, block: Sequence[_Numbered], bench: Bench
+    method: Method, block: Sequence[LabelledFrame], bench: Bench
 ) -> tuple[list[Labelled], list[Cost]]:
     """Some frames through one method, with what each cost."""
     said, seconds, gpu_seconds = [], [], []
     joules, cpu = bench.meter.read(), process_cpu_seconds()
-    for numbered in block:
+    for labelled in block:
         start, gpu_before = time.perf_counter(), bench.gpu.seconds
         bench.gpu.start()
-        said.append(method.label(numbered.frame, numbered.truth))
+        said.append(method.label(labelled.frame, labelled.truth))
         bench.gpu.stop()
         seconds.append(time.perf_counter() - start)
         gpu_seconds.append(bench.gpu.seconds - gpu_before)
@@ -175,18 +165,8 @@ def run_block(
     return said, costs
 
 
-def _frames(sequence: JoinedSequence, say: Callable[[str], None]) -> Iterator[_Numbered]:
-    for index, picture in enumerate(sequence.pictures.read()):
-        if isinstance(picture, Fault):
-            say(f"left out: {picture.where}: {picture.reason}")
-            continue
-        stamp_ns = int(sequence.stamps_ns[index])
-        frame = Frame(picture, stamp_ns, frame_id=sequence.frame_id)
-        yield _Numbered(index, frame, sequence.truth[index])
-
-
-def _blocks(frames: Iterator[_Numbered]) -> Iterator[list[_Numbered]]:
-    block: list[_Numbered] = []
+def _blocks(frames: Iterable[LabelledFrame]) -> Iterator[list[LabelledFrame]]:
+    block: list[LabelledFrame] = []
     for frame in frames:
         block.append(frame)
         if len(block) == BLOCK:
