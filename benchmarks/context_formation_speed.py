@@ -1,4 +1,4 @@
-"""How long it takes to form contexts of many labels over many frames (made, not filmed).
+"""How long it takes to form contexts of many labels over many frames (synthetic).
 
 Places with forty labels each, a robot that stays in a place for a minute and sees a few of its
 labels for seconds: 1,000 labels, 300,000 frames in 1,000 sequences, 8 labels per context, twice as

@@ -57,7 +57,7 @@ def main(
 ) -> None:
     """Measure the policy on label traces, with simulated scores, beside other policies.
 
-    The traces' label sets are real, the scores are not: they are made from the truth and noise
+    The traces' label sets are real, the scores are simulated: from the truth and noise
     of the given quality. Contexts, rates and thresholds come from training sequences only.
     """
     quality = Quality(adapter_ap, scout_label_ap, scout_context_ap, correlation_s, shared)

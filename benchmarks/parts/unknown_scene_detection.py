@@ -1,4 +1,4 @@
-"""How well unknown scenes are told from known ones."""
+"""How well unknown scenes are distinguished from known ones."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def detection(
 
 
 def disturbed(clips: Sequence[Clip], seed: int) -> Iterator[tuple[str, list[Clip]]]:
-    """What goes wrong with cameras, made from known clips (synthetic)."""
+    """What goes wrong with cameras, applied to known clips (synthetic)."""
     rng = np.random.default_rng(seed)
 
     def changed(change: Callable[[Image], Image]) -> list[Clip]:

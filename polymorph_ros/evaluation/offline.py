@@ -48,7 +48,7 @@ def replay(
     """Run all methods over all sequences that an earlier run did not finish.
 
     What is finished stays, sequence by sequence. Interrupted in the middle of one, the frames
-    so far are kept as a partial file, which is done anew (and removed) the next time.
+    so far go into a partial file; the next run replays that sequence from its start.
 
     Args:
         methods: run side by side.

@@ -140,12 +140,12 @@ def evaluate_live(
         )
         facts = _replayed(run, live_data(run.data, runs), say)
         logs = _logs(run, request.methods)
-        account = live_summary(runs, logs[POLYMORPH])
+        counters = live_summary(runs, logs[POLYMORPH])
         for number, one in enumerate(runs):
             file = run.folder.frames(LIVE, number, one.sequence.name)
             write_frame_log(one.answers, file)
         both = {LIVE: [one.answers for one in runs], **logs}
-        return _sum_up(run, both, facts, complete=True, live=account)
+        return _sum_up(run, both, facts, complete=True, live=counters)
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Simulated scores for label traces: what scout and adapters might have said of each frame.
 
-Traces have no pictures, so their scores are made from the truth and seeded noise. A score is
+Traces have no pictures, so their scores are simulated from the truth and seeded noise. A score is
 calibrated: its log-odds are the prior's plus the evidence of a Gaussian observation,
 
     evidence = d^2 (x - 1/2) + d n,        x the truth (0 or 1), n standard normal,
@@ -12,7 +12,7 @@ noise of an adapter's score of a label correlates with that of the scout's score
 
 - The scout says P(label) at the label's prior, and P(context) at the context's.
 - An adapter says P(label | its context is there) at the label's prior among its context's
-  frames. Where the context is absent, its scores look the same but follow a made-up truth that
+  frames. Where the context is absent, its scores look the same but follow an invented truth that
   comes and goes at the label's own rates and has nothing to do with the frame.
 
 The context scores' errors are independent of the label scores'.

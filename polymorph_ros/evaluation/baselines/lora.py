@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
 from torch import Tensor
 
 from polymorph_ros.bundle.reader import Bundle
@@ -26,10 +27,7 @@ from polymorph_ros.evaluation.baselines.single_frame import (
 from polymorph_ros.evaluation.baselines.train import Inputs, copy_weights
 from polymorph_ros.evaluation.baselines.trained import (
     OWN_BACKBONE,
-    GivenContext,
     TrainedBaseline,
-    read_given_context,
-    write_given_context,
     write_trained,
 )
 from polymorph_ros.evaluation.baselines.variants import AllAdapters
@@ -49,6 +47,8 @@ from polymorph_ros.training.pipeline import adapter_tasks, make_features
 from polymorph_ros.training.rehearsal import rehearse
 from polymorph_ros.training.tuning import on_off
 
+_GIVEN_FILE = "given_context.safetensors"  # calibration of scores given each context
+
 
 class AllLabelAnswers:
     """The answers of all adapters from the scores of one LoRA, calibrated given each context.
@@ -61,14 +61,14 @@ class AllLabelAnswers:
         names = [label.name for label in source.bundle.manifest.labels]
         self._contexts = contexts_of(source.bundle)
         self._scorer = Scorer(baseline, source.bundle, device)
-        self._given = read_given_context(baseline.folder)
+        self._given = load_file(baseline.folder / _GIVEN_FILE)
         self.scores: Scores = np.zeros(len(names), np.float32)
 
     @torch.inference_mode()
     def __call__(self, pixels: Tensor, tokens: Tensor, adapters: Sequence[int]) -> list[Scores]:
         """As ``PolymorphModel.tails``."""
         self.scores = self._scorer.scores(tokens)
-        given = _logits(self.scores) * self._given.scale + self._given.shift
+        given = _logits(self.scores) * self._given["scale"] + self._given["shift"]
         return [
             sigmoid(given[adapter, list(self._contexts[adapter])].astype(np.float64)).astype(
                 np.float32
@@ -197,7 +197,7 @@ def _train(
     if own:
         return baseline
     given = _given_context(_logits(scores), inputs.validation, inputs.bundle)
-    write_given_context(folder, given)
+    save_file(given, folder / _GIVEN_FILE)
     return _with_belief_thresholds(baseline, inputs)
 
 
@@ -212,21 +212,25 @@ def _scores(scorer: Scorer, tokens: NDArray[np.float16]) -> NDArray[np.float32]:
     return np.stack(rows)
 
 
-def _given_context(logits: Scores, frames: LabelledFrames, bundle: Bundle) -> GivenContext:
+def _given_context(logits: Scores, frames: LabelledFrames, bundle: Bundle) -> dict[str, Scores]:
     """Calibrate each label on the frames of each of the bundle's contexts that has it.
 
     An engine weighs scores by P(context): they have to hold given that the context is there.
+
+    Returns:
+        ``scale`` and ``shift`` of logits, float32 (contexts, labels): 1 and 0 for labels that are
+        not the context's.
     """
     contexts = contexts_of(bundle)
     members = membership(contexts, len(bundle.manifest.labels))
     presence = np.concatenate([true_presence(track, members) for track in frames.tracks()])
     truth = np.asarray(frames.truth)
-    given = GivenContext(np.ones(members.shape, np.float32), np.zeros(members.shape, np.float32))
+    scales, shifts = np.ones(members.shape, np.float32), np.zeros(members.shape, np.float32)
     for context, labels in enumerate(contexts):
         here, columns = presence[:, context] == 1, list(labels)
         scale, shift = platt(logits[here][:, columns], truth[here][:, columns])
-        given.scale[context, columns], given.shift[context, columns] = scale, shift
-    return given
+        scales[context, columns], shifts[context, columns] = scale, shift
+    return {"scale": scales, "shift": shifts}
 
 
 def _with_belief_thresholds(baseline: TrainedBaseline, inputs: Inputs) -> TrainedBaseline:

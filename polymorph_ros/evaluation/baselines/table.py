@@ -7,13 +7,7 @@ from pathlib import Path
 
 from polymorph_ros.bundle.reader import Bundle
 from polymorph_ros.errors import PolymorphError
-from polymorph_ros.evaluation.baselines import (
-    full_finetune,
-    linear_probe,
-    lora,
-    uncomposed,
-    variants,
-)
+from polymorph_ros.evaluation.baselines import lora, plain, uncomposed, variants
 from polymorph_ros.evaluation.baselines.entry import Entry, Source, Weights
 from polymorph_ros.evaluation.baselines.trained import BASELINE_FILE, read_trained
 from polymorph_ros.evaluation.methods.engine_method import EngineMethod
@@ -34,8 +28,7 @@ METHODS: Mapping[str, Entry] = {
         *variants.BASELINES,
         *uncomposed.BASELINES,
         *lora.BASELINES,
-        *linear_probe.BASELINES,
-        *full_finetune.BASELINES,
+        *plain.BASELINES,
     )
 }
 

@@ -8,7 +8,7 @@ of its adapters together (up to half an epoch). Learning rate and decay are the 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -16,10 +16,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
-from safetensors.torch import save_file
-from torch import nn
 
-from polymorph_ros.bundle.manifest import ADAPTER_WEIGHTS_FILE, HEAD_FILE, Preprocessing
+from polymorph_ros.bundle.manifest import ADAPTER_WEIGHTS_FILE, Preprocessing
 from polymorph_ros.bundle.reader import Bundle, file_sha256
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.evaluation.baselines.trained import (
@@ -28,14 +26,12 @@ from polymorph_ros.evaluation.baselines.trained import (
     TrainedBaseline,
     write_trained,
 )
-from polymorph_ros.runtime.belief import sigmoid
-from polymorph_ros.training.artifacts import CHECKPOINT_FILE, SUMS_FILE, Stage, make, sole_use
+from polymorph_ros.training.artifacts import SUMS_FILE, make, sole_use
 from polymorph_ros.training.backbones import preprocessing_of, weights_folder
 from polymorph_ros.training.baselines import baselines
-from polymorph_ros.training.calibration import fold_into_head, platt
-from polymorph_ros.training.config import AdaptersConfig, TrainConfig
+from polymorph_ros.training.config import TrainConfig
 from polymorph_ros.training.frames import LabelledFrames, load_about, load_frames
-from polymorph_ros.training.loop import Loss, fit, set_up_torch
+from polymorph_ros.training.loop import set_up_torch
 from polymorph_ros.training.pipeline import Features, adapter_tasks, lora_steps, make_features
 from polymorph_ros.training.sources import frame_stages
 from polymorph_ros.training.tuning import on_alone
@@ -43,9 +39,7 @@ from polymorph_ros.training.tuning import on_alone
 if TYPE_CHECKING:
     from polymorph_ros.evaluation.baselines.entry import Weights
 
-BATCH = 256  # frames that are scored at a time
-LOGITS_FILE = "logits.npy"
-_WEIGHT_DECAY = 0.01  # as of adapters
+LOGITS_FILE = "logits.npy"  # in an artifact: of validation frames, to calibrate by
 
 Say = Callable[[str], None]
 
@@ -143,59 +137,6 @@ def train_baselines(
             baseline = one.train(inputs, out / one.name)
             if baseline is not None:
                 say(f"{baseline.folder}: {baseline.text.parameters} trained parameters")
-
-
-def train_plain(stage: Stage, inputs: Inputs, target: Path, *, own: bool) -> TrainedBaseline:
-    """A baseline without LoRA.
-
-    Args:
-        stage: writes a head, the backbone where it is trained too, and ``LOGITS_FILE``, the raw
-            logits of all validation frames.
-        own: whether the backbone is trained too.
-    """
-    artifact = make(stage, inputs.work, inputs.say)
-    folder = copy_weights(artifact.folder, target)
-    features, adapters = inputs.features, inputs.small.adapters
-    frames = len(load_frames(features.train.frames.folder))
-    steps = adapters.epochs * max(1, frames // adapters.batch_size)
-    text = inputs.text(folder, "plain", features.preprocessing, own=own, steps=steps)
-    logits = np.load(artifact.folder / LOGITS_FILE)
-    scale, shift = platt(logits, np.asarray(inputs.validation.truth))
-    fold_into_head(folder, scale, shift)
-    scores = sigmoid((logits * scale + shift).astype(np.float64)).astype(np.float32)
-    return inputs.with_thresholds(folder, text, scores)
-
-
-def fit_baseline(
-    name: str,
-    parameters: Iterable[nn.Parameter],
-    loss_of: Loss,
-    frames: int,
-    config: AdaptersConfig,
-    seed: int,
-    folder: Path,
-    *,
-    rate: float = 1.0,
-) -> None:
-    """Minimise a loss as adapters are trained, at a multiple ``rate`` of their learning rate."""
-    fit(
-        name,
-        parameters,
-        loss_of,
-        np.arange(frames),
-        epochs=config.epochs,
-        batch_size=config.batch_size,
-        learning_rate=rate * config.learning_rate,
-        weight_decay=_WEIGHT_DECAY,
-        seed=seed,
-        checkpoint=folder / CHECKPOINT_FILE,
-    )
-
-
-def save_head(head: nn.Linear, folder: Path) -> None:
-    """Write a head as adapters have it."""
-    tensors = {"weight": head.weight.detach().contiguous(), "bias": head.bias.detach().contiguous()}
-    save_file(tensors, folder / HEAD_FILE)
 
 
 def copy_weights(artifact: Path, target: Path) -> Path:

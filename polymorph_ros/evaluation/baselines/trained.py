@@ -6,11 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
-from safetensors.torch import load_file, save_file
 
 from polymorph_ros.bundle.manifest import Preprocessing
 from polymorph_ros.bundle.reader import Bundle
@@ -18,7 +14,6 @@ from polymorph_ros.errors import PolymorphError
 from polymorph_ros.files import write_text
 
 BASELINE_FILE = "baseline.json"
-GIVEN_FILE = "given_context.safetensors"
 OWN_BACKBONE = "backbone"
 
 
@@ -57,18 +52,6 @@ class TrainedBaseline:
     text: BaselineText
 
 
-@dataclass(frozen=True)
-class GivenContext:
-    """Calibration of a label's score given that a context is there: of its logit.
-
-    Attributes:
-        scale, shift: float32 (contexts, labels); 1 and 0 for labels that are not the context's.
-    """
-
-    scale: NDArray[np.float32]
-    shift: NDArray[np.float32]
-
-
 def read_trained(folder: Path, bundle: Bundle) -> TrainedBaseline:
     """Read a baseline.
 
@@ -98,15 +81,3 @@ def write_trained(folder: Path, text: BaselineText) -> TrainedBaseline:
     """Write the text; weights lie in the folder already."""
     write_text(folder / BASELINE_FILE, text.model_dump_json(indent=1) + "\n")
     return TrainedBaseline(folder, text)
-
-
-def write_given_context(folder: Path, given: GivenContext) -> None:
-    """Write the calibration given contexts."""
-    tensors = {"scale": torch.from_numpy(given.scale), "shift": torch.from_numpy(given.shift)}
-    save_file(tensors, folder / GIVEN_FILE)
-
-
-def read_given_context(folder: Path) -> GivenContext:
-    """Read what ``write_given_context`` wrote."""
-    tensors = load_file(folder / GIVEN_FILE)
-    return GivenContext(tensors["scale"].numpy(), tensors["shift"].numpy())

@@ -24,7 +24,7 @@ _APART = (
 
 
 def tile(name: str, value: str, note: str) -> str:
-    """One figure that catches the eye."""
+    """A number at the top of the page."""
     return (
         f'<div class="tile"><div class="name">{escape(name)}</div>'
         f'<div class="value">{escape(value)}</div><div class="note">{escape(note)}</div></div>'
@@ -184,13 +184,13 @@ def facts(summary: Mapping[str, Any], metrics: Sequence[MethodMetrics]) -> str:
 
 def _trained(summary: Mapping[str, Any]) -> str:
     """How long baselines were trained, and how large they are."""
-    told = [
+    trained = [
         f"{one['method']}: {one['trained']['steps']} steps, "
         f"{one['trained']['parameters']:,} parameters"
         for one in summary["methods"]
         if one["trained"]
     ]
-    return "; ".join(told)
+    return "; ".join(trained)
 
 
 def left_out(summary: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Colours and fonts that all plots share (colours: Okabe and Ito, told apart by everyone)."""
+"""Colours and fonts that all plots share (colours: Okabe and Ito, which everyone can tell apart)."""
 
 from __future__ import annotations
 
