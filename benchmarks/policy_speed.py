@@ -31,7 +31,7 @@ from polymorph_ros.runtime.policy import Policy
 from polymorph_ros.runtime.thresholds import Thresholds
 
 _HERE = Path(__file__).resolve().parent
-_PLAYED = 500  # frames that are drawn beforehand and played in turn
+_DRAWN = 500  # frames that are drawn beforehand and played in turn
 _WARM = 200
 _SCENE_FRAMES = 20  # a scene of three contexts lasts so long
 
@@ -47,10 +47,10 @@ def main(
     """Time the three steps of the policy; with --endure look for growth."""
     rng = np.random.default_rng(0)
     known = _knowledge(labels, adapters, rng)
-    synthetic = _frames(known, rng)
+    drawn = _frames(known, rng)
     policy = Policy(known)
-    _play(policy, synthetic, 0, _WARM, hz)
-    seconds, counts = _play(policy, synthetic, _WARM, frames, hz)
+    _play(policy, drawn, 0, _WARM, hz)
+    seconds, counts = _play(policy, drawn, _WARM, frames, hz)
     stages = dict(
         zip(
             ("update_from_scout", "select", "update_from_adapters"),
@@ -72,7 +72,7 @@ def main(
         "median_ms_of_stages": {name: float(value) for name, value in stages.items()},
     }
     if endure:
-        metrics["memory"] = _endure(policy, synthetic, _WARM + frames, endure, hz)
+        metrics["memory"] = _endure(policy, drawn, _WARM + frames, endure, hz)
     write_json(json or _HERE / "results" / f"policy-speed-{machine_name()}.json", metrics)
     typer.echo(f"median {np.median(total):.3f} ms, {counts.mean():.2f} adapters per frame")
 
@@ -100,13 +100,13 @@ def _knowledge(labels: int, adapters: int, rng: np.random.Generator) -> Knowledg
     )
 
 
-Played = tuple[np.ndarray, np.ndarray, list[np.ndarray]]
+ScoredFrame = tuple[np.ndarray, np.ndarray, list[np.ndarray]]
 
 
-def _frames(known: Knowledge, rng: np.random.Generator) -> list[Played]:
+def _frames(known: Knowledge, rng: np.random.Generator) -> list[ScoredFrame]:
     """Scores of frames that show three contexts at a time with half of their labels."""
-    synthetic = []
-    for number in range(_PLAYED):
+    drawn = []
+    for number in range(_DRAWN):
         if number % _SCENE_FRAMES == 0:
             there = rng.permutation(len(known.contexts))[:3]
             present = np.zeros(len(known.labels), dtype=np.bool_)
@@ -118,17 +118,17 @@ def _frames(known: Knowledge, rng: np.random.Generator) -> list[Played]:
         answers = np.where(present, 0.9, 0.05)
         by_context = [answers[list(group)].astype(np.float32) for group in known.contexts]
         scores = label_scores.astype(np.float32), context_scores.astype(np.float32)
-        synthetic.append((*scores, by_context))
-    return synthetic
+        drawn.append((*scores, by_context))
+    return drawn
 
 
 def _play(
-    policy: Policy, synthetic: list[Played], first: int, count: int, hz: float
+    policy: Policy, drawn: list[ScoredFrame], first: int, count: int, hz: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Seconds of the three stages of each frame, (frames, 3), and how many adapters ran."""
     seconds, counts = np.zeros((count, 3)), np.zeros(count)
     for row in range(count):
-        label_scores, context_scores, answers = synthetic[(first + row) % len(synthetic)]
+        label_scores, context_scores, answers = drawn[(first + row) % len(drawn)]
         start = time.perf_counter()
         policy.update_from_scout(round((first + row) * 1e9 / hz), label_scores, context_scores)
         seen = time.perf_counter()
@@ -142,12 +142,12 @@ def _play(
     return seconds, counts
 
 
-def _endure(policy: Policy, synthetic: list[Played], first: int, count: int, hz: float) -> Results:
+def _endure(policy: Policy, drawn: list[ScoredFrame], first: int, count: int, hz: float) -> Results:
     """Resident memory before and after many frames, in ten parts."""
     gc.collect()
     resident = [resident_mib(os.getpid())]
     for part in range(10):
-        _play(policy, synthetic, first + part * (count // 10), count // 10, hz)
+        _play(policy, drawn, first + part * (count // 10), count // 10, hz)
         gc.collect()
         resident.append(resident_mib(os.getpid()))
     return {"frames": count, "resident_mib": resident, "grown_mib": resident[-1] - resident[1]}

@@ -1,4 +1,4 @@
-"""Colours and fonts that all plots share (colours: Okabe and Ito, which everyone can tell apart)."""
+"""Colours and fonts that all plots share; everyone can tell the colours apart (Okabe and Ito)."""
 
 from __future__ import annotations
 
