@@ -45,6 +45,11 @@ class Column:
     signed: bool = False
     note: Callable[[MethodMetrics], str] = lambda one: ""
 
+    def sort_key(self, one: MethodMetrics) -> str:
+        """A method's value in full; empty where it is unknown."""
+        value = self.value(one)
+        return "" if value is None or not math.isfinite(value) else repr(float(value))
+
     def cell(self, one: MethodMetrics) -> str:
         """A method's value as text, without the note."""
         return number(self.value(one), self.digits, signed=self.signed)
