@@ -16,10 +16,10 @@ import matplotlib as mpl
 import numpy as np
 import typer
 
-from polymorph_ros.data.traces import read_trace
-from polymorph_ros.evaluation.policy.bench import learn, split_sequences, weights_for
-from polymorph_ros.evaluation.policy.contenders import Polymorph
-from polymorph_ros.evaluation.policy.scores import Quality, Simulator
+from parts.policy_study.policies import Polymorph
+from parts.policy_study.simulated_scores import Quality, Simulator
+from parts.policy_study.study import learn, split_sequences, weights_for
+from parts.traces import read_trace
 
 mpl.use("agg")
 import matplotlib.pyplot as plt

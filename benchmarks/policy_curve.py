@@ -2,8 +2,9 @@
 
     build/venv/bin/python benchmarks/policy_curve.py [benchmarks/results/policy.json]
 
-The rows are those of `polymorph bench policy --json`: for each trace the policy with its own
-threshold, and with several multiples of it. Label sets are real, scores simulated (docs/belief.md).
+The rows are those of `benchmarks/policy_on_traces.py --json`: for each trace the policy with its
+own threshold, and with several multiples of it. Label sets are real, scores simulated
+(docs/belief.md).
 """
 
 from __future__ import annotations

@@ -22,10 +22,10 @@ import typer
 import yaml
 
 from parts.foundation import LARGER_WIDTH, SIDE, WIDTH, foundation
+from parts.trace_parts import most_frequent, split, windows
 from parts.traced import traced_scenes
+from parts.traces import Trace, read_trace
 from parts.whole import compare
-from polymorph_ros.data.trace_parts import most_frequent, split, windows
-from polymorph_ros.data.traces import Trace, read_trace
 from polymorph_ros.progress import progress_bar
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -13,6 +13,7 @@ import torch
 
 from parts.metrics import Results
 from polymorph_ros.bundle.reader import Bundle
+from polymorph_ros.evaluation.machine import cores, cpu_model
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -51,17 +52,6 @@ def bundle_facts(bundle: Bundle) -> Results:
 def machine_name() -> str:
     """A short name for files: the CPU model and its cores."""
     return re.sub(r"[^a-z0-9]+", "-", f"{cpu_model()} {cores()} cores".lower()).strip("-")
-
-
-def cores() -> int:
-    """CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0))
-
-
-def cpu_model() -> str:
-    """The CPU as the kernel names it; the architecture where it does not."""
-    found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
-    return found.group(1).strip() if found else platform.machine()
 
 
 def cpu_seconds(pid: int) -> float:

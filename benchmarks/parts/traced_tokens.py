@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from parts.trace_parts import most_frequent, split, windows
 from parts.traced import traced_scenes
+from parts.traces import Trace, read_trace
 from polymorph_ros.bundle.manifest import Preprocessing
-from polymorph_ros.data.trace_parts import most_frequent, split, windows
-from polymorph_ros.data.traces import Trace, read_trace
 from polymorph_ros.data.track import Track
 from polymorph_ros.model.backbone import load_backbone
 from polymorph_ros.model.preprocess import Preprocessor

@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from polymorph_ros.errors import PolymorphError
+
+if TYPE_CHECKING:
+    from polymorph_ros.data.dataset import Dataset
+    from polymorph_ros.evaluation.session import Outcome, Request
+
+_Say = Callable[[str], None]
 
 
 class Mode(str, Enum):
@@ -20,86 +26,77 @@ class Mode(str, Enum):
     LIVE = "live"
 
 
+_Data = Annotated[
+    list[Path] | None,
+    typer.Option(help="Labelled video: folder, CSV, video or recording. Several are joined."),
+]
+_Out = Annotated[
+    Path | None, typer.Option(help="Folder for results; a run that was broken off goes on.")
+]
+_Labels = Annotated[Path | None, typer.Option(help="The labels (CSV) of a folder or recording.")]
+_Topic = Annotated[str | None, typer.Option(help="Image topic of a recording that has several.")]
+_Mode = Annotated[Mode, typer.Option(help="offline: every frame. live: through the node over DDS.")]
+_Rate = Annotated[
+    float, typer.Option(min=0, help="Live: images per second; 0: the recording's own pace.")
+]
+_Compare = Annotated[
+    str, typer.Option(help="Other methods to run beside: names with commas, or all.")
+]
+_Json = Annotated[Path | None, typer.Option(help="Write one row per method to this file.")]
+_Timeline = Annotated[
+    str, typer.Option(help="Sequence of the report's timeline; else where most happens.")
+]
+_Threads = Annotated[
+    int, typer.Option(min=1, help="CPU threads; another number may change last digits.")
+]
+_Energy = Annotated[
+    str, typer.Option(help="auto, jetson_rails, nvml, rapl, raspberry_pi, estimated or none.")
+]
+_Memory = Annotated[bool, typer.Option(help="Measure peak memory, in a process per method.")]
+_Baselines = Annotated[
+    Path | None, typer.Option(help="Folder of trained baselines; else beside the bundle.")
+]
+_TrainBaselines = Annotated[
+    Path | None,
+    typer.Option(help="First train the baselines of --compare (else all) from this configuration."),
+]
+_LargerBackbone = Annotated[
+    str, typer.Option(help="Hub name of the next larger backbone, for --train-baselines.")
+]
+_Work = Annotated[
+    Path, typer.Option(help="Work folder of the bundle's training, for --train-baselines.")
+]
+
+
 def evaluate(
     bundle: Annotated[Path, typer.Option(help="The bundle's folder.")],
-    data: Annotated[
-        list[Path] | None,
-        typer.Option(help="Labelled video: folder, CSV, video or recording. Several are joined."),
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder for results; a run that was broken off goes on.")
-    ] = None,
-    labels: Annotated[
-        Path | None, typer.Option(help="The labels (CSV) of a folder or recording.")
-    ] = None,
-    topic: Annotated[
-        str | None, typer.Option(help="Image topic of a recording that has several.")
-    ] = None,
-    mode: Annotated[
-        Mode, typer.Option(help="offline: every frame. live: through the node over DDS.")
-    ] = Mode.OFFLINE,
-    rate: Annotated[
-        float, typer.Option(min=0, help="Live: images per second; 0: the recording's own pace.")
-    ] = 0.0,
-    compare: Annotated[
-        str, typer.Option(help="Other methods to run beside: names with commas, or all.")
-    ] = "",
-    json: Annotated[
-        Path | None, typer.Option(help="Write one row per method to this file.")
-    ] = None,
-    timeline: Annotated[
-        str, typer.Option(help="Sequence of the report's timeline; else where most happens.")
-    ] = "",
+    data: _Data = None,
+    out: _Out = None,
+    labels: _Labels = None,
+    topic: _Topic = None,
+    mode: _Mode = Mode.OFFLINE,
+    rate: _Rate = 0.0,
+    compare: _Compare = "",
+    json: _Json = None,
+    timeline: _Timeline = "",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    threads: Annotated[
-        int, typer.Option(min=1, help="CPU threads; another number may change last digits.")
-    ] = 1,
-    energy: Annotated[
-        str, typer.Option(help="auto, jetson_rails, nvml, rapl, raspberry_pi, estimated or none.")
-    ] = "auto",
-    memory: Annotated[
-        bool, typer.Option(help="Measure peak memory, in a process per method.")
-    ] = True,
-    baselines: Annotated[
-        Path | None, typer.Option(help="Folder of trained baselines; else beside the bundle.")
-    ] = None,
-    train_baselines: Annotated[
-        Path | None,
-        typer.Option(
-            help="First train the baselines of --compare (else all) from this configuration."
-        ),
-    ] = None,
-    larger_backbone: Annotated[
-        str, typer.Option(help="Hub name of the next larger backbone, for --train-baselines.")
-    ] = "",
-    work: Annotated[
-        Path, typer.Option(help="Work folder of the bundle's training, for --train-baselines.")
-    ] = Path("build/train"),
+    threads: _Threads = 1,
+    energy: _Energy = "auto",
+    memory: _Memory = True,
+    baselines: _Baselines = None,
+    train_baselines: _TrainBaselines = None,
+    larger_backbone: _LargerBackbone = "",
+    work: _Work = Path("build/train"),
 ) -> None:
     """Replay labelled video through a bundle and what else one would run, and sum it up."""
     # Imported here: torch takes seconds, and `--help` should not.
-    from polymorph_ros.data.open_dataset import open_dataset
-    from polymorph_ros.data.union import union
-    from polymorph_ros.evaluation.methods.registry import (
-        baselines_beside,
-        baselines_of,
-        method_names,
-    )
-    from polymorph_ros.evaluation.report.write import write_report
-    from polymorph_ros.evaluation.session import Request, evaluate_live, rows
-    from polymorph_ros.evaluation.session import evaluate as run
-    from polymorph_ros.evaluation.tables import metrics_table
-    from polymorph_ros.files import write_json
-
-    console = Console()
-
-    def say(line: str) -> None:
-        console.print(line, highlight=False)
+    from polymorph_ros.evaluation.baselines.table import baselines_beside, method_names
+    from polymorph_ros.evaluation.session import Request, evaluate_live
+    from polymorph_ros.evaluation.session import evaluate as evaluate_offline
 
     folder = baselines or baselines_beside(bundle)
     if train_baselines is not None:
-        names = baselines_of(compare, folder)
-        _train(train_baselines, bundle, folder, work, names, larger_backbone, say)
+        _train(train_baselines, bundle, folder, work, compare, larger_backbone)
     if not data or out is None:
         if train_baselines is not None:
             return
@@ -115,42 +112,57 @@ def evaluate(
         energy=energy,
         memory=memory,
     )
-    opened = [open_dataset(path, labels=labels, topic=topic) for path in data]
-    dataset = union(opened) if len(opened) > 1 else opened[0]
-    there = [sequence.track.name for sequence in dataset.sequences]
-    if timeline and timeline not in there:
-        raise PolymorphError(
-            f"a sequence of the data ({', '.join(there)})", timeline, where="--timeline"
-        )
-    if mode is Mode.LIVE:
-        if len(data) > 1:
-            raise typer.BadParameter("live mode plays one path: a recording, or a folder of them")
-        outcome = evaluate_live(request, dataset, data[0], topic, rate, say)
+    dataset = _open(data, labels, topic, timeline)
+    if mode is Mode.OFFLINE:
+        outcome = evaluate_offline(request, dataset, _say)
+    elif len(data) == 1:
+        outcome = evaluate_live(request, dataset, data[0], topic, rate, _say)
     else:
-        outcome = run(request, dataset, say)
-    if json is not None:
-        write_json(json, rows(outcome.metrics))
-    console.print(metrics_table(outcome.metrics))
-    write_report(outcome, out, timeline)
-    say(f"report: {out / 'report.html'}")
+        raise typer.BadParameter("live mode plays one path: a recording, or a folder of them")
+    _report(outcome, request, json, timeline)
+
+
+def _say(line: str) -> None:
+    Console().print(line, highlight=False)
 
 
 def _train(
-    config: Path,
-    bundle: Path,
-    out: Path,
-    work: Path,
-    names: Sequence[str],
-    larger: str,
-    say: Callable[[str], None],
+    config: Path, bundle: Path, out: Path, work: Path, compare: str, larger_backbone: str
 ) -> None:
-    from functools import partial
-
     from polymorph_ros.bundle import read_bundle
+    from polymorph_ros.evaluation.baselines.table import weights_of
     from polymorph_ros.evaluation.baselines.train import train_baselines
-    from polymorph_ros.evaluation.methods.baselines import beliefs
     from polymorph_ros.training.config import read_config
 
-    checked = read_bundle(bundle)
-    ask = partial(beliefs, checked)
-    train_baselines(read_config(config), checked, out, work, ask, say, larger=larger, names=names)
+    train_baselines(
+        *(weights_of(compare, out), read_config(config), read_bundle(bundle), out, work, _say),
+        larger=larger_backbone,
+    )
+
+
+def _open(data: Sequence[Path], labels: Path | None, topic: str | None, timeline: str) -> Dataset:
+    """The data as one set, in which the sequence of the timeline is, if one is named."""
+    from polymorph_ros.data.open_dataset import open_dataset
+    from polymorph_ros.data.union import union
+
+    opened = [open_dataset(path, labels=labels, topic=topic) for path in data]
+    dataset = union(opened) if len(opened) > 1 else opened[0]
+    names = [track.name for track in dataset.tracks()]
+    if timeline and timeline not in names:
+        raise PolymorphError(
+            f"a sequence of the data ({', '.join(names)})", timeline, where="--timeline"
+        )
+    return dataset
+
+
+def _report(outcome: Outcome, request: Request, json: Path | None, timeline: str) -> None:
+    from polymorph_ros.evaluation.report.write import write_report
+    from polymorph_ros.evaluation.session import rows
+    from polymorph_ros.evaluation.tables import metrics_table
+    from polymorph_ros.files import write_json
+
+    if json is not None:
+        write_json(json, rows(outcome.metrics))
+    Console().print(metrics_table(outcome.metrics))
+    write_report(outcome, request.out, timeline)
+    _say(f"report: {request.out / 'report.html'}")

@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 failed (one line says why), 2 wrong use.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 import typer
 from rich.console import Console
@@ -47,9 +48,21 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line; a user's mistake is one line, not a traceback."""
+    """Run the command line ``polymorph``."""
+    _run(app)
+
+
+def run(command: Callable[..., None]) -> None:
+    """Run a function with typer options as a command line of its own, as benchmarks do."""
+    alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    alone.command()(command)
+    _run(alone)
+
+
+def _run(commands: typer.Typer) -> None:
+    """A user's mistake is one line, not a traceback."""
     try:
-        app()
+        commands()
     except PolymorphError as error:
         Console(stderr=True).print(f"[red]error:[/red] {error}", soft_wrap=True, highlight=False)
         sys.exit(1)

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from polymorph_ros.bundle.reader import Bundle
 from polymorph_ros.data.dataset import Dataset, Fault, LabelledSequence
-from polymorph_ros.data.frame import Frame
 from polymorph_ros.data.synthetic import SYNTHETIC_LABELS, make_sequence
 from polymorph_ros.data.track import Track
 from polymorph_ros.data.vocabulary import Vocabulary
@@ -64,10 +63,8 @@ def mean_ap(bundle: Bundle, data: Dataset, device: str, where: Path | str = "") 
         task = bars.add_task(bundle.path.name, total=len(joined), note="")
         for sequence in joined.sequences:
             engine.reset()
-            for index, picture in enumerate(sequence.pictures.read()):
+            for one in sequence.frames():
                 bars.update(task, advance=1)
-                if not isinstance(picture, Fault):
-                    frame = Frame(picture, int(sequence.stamps_ns[index]))
-                    scores.append(engine.step(frame).score_array)
-                    truth.append(sequence.truth[index])
+                scores.append(engine.step(one.frame).score_array)
+                truth.append(one.truth)
     return mean_average_precision(np.stack(scores), np.stack(truth))

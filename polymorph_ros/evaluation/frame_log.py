@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +19,23 @@ from numpy.typing import NDArray
 
 from polymorph_ros.evaluation.methods.method import Labelled
 from polymorph_ros.files import replacing
+
+_TYPES: Mapping[str, type[np.generic]] = {
+    "frames": np.int32,
+    "stamps_ns": np.int64,
+    "scores": np.float32,
+    "truth": np.int8,
+    "active": np.bool_,
+    "changed": np.bool_,
+    "seconds": np.float64,
+    "joules": np.float64,
+    "cpu_seconds": np.float64,
+    "gpu_seconds": np.float64,
+}
+"""The arrays of a ``FrameLog``."""
+_MATRICES = ("scores", "truth", "active")
+_SINGULAR = {"frames": "frame", "stamps_ns": "stamp_ns", "changed": "adapters_changed"}
+_COLUMNS = {name: _SINGULAR.get(name, name) for name in _TYPES}
 
 
 @dataclass(frozen=True)
@@ -88,54 +106,44 @@ class FrameLogBuilder:
 
     def build(self) -> FrameLog:
         """The log of the frames so far."""
-        frames = [row[0] for row in self._rows]
-        stamps = [row[1] for row in self._rows]
-        truths = [row[2] for row in self._rows]
         said = [row[3] for row in self._rows]
-        costs = [row[4] for row in self._rows]
-        shape = (len(stamps), len(self.labels))
+        columns: dict[str, list[Any]] = {
+            "frames": [row[0] for row in self._rows],
+            "stamps_ns": [row[1] for row in self._rows],
+            "truth": [row[2] for row in self._rows],
+            "scores": [one.scores for one in said],
+            "active": [one.active for one in said],
+            "changed": [one.adapters_changed for one in said],
+        }
+        for name in ("seconds", "joules", "cpu_seconds", "gpu_seconds"):
+            columns[name] = [getattr(row[4], name) for row in self._rows]
+        shape = (len(self._rows), len(self.labels))
         return FrameLog(
             sequence=self.sequence,
             labels=self.labels,
-            frames=np.array(frames, np.int32),
-            stamps_ns=np.array(stamps, np.int64),
-            scores=np.array([one.scores for one in said], np.float32).reshape(shape),
-            truth=np.array(truths, np.int8).reshape(shape),
-            active=np.array([one.active for one in said], np.bool_).reshape(shape),
             adapters=tuple(one.adapters for one in said),
-            changed=np.array([one.adapters_changed for one in said], np.bool_),
             stage_seconds=tuple(one.stage_seconds for one in said),
-            seconds=np.array([cost.seconds for cost in costs], np.float64),
-            joules=np.array([cost.joules for cost in costs], np.float64),
-            cpu_seconds=np.array([cost.cpu_seconds for cost in costs], np.float64),
-            gpu_seconds=np.array([cost.gpu_seconds for cost in costs], np.float64),
+            **{
+                name: np.array(values, _TYPES[name]).reshape(shape if name in _MATRICES else -1)
+                for name, values in columns.items()
+            },
         )
 
 
 def write_frame_log(log: FrameLog, file: Path) -> None:
     """Write it whole or not at all."""
-    count = len(log.labels)
-    table = pa.table(
-        {
-            "sequence": pa.array([log.sequence] * len(log), pa.string()),
-            "frame": pa.array(log.frames),
-            "stamp_ns": pa.array(log.stamps_ns),
-            "scores": _rows(log.scores, pa.float32(), count),
-            "truth": _rows(log.truth, pa.int8(), count),
-            "active": _rows(log.active, pa.bool_(), count),
-            "adapters": pa.array([list(one) for one in log.adapters], pa.list_(pa.string())),
-            "adapters_changed": pa.array(log.changed),
-            "stage_seconds": pa.array(
-                [list(stages.items()) for stages in log.stage_seconds],
-                pa.map_(pa.string(), pa.float64()),
-            ),
-            "seconds": pa.array(log.seconds),
-            "joules": pa.array(log.joules),
-            "cpu_seconds": pa.array(log.cpu_seconds),
-            "gpu_seconds": pa.array(log.gpu_seconds),
-        }
-    ).replace_schema_metadata({"labels": json.dumps(log.labels), "sequence": log.sequence})
+    columns = {"sequence": pa.array([log.sequence] * len(log), pa.string())}
+    for name, column in _COLUMNS.items():
+        values = pa.array(getattr(log, name).reshape(-1))
+        if name in _MATRICES:
+            values = pa.FixedSizeListArray.from_arrays(values, len(log.labels))
+        columns[column] = values
+    columns["adapters"] = pa.array(map(list, log.adapters), pa.list_(pa.string()))
+    stages = [list(one.items()) for one in log.stage_seconds]
+    columns["stage_seconds"] = pa.array(stages, pa.map_(pa.string(), pa.float64()))
+    notes = {"labels": json.dumps(log.labels), "sequence": log.sequence}
     with replacing(file) as unfinished:
+        table = pa.table(columns).replace_schema_metadata(notes)
         pq.write_table(table, unfinished, compression="zstd")
 
 
@@ -144,35 +152,21 @@ def read_frame_log(file: Path) -> FrameLog:
     table = pq.read_table(file, partitioning=None)
     notes = table.schema.metadata
     labels = tuple(json.loads(notes[b"labels"]))
-    shape = (len(table), len(labels))
 
-    def matrix(name: str) -> NDArray:
-        flat = table.column(name).combine_chunks().flatten()
-        return flat.to_numpy(zero_copy_only=False).reshape(shape)
-
-    def column(name: str) -> NDArray:
-        return table.column(name).to_numpy()
+    def array(name: str) -> NDArray:
+        column = table.column(_COLUMNS[name]).combine_chunks()
+        if name in _MATRICES:
+            flat = column.flatten().to_numpy(zero_copy_only=False)
+            return flat.reshape(len(table), len(labels)).astype(_TYPES[name], copy=False)
+        return column.to_numpy(zero_copy_only=False).astype(_TYPES[name], copy=False)
 
     return FrameLog(
         sequence=notes[b"sequence"].decode(),
         labels=labels,
-        frames=column("frame"),
-        stamps_ns=column("stamp_ns"),
-        scores=matrix("scores"),
-        truth=matrix("truth"),
-        active=matrix("active").astype(np.bool_),
         adapters=tuple(tuple(one) for one in table.column("adapters").to_pylist()),
-        changed=column("adapters_changed").astype(np.bool_),
         stage_seconds=tuple(dict(one) for one in table.column("stage_seconds").to_pylist()),
-        seconds=column("seconds"),
-        joules=column("joules"),
-        cpu_seconds=column("cpu_seconds"),
-        gpu_seconds=column("gpu_seconds"),
+        **{name: array(name) for name in _COLUMNS},
     )
-
-
-def _rows(matrix: NDArray, kind: pa.DataType, width: int) -> pa.Array:
-    return pa.FixedSizeListArray.from_arrays(pa.array(matrix.reshape(-1), kind), width)
 
 
 def stack(logs: Sequence[FrameLog], name: str) -> NDArray:

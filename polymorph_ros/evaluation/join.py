@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from polymorph_ros.data.dataset import Dataset, Fault, Pictures
+from polymorph_ros.data.frame import Frame
 from polymorph_ros.errors import PolymorphError
+
+
+@dataclass(frozen=True)
+class LabelledFrame:
+    """A picture of a sequence with its truth.
+
+    Attributes:
+        index: its place in the sequence.
+        truth: int8 (labels,).
+    """
+
+    index: int
+    frame: Frame
+    truth: NDArray[np.int8]
 
 
 @dataclass(frozen=True)
@@ -17,7 +32,8 @@ class JoinedSequence:
     """One sequence with its truth in the bundle's vocabulary.
 
     Attributes:
-        stamps_ns: int64 (frames,), ascending.
+        stamps_ns: int64 (frames,), ascending: an engine that is compared with the node has to get
+            the node's stamps to the nanosecond.
         truth: int8 (frames, bundle labels): 1 present, 0 absent, -1 unknown, which every label
             is that the data set does not annotate.
         frame_id: of the camera's image messages; empty where there are none.
@@ -31,6 +47,18 @@ class JoinedSequence:
 
     def __len__(self) -> int:
         return len(self.stamps_ns)
+
+    def frames(
+        self, left_out: Callable[[Fault], None] = lambda fault: None
+    ) -> Iterator[LabelledFrame]:
+        """The frames whose pictures can be read, in order; ``left_out`` takes why others cannot."""
+        for index, picture in enumerate(self.pictures.read()):
+            if isinstance(picture, Fault):
+                left_out(picture)
+            else:
+                stamp_ns = int(self.stamps_ns[index])
+                frame = Frame(picture, stamp_ns, frame_id=self.frame_id)
+                yield LabelledFrame(index, frame, self.truth[index])
 
 
 @dataclass(frozen=True)

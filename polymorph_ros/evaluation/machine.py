@@ -39,8 +39,8 @@ def machine_facts(device: torch.device) -> MachineFacts:
     """The facts as of now."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return MachineFacts(
-        cpu=_cpu_model(),
-        cores=len(os.sched_getaffinity(0)),
+        cpu=cpu_model(),
+        cores=cores(),
         memory_gib=round(memory / (1 << 30), 1),
         gpu=torch.cuda.get_device_name(device) if device.type == "cuda" else "",
         threads=torch.get_num_threads(),
@@ -51,6 +51,12 @@ def machine_facts(device: torch.device) -> MachineFacts:
     )
 
 
-def _cpu_model() -> str:
+def cores() -> int:
+    """CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def cpu_model() -> str:
+    """The CPU as the kernel names it; the architecture where it does not."""
     found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     return found.group(1).strip() if found else platform.machine()

@@ -38,7 +38,7 @@ class Gain:
 
 @dataclass(frozen=True)
 class MethodMetrics:
-    """What one method came to; NaN where something cannot be told.
+    """What one method came to; NaN where something is unknown.
 
     Attributes:
         interval_over: what the interval of mean AP draws, in words.
@@ -67,7 +67,7 @@ class MethodMetrics:
     peak_bytes: int | None
 
     def row(self) -> dict[str, Any]:
-        """One flat row for tables and JSON; None where something cannot be told."""
+        """One flat row for tables and JSON; None where something is unknown."""
         values: dict[str, Any] = {
             "method": self.method,
             "mean_ap": self.mean_ap,
@@ -113,7 +113,7 @@ class MethodMetrics:
 
 
 def plain(value: Any) -> Any:
-    """A number that cannot be told as None: JSON has no NaN."""
+    """None for a number that is not finite: JSON has no NaN."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
@@ -140,7 +140,7 @@ def all_metrics(
     Args:
         logs: of each method, the same sequences in the same order, none empty.
         costs: what else is known.
-        reference: the method that gains are told against.
+        reference: the method that gains are differences to.
     """
     unit, words = resampling_units([log.stamps_s for log in next(iter(logs.values()))])
     weights = draw_weights(int(unit.max()) + 1)

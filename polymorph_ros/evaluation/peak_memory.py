@@ -17,7 +17,8 @@ import torch
 from polymorph_ros.bundle.reader import read_bundle
 from polymorph_ros.data.frame import Frame
 from polymorph_ros.errors import PolymorphError
-from polymorph_ros.evaluation.methods.registry import Source, make_methods
+from polymorph_ros.evaluation.baselines.entry import Source
+from polymorph_ros.evaluation.baselines.table import make_methods
 
 WORDS = {
     "cpu": "peak resident memory of a process with this method alone, interpreter and libraries "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from polymorph_ros.evaluation.metrics import mean_average_precision
+from polymorph_ros.evaluation.metrics.f1 import f1
 from polymorph_ros.runtime.engine import Engine
 from polymorph_ros.training.frames import LabelledFrames
 from polymorph_ros.training.rehearsal import rehearse
@@ -23,12 +24,8 @@ def measure(engine: Engine, frames: LabelledFrames) -> dict[str, float]:
         active.append(result.active_mask)
         adapters += len(result.cover.adapters)
     truth = np.asarray(frames.truth)
-    called = np.stack(active) & (truth >= 0)
-    hits = int(np.count_nonzero(called & (truth == 1)))
-    calls = int(np.count_nonzero(called))
-    positives = int(np.count_nonzero(truth == 1))
     return {
         "mean_ap": mean_average_precision(np.stack(scores), truth),
-        "micro_f1": 2.0 * hits / max(1, calls + positives),
+        "micro_f1": f1(np.stack(active), truth).micro,
         "adapters_per_frame": adapters / len(frames),
     }

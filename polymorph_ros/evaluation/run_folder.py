@@ -1,4 +1,4 @@
-"""Where an evaluation keeps what it made."""
+"""Where an evaluation writes its results."""
 
 from __future__ import annotations
 

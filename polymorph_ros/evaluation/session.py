@@ -17,20 +17,20 @@ from polymorph_ros import __version__
 from polymorph_ros.bundle.reader import Bundle, read_bundle
 from polymorph_ros.data.dataset import Dataset
 from polymorph_ros.energy.meter import open_meter
+from polymorph_ros.evaluation.baselines.entry import Source
+from polymorph_ros.evaluation.baselines.table import (
+    POLYMORPH,
+    baselines_beside,
+    description_of,
+    make_methods,
+    trained_as,
+)
 from polymorph_ros.evaluation.frame_log import FrameLog, read_frame_log, write_frame_log
 from polymorph_ros.evaluation.gpu_clock import GpuClock
 from polymorph_ros.evaluation.join import JoinedData, join
 from polymorph_ros.evaluation.live import LIVE, live_data, live_summary, play_all
 from polymorph_ros.evaluation.machine import MachineFacts, machine_facts
 from polymorph_ros.evaluation.method_metrics import Costs, MethodMetrics, all_metrics
-from polymorph_ros.evaluation.methods.registry import (
-    POLYMORPH,
-    Source,
-    baselines_beside,
-    make_methods,
-    trained_as,
-    words_of,
-)
 from polymorph_ros.evaluation.offline import Bench, replay, warm
 from polymorph_ros.evaluation.overlap import require_pictures
 from polymorph_ros.evaluation.peak_memory import WORDS, peak_bytes
@@ -140,12 +140,12 @@ def evaluate_live(
         )
         facts = _replayed(run, live_data(run.data, runs), say)
         logs = _logs(run, request.methods)
-        account = live_summary(runs, logs[POLYMORPH])
+        counters = live_summary(runs, logs[POLYMORPH])
         for number, one in enumerate(runs):
             file = run.folder.frames(LIVE, number, one.sequence.name)
             write_frame_log(one.answers, file)
         both = {LIVE: [one.answers for one in runs], **logs}
-        return _sum_up(run, both, facts, complete=True, live=account)
+        return _sum_up(run, both, facts, complete=True, live=counters)
 
 
 @contextmanager
@@ -233,7 +233,7 @@ def _sum_up(
         "methods": [
             {
                 **one.details(),
-                "what": words_of(one.method),
+                "what": description_of(one.method),
                 "trained": trained_as(one.method, bundle, run.request.baselines_folder),
             }
             for one in metrics

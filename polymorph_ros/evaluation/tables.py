@@ -15,14 +15,14 @@ UNKNOWN = "–"
 
 
 def number(value: float | None, digits: int = 3, *, signed: bool = False) -> str:
-    """A number for people; a dash where it cannot be told."""
+    """A number for people; a dash where it is unknown."""
     if value is None or not math.isfinite(value):
         return UNKNOWN
     return f"{value:{'+' if signed else ''}.{digits}f}"
 
 
 def between(interval: Interval, *, signed: bool = False) -> str:
-    """An interval for people; nothing where it cannot be told."""
+    """An interval for people; nothing where it is unknown."""
     if not math.isfinite(interval.low):
         return ""
     low, high = (number(end, signed=signed) for end in (interval.low, interval.high))
@@ -34,7 +34,7 @@ class Column:
     """A column of metrics.
 
     Attributes:
-        value: a method's figure; None or NaN where it cannot be told.
+        value: of a method; None or NaN where it is unknown.
         note: what stands beside it, small.
     """
 
@@ -45,8 +45,13 @@ class Column:
     signed: bool = False
     note: Callable[[MethodMetrics], str] = lambda one: ""
 
+    def sort_key(self, one: MethodMetrics) -> str:
+        """A method's value in full; empty where it is unknown."""
+        value = self.value(one)
+        return "" if value is None or not math.isfinite(value) else repr(float(value))
+
     def cell(self, one: MethodMetrics) -> str:
-        """A method's figure in words, without the note."""
+        """A method's value as text, without the note."""
         return number(self.value(one), self.digits, signed=self.signed)
 
 

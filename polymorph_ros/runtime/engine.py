@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -13,7 +13,7 @@ from polymorph_ros.bundle.manifest import Manifest
 from polymorph_ros.data.frame import Frame
 from polymorph_ros.energy.ledger import EnergyLedger
 from polymorph_ros.interfaces.enumerations import ResultState
-from polymorph_ros.model.polymorph import PolymorphModel
+from polymorph_ros.model.polymorph import PolymorphModel, Scores
 from polymorph_ros.runtime.governor import Governor
 from polymorph_ros.runtime.knowledge import Knowledge
 from polymorph_ros.runtime.policy import Policy, PolicyOutput
@@ -24,6 +24,8 @@ from polymorph_ros.runtime.thresholds import Thresholds
 from polymorph_ros.runtime.unknown_scene import NOT_JUDGED, DistanceFilter, SceneNovelty, judge
 
 MakePolicy = Callable[[Knowledge, Thresholds], Policy]
+RunAdapters = Callable[[Tensor, Tensor, Sequence[int]], list[Scores]]
+"""Pixels (1, 3, S, S), tokens (1, N, D) and adapters to each adapter's answer, as ``tails``."""
 
 
 class Engine:
@@ -38,6 +40,7 @@ class Engine:
         settings: the first ones; ``apply`` replaces them.
         make_policy: makes each camera's policy, from what is known and the thresholds; another one
             than Polymorph's to compare with.
+        run_adapters: how adapters are run, to compare with; else composed, by the model.
     """
 
     def __init__(
@@ -48,6 +51,7 @@ class Engine:
         settings: EngineSettings | None = None,
         *,
         make_policy: MakePolicy = Policy,
+        run_adapters: RunAdapters | None = None,
     ) -> None:
         self.model = model
         self.manifest = manifest
@@ -56,6 +60,9 @@ class Engine:
         self._thresholds = self._knowledge.thresholds
         self._governor = Governor()
         self._make_policy = make_policy
+        self._run_adapters = run_adapters or (
+            lambda pixels, tokens, adapters: model.tails(tokens, adapters)
+        )
         self._cameras: dict[str, _Camera] = {}
         self._reuse_cache = ReuseCache(manifest.reuse)
         self.apply(settings or EngineSettings())
@@ -131,7 +138,8 @@ class Engine:
         with clock.stage("cover"):
             cover = policy.select(self._governor.limit(self.settings))
         with clock.stage("tails"):
-            answers = self.model.tails(tokens, cover.adapters) if cover.adapters else []
+            adapters = cover.adapters
+            answers = self._run_adapters(pixels, tokens, adapters) if adapters else []
         with clock.stage("update"):
             output = policy.update_from_adapters(cover.adapters, answers)
         return self._result(frame, novelty, cover, output, clock.seconds)

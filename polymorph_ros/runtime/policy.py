@@ -8,7 +8,7 @@ It knows no pixels and no model. A frame goes through it in three steps::
 
 or, where its picture is as the last one, in one: ``output = policy.reuse(stamp_ns)``.
 
-The engine drives it on a robot, ``polymorph bench policy`` on label traces.
+The engine drives it on a robot, ``benchmarks/policy_on_traces.py`` on label traces.
 """
 
 from __future__ import annotations

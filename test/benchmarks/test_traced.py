@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from parts.trace_parts import most_frequent, split, windows
 from parts.traced import TracedPictures, traced_scenes
 from parts.traced.look import look_of
-from polymorph_ros.data.trace_parts import most_frequent, split, windows
-from polymorph_ros.data.traces import Trace
+from parts.traces import Trace
 from polymorph_ros.data.track import Track
 from polymorph_ros.data.vocabulary import Vocabulary
 from polymorph_ros.errors import PolymorphError

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from parts.traces import read_trace
 from polymorph_ros.data.survey import MIN_PAIR_FRAMES, survey
-from polymorph_ros.data.traces import read_trace
 from polymorph_ros.data.track import Track
 from polymorph_ros.data.vocabulary import Vocabulary
 

@@ -6,7 +6,6 @@ The training is over in seconds, so nothing is said about accuracy.
 from __future__ import annotations
 
 import json
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,21 +18,22 @@ from helpers.labelled_video import noise_dataset
 from helpers.quick_training import QUICK
 from polymorph_ros.bundle.reader import Bundle, read_bundle
 from polymorph_ros.errors import PolymorphError
-from polymorph_ros.evaluation.baselines.files import read_baseline
 from polymorph_ros.evaluation.baselines.scorer import Scorer
-from polymorph_ros.evaluation.baselines.train import TRAINED, train_baselines
-from polymorph_ros.evaluation.methods.baselines import beliefs
-from polymorph_ros.evaluation.methods.registry import (
+from polymorph_ros.evaluation.baselines.table import (
     METHODS,
     baselines_beside,
-    baselines_of,
     method_names,
+    weights_of,
 )
+from polymorph_ros.evaluation.baselines.train import train_baselines
+from polymorph_ros.evaluation.baselines.trained import read_trained
 from polymorph_ros.evaluation.replay import measure
 from polymorph_ros.evaluation.session import Outcome, Request, evaluate
 from polymorph_ros.model.backbone import load_backbone
 from polymorph_ros.training.config import TrainConfig
 from polymorph_ros.training.pipeline import train_bundle
+
+TRAINED = {"lora", "lora_same_size", "linear_probe", "full_finetune", "larger_backbone"}
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +43,8 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     config = TrainConfig.model_validate(QUICK)
     trained = train_bundle(config, root / "quick", root / "work", measure, lambda _: None).bundle
     folder = baselines_beside(trained.path)
-    train_baselines(
-        config, trained, folder, root / "work", partial(beliefs, trained), lambda _: None
-    )
+    weights = weights_of("all", folder)
+    train_baselines(weights, config, trained, folder, root / "work", lambda _: None)
     return trained
 
 
@@ -61,7 +60,7 @@ def outcome(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Outcome
 
 def test_all_baselines_take_as_many_steps(bundle: Bundle) -> None:
     texts = {
-        name: read_baseline(baselines_beside(bundle.path) / name, bundle).text for name in TRAINED
+        name: read_trained(baselines_beside(bundle.path) / name, bundle).text for name in TRAINED
     }
 
     assert len({text.steps for text in texts.values()}) == 1
@@ -90,7 +89,7 @@ def test_a_lora_baseline_is_a_plain_peft_adapter_and_scores_as_peft_does(bundle:
         pooled = backbone.tail(backbone.trunk(pixels, 2), 2)
         expected = torch.sigmoid(pooled[0] @ head["weight"].T + head["bias"]).numpy()
 
-    scorer = Scorer(read_baseline(folder, bundle), bundle, torch.device("cpu"))
+    scorer = Scorer(read_trained(folder, bundle), bundle, torch.device("cpu"))
 
     assert np.abs(scorer.scores(scorer.trunk(pixels)) - expected).max() < 1e-4
 
@@ -127,12 +126,15 @@ def test_all_are_those_whose_baseline_is_trained(tmp_path: Path) -> None:
     names = method_names("all", tmp_path)
 
     assert "polymorph_no_gating" in names
-    assert not any(METHODS[name].baseline for name in names)
+    assert not any(METHODS[name].weights for name in names)
 
 
 def test_only_what_is_needed_is_trained(tmp_path: Path) -> None:
-    assert set(baselines_of("all", tmp_path)) == set(baselines_of("", tmp_path)) == set(TRAINED)
-    assert baselines_of("frame_skip,all_adapters,all_label_lora", tmp_path) == ("lora",)
+    def needed(compare: str) -> list[str]:
+        return [one.name for one in weights_of(compare, tmp_path)]
+
+    assert set(needed("all")) == set(needed("")) == TRAINED
+    assert needed("frame_skip,all_adapters,all_label_lora") == ["lora"]
 
 
 def test_a_baseline_that_was_not_trained_is_asked_for_in_vain(
@@ -155,4 +157,4 @@ def test_baselines_of_another_vocabulary_are_refused(bundle: Bundle, tmp_path: P
     (tmp_path / "baseline.json").write_text(json.dumps(text))
 
     with pytest.raises(PolymorphError, match="for another"):
-        read_baseline(tmp_path, read_bundle(bundle.path))
+        read_trained(tmp_path, read_bundle(bundle.path))

@@ -6,11 +6,12 @@ Open: how good the labels are (random weights); evaluation measures that.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from helpers.tiny_bundle import write_tiny_bundle
 from polymorph_ros.bundle.reader import Bundle
@@ -56,6 +57,33 @@ def frame(
 
 def run(engine: Engine, count: int) -> list[FrameResult]:
     return [engine.step(frame(number)) for number in range(count)]
+
+
+def test_adapters_run_in_another_way_get_the_frames_own_pixels_and_tokens(
+    bundle: Bundle, model: PolymorphModel
+) -> None:
+    given = []
+
+    def run_adapters(
+        pixels: torch.Tensor, tokens: torch.Tensor, adapters: Sequence[int]
+    ) -> list[np.ndarray]:
+        given.append((pixels, tokens))
+        return model.tails(tokens, adapters)
+
+    ledger = EnergyLedger(open_meter("none"))
+    engine = Engine(model, bundle.manifest, ledger, run_adapters=run_adapters)
+    composed = Engine(model, bundle.manifest, EnergyLedger(open_meter("none")))
+
+    results, expected = run(engine, 20), run(composed, 20)
+
+    ran = [number for number, result in enumerate(results) if result.cover.adapters]
+    assert len(ran) == len(given) > 0
+    for number, (pixels, tokens) in zip(ran, given, strict=True):
+        own = model.preprocess(frame(number).image)
+        assert torch.equal(pixels, own)
+        assert torch.equal(tokens, model.trunk(own))
+    for one, other in zip(results, expected, strict=True):
+        assert (one.score_array == other.score_array).all()
 
 
 def test_a_result_keeps_its_contract(make_engine: Callable[..., Engine]) -> None:

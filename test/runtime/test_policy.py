@@ -1,6 +1,6 @@
 """Pins the policy: its cover holds what is active, its scores stay scores, reset means reset.
 
-Open: how good it is; ``polymorph bench policy`` measures that on label traces.
+Open: how good it is; ``benchmarks/policy_on_traces.py`` measures that.
 """
 
 from __future__ import annotations

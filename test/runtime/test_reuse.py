@@ -1,7 +1,7 @@
 """Pins what is reused: only a picture that is nearly the last computed one, for a while, and
 never surer; noise does not stop it, a thing that appears does not, drift adds up.
 
-Open: how much that saves on real video, and at what price; `polymorph bench reuse` measures it.
+Open: how much that saves on real video, and at what price; `benchmarks/reuse.py` measures it.
 """
 
 from __future__ import annotations

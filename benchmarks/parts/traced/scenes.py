@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from parts.traced.look import draw, lay, look_of, seeded
 from parts.traced.place import Place
+from parts.traces import Trace
 from polymorph_ros.data.dataset import Dataset, LabelledSequence
-from polymorph_ros.data.traces import Trace
 from polymorph_ros.data.track import Track
 from polymorph_ros.errors import PolymorphError
 

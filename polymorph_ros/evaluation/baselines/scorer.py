@@ -1,38 +1,45 @@
-"""Run a trained baseline: a picture's trunk tokens to the logits of all labels."""
+"""Run a trained baseline: a picture's trunk tokens to the scores of all labels."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from polymorph_ros.bundle.manifest import HEAD_FILE
 from polymorph_ros.bundle.reader import Bundle
-from polymorph_ros.evaluation.baselines.files import Baseline
+from polymorph_ros.evaluation.baselines.trained import OWN_BACKBONE, TrainedBaseline
 from polymorph_ros.model.adapter import read_adapter
-from polymorph_ros.model.backbone import Backbone, load_backbone
-from polymorph_ros.model.polymorph import PolymorphModel, Scores
-from polymorph_ros.model.scout import Scout
+from polymorph_ros.model.backbone import load_backbone
+from polymorph_ros.model.bank import AdapterBank
+from polymorph_ros.model.polymorph import Scores
+from polymorph_ros.model.tails import ComposedTails
 from polymorph_ros.model.tensor_file import read_tensors
-from polymorph_ros.runtime.belief import logit
 
-Run = Callable[[Tensor], Scores]
+_Logits = Callable[[Tensor], Tensor]
 
 
 class Scorer:
-    """A baseline's tail and head, as fast as Polymorph's own: LoRA runs in the composed tails."""
+    """A baseline's backbone, tail and head.
 
-    def __init__(self, baseline: Baseline, bundle: Bundle, device: torch.device) -> None:
+    A LoRA runs in Polymorph's own composed tails, so that it is as fast as one adapter there.
+
+    Args:
+        baseline: what runs.
+        bundle: whose backbone it runs on, unless it has its own.
+        device: where.
+    """
+
+    def __init__(self, baseline: TrainedBaseline, bundle: Bundle, device: torch.device) -> None:
         own = baseline.text.backbone == "own"
+        location = str(baseline.folder / OWN_BACKBONE) if own else bundle.backbone_location
         revision = None if own else bundle.manifest.backbone.revision
-        location = baseline.backbone_location(bundle)
         self._backbone = load_backbone(location, revision, download=False).to(device)
         self._blocks = baseline.text.tail_blocks
-        lora = baseline.text.form == "lora"
-        make = _composed if lora else _plain
-        self._run = make(baseline, bundle, self._backbone)
+        self._tail_tokens = bundle.manifest.tail_tokens
+        prepare = self._lora if baseline.text.form == "lora" else self._head
+        self._logits = prepare(baseline)
 
     @torch.inference_mode()
     def trunk(self, pixels: Tensor) -> Tensor:
@@ -42,45 +49,29 @@ class Scorer:
     @torch.inference_mode()
     def scores(self, tokens: Tensor) -> Scores:
         """Trunk tokens (1, N, D) to P(label), float32 (labels,)."""
-        return self._run(tokens)
-
-
-def logits_of(scores: Scores) -> Scores:
-    """Log-odds of scores, float32."""
-    return np.asarray(logit(scores.astype(np.float64)), np.float32)
-
-
-def sigmoid(logits: Scores) -> Scores:
-    """P(label) of logits, float32."""
-    return np.asarray(1.0 / (1.0 + np.exp(-logits.astype(np.float64))), np.float32)
-
-
-def _composed(baseline: Baseline, bundle: Bundle, backbone: Backbone) -> Run:
-    """The bundle's own model with a single context of all labels."""
-    labels = baseline.text.labels
-    only = bundle.manifest.contexts[0].model_copy(update={"name": "all labels", "labels": labels})
-    manifest = bundle.manifest.model_copy(
-        update={
-            "contexts": (only,),
-            "preprocessing": baseline.text.preprocessing,
-            "unknown_scene": None,
-        }
-    )
-    unused = Scout(backbone.hidden_size, len(labels), 1, hidden=8, detectors=1)
-    adapter = read_adapter(baseline.folder, backbone, baseline.text.tail_blocks)
-    model = PolymorphModel(manifest, backbone, unused, [adapter])
-    return lambda tokens: model.tails(tokens, (0,))[0]
-
-
-def _plain(baseline: Baseline, bundle: Bundle, backbone: Backbone) -> Run:
-    tensors = read_tensors(baseline.folder / HEAD_FILE)
-    head = nn.Linear(backbone.hidden_size, len(tensors["bias"]))
-    head.load_state_dict(tensors)
-    head.requires_grad_(False).to(backbone.device)
-    blocks = baseline.text.tail_blocks
-
-    def run(tokens: Tensor) -> Scores:
-        scores: Scores = head(backbone.tail(tokens, blocks))[0].sigmoid().cpu().numpy()
+        scores: Scores = self._logits(tokens).float().sigmoid().cpu().numpy()
         return scores
 
-    return run
+    def _lora(self, baseline: TrainedBaseline) -> _Logits:
+        backbone = self._backbone
+        adapter = read_adapter(baseline.folder, backbone, self._blocks)
+        bank = AdapterBank([adapter], self._blocks, backbone.device, backbone.dtype)
+        tails, only = ComposedTails(backbone, self._blocks), bank.select([0])
+
+        def logits(tokens: Tensor) -> Tensor:
+            inputs = backbone.tail_input(tokens, self._tail_tokens)
+            return only.logits(tails(inputs, only))[0]
+
+        return logits
+
+    def _head(self, baseline: TrainedBaseline) -> _Logits:
+        tensors = read_tensors(baseline.folder / HEAD_FILE)
+        head = nn.Linear(self._backbone.hidden_size, len(tensors["bias"]))
+        head.load_state_dict(tensors)
+        head.requires_grad_(False).to(self._backbone.device)
+
+        def logits(tokens: Tensor) -> Tensor:
+            found: Tensor = head(self._backbone.tail(tokens, self._blocks))
+            return found[0]
+
+        return logits

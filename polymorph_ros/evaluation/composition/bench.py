@@ -172,7 +172,7 @@ def measure(plan: Plan, known: Sequence[Row], note: Callable[[str], None]) -> It
     """Measures the cells that ``known`` does not hold; yields the rows of each.
 
     Args:
-        note: told what is left out and why.
+        note: takes a line on what is left out and why.
     """
     done = {row.cell for row in known}
     wanted = [cell for cell in plan.cells() if cell not in done]

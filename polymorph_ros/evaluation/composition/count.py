@@ -48,11 +48,11 @@ def peak_activation_bytes(run: Callable[[], object], device: torch.device) -> in
         torch.cuda.reset_peak_memory_stats()
         run()
         return torch.cuda.max_memory_allocated() - before
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as account:
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
         run()
     held = peak = 0
-    assert account.profiler is not None
-    for event in account.profiler.kineto_results.events():
+    assert profiled.profiler is not None
+    for event in profiled.profiler.kineto_results.events():
         if event.name() == "[memory]":
             held += event.nbytes()
             peak = max(peak, held)

@@ -1,1 +1,1 @@
-"""Polymorph and what else one could run: every method labels frames through one interface."""
+"""What a method is, and the one that is the engine's own."""

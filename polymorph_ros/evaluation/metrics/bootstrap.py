@@ -21,7 +21,7 @@ _LEVELS = 512  # distinct scores of positives kept apart per label; more are gro
 
 @dataclass(frozen=True)
 class Interval:
-    """A 95 % percentile interval; NaN where it cannot be told."""
+    """A 95 % percentile interval; NaN where it is unknown."""
 
     low: float
     high: float

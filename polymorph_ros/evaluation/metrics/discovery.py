@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +26,36 @@ class Discovery:
     p95_s: float
 
 
+@dataclass(frozen=True)
+class Appearance:
+    """A run of a label in the truth, all counted in frames.
+
+    Attributes:
+        first: the run's first frame.
+        frames: its length.
+        delay: frames until the label is active; the run's length if it never is.
+    """
+
+    first: int
+    frames: int
+    delay: int
+
+
+def appearances(active: NDArray[np.bool_], truth: NDArray[np.int8]) -> Iterator[Appearance]:
+    """The runs of all labels that begin after frames in which they are known to be absent.
+
+    Args:
+        active, truth: (frames, labels).
+    """
+    before = np.zeros_like(truth[:1])
+    starts = (truth == 1) & (np.concatenate([before, truth[:-1]]) == 0)
+    for first, label in np.argwhere(starts).tolist():
+        column = truth[first:, label] == 1
+        frames = len(column) if column.all() else int(np.argmin(column))
+        found = active[first : first + frames, label]
+        yield Appearance(first, frames, int(np.argmax(found)) if found.any() else frames)
+
+
 def sequence_delays(
     active: NDArray[np.bool_], truth: NDArray[np.int8], stamps_s: NDArray[np.float64]
 ) -> list[float]:
@@ -39,16 +69,12 @@ def sequence_delays(
         truth: int8 (frames, labels).
         stamps_s: (frames,), ascending.
     """
-    delays: list[float] = []
-    before = np.zeros_like(truth[:1])
-    starts = (truth == 1) & (np.concatenate([before, truth[:-1]]) == 0)
-    for frame, label in np.argwhere(starts).tolist():
-        column = truth[frame:, label] == 1
-        length = len(column) if column.all() else int(np.argmin(column))
-        found = active[frame : frame + length, label]
-        first = frame + int(np.argmax(found))
-        delays.append(float(stamps_s[first] - stamps_s[frame]) if found.any() else float("inf"))
-    return delays
+    return [
+        float(stamps_s[one.first + one.delay] - stamps_s[one.first])
+        if one.delay < one.frames
+        else float("inf")
+        for one in appearances(active, truth)
+    ]
 
 
 def discovery(delays: Iterable[float]) -> Discovery:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
-from string import Template
+from typing import Any, Literal
 
 import plotly.graph_objects as go
+from jinja2 import Environment
 from plotly.offline import get_plotlyjs
 
+from polymorph_ros.evaluation.baselines.table import POLYMORPH, description_of
 from polymorph_ros.evaluation.frame_log import FrameLog
-from polymorph_ros.evaluation.methods.registry import POLYMORPH
 from polymorph_ros.evaluation.report import parts
 from polymorph_ros.evaluation.report.label_bars import label_bars
 from polymorph_ros.evaluation.report.scatter import scatter
@@ -26,19 +26,21 @@ _CONFIG = {"displaylogo": False, "responsive": True}
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page: its anchor, its heading, a sentence, and its content as HTML."""
+    """A part of the page.
+
+    Attributes:
+        anchor: its id.
+        title: its heading.
+        text: a sentence below it.
+        kind: how the template shows the content.
+        content: empty where there is nothing to show.
+    """
 
     anchor: str
     title: str
-    words: str
-    content: str
-
-    def html(self) -> str:
-        words = f"<p>{escape(self.words)}</p>" if self.words else ""
-        return (
-            f'<section id="{self.anchor}"><h2>{escape(self.title)}</h2>{words}{self.content}'
-            "</section>"
-        )
+    text: str
+    kind: Literal["plot", "comparison", "parts", "stages", "facts", "list"]
+    content: Any
 
 
 def write_page(outcome: Outcome, file: Path, sequence: str = "") -> None:
@@ -47,19 +49,18 @@ def write_page(outcome: Outcome, file: Path, sequence: str = "") -> None:
     Args:
         sequence: the one of the timeline; without a name, the one in which most happens.
     """
-    first = outcome.metrics[0]
-    sections = [section for section in _sections(outcome, sequence) if section.content]
     summary = outcome.summary
-    text = Template(_PAGE.read_text(encoding="utf-8")).substitute(
-        title=escape(f"{summary['bundle']['name']} on {Path(summary['data']['where']).name}"),
-        subtitle=escape(_subtitle(outcome)),
-        links="".join(f'<a href="#{one.anchor}">{escape(one.title)}</a>' for one in sections),
-        tiles=parts.tiles(first),
-        sections="".join(section.html() for section in sections),
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    text = environment.from_string(_PAGE.read_text(encoding="utf-8")).render(
+        title=f"{summary['bundle']['name']} on {Path(summary['data']['where']).name}",
+        subtitle=_subtitle(outcome),
+        tiles=parts.tiles(outcome.metrics[0]),
+        sections=[section for section in _sections(outcome, sequence) if section.content],
+        description_of=description_of,
         plotly=get_plotlyjs(),
-        version=escape(summary["polymorph_ros"]),
+        version=summary["polymorph_ros"],
     )
-    write_text(file, text)
+    write_text(file, text + "\n")
 
 
 def _subtitle(outcome: Outcome) -> str:
@@ -82,35 +83,36 @@ def _sections(outcome: Outcome, sequence: str) -> list[Section]:
             "comparison", "Comparison",
             f"Intervals: 95 %, over {first.interval_over}. Methods took turns in one process, "
             "so that the machine's drift hits all alike. A click on a heading sorts.",
-            parts.comparison(metrics),
+            "comparison", parts.comparison(metrics),
         ),
         Section(
-            "live", "Live", "The recording played to the real node over DDS.", parts.live(summary)
+            "live", "Live", "The recording played to the real node over DDS.",
+            "facts", parts.live(summary),
         ),
         Section(
             "apart", "What each part is worth",
-            "Differences on the same draws of sequences.", parts.apart(metrics),
+            "Differences on the same draws of sequences.", "parts", parts.parts_worth(metrics),
         ),
         Section(
             "front", "Accuracy against energy",
             "Up and to the left is better; the dotted line joins methods that none beats in both.",
-            _plot(scatter(metrics), "scatter"),
+            "plot", _plot(scatter(metrics), "scatter"),
         ),
         Section(
             "timeline", "Timeline",
             f"Sequence {log.sequence}, {POLYMORPH}. Drag to zoom all rows, double-click to see "
             "the whole. Power is each frame's energy over the time until the next.",
-            _plot(timeline(log, joined), "timeline-plot"),
+            "plot", _plot(timeline(log, joined), "timeline-plot"),
         ),
         Section(
             "labels", "Labels",
             "Average precision of labels that have positives. The legend shows and hides methods.",
-            _plot(label_bars(metrics), "label-bars"),
+            "plot", _plot(label_bars(metrics), "label-bars"),
         ),
         Section("stages", "Stages", f"Seconds of each stage of {first.method}.",
-                parts.stages(first)),
-        Section("run", "What this run was", "", parts.facts(summary, metrics)),
-        Section("left-out", "Left out and assumed", "", parts.left_out(summary)),
+                "stages", parts.stages(first)),
+        Section("run", "What this run was", "", "facts", parts.facts(summary, metrics)),
+        Section("left-out", "Left out and assumed", "", "list", parts.left_out(summary)),
     ]  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Colours and fonts that all plots share (colours: Okabe and Ito, told apart by everyone)."""
+"""Colours and fonts that all plots share; everyone can tell the colours apart (Okabe and Ito)."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""The policy on label traces: simulated scores, other policies, metrics."""

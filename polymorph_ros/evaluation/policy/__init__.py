@@ -1,1 +1,0 @@
-"""The policy on label traces: simulated scores, baselines, metrics (``polymorph bench policy``)."""
