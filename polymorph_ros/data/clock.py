@@ -31,8 +31,10 @@ _SANE_SHARE = 1 / 3  # of the stamps has to be in step
 _RATES = (0.05, 20.0)  # of a simulation; beyond, the stamps have nothing to do with the log
 _SHORTEST_PERIOD_S = 0.0005  # of a camera; a log that goes faster holds no times
 _REAL_RATES = (0.8, 1.25)  # taken as 1: a clock that runs, measured over a jittery log
+_STRETCH = 10  # pictures that are in step by more than chance
 _WINDOW = 31  # pictures over which the usual offset is taken
 _LATE_S = 30.0  # a log may be late by as much
+_JITTER_S = 0.5  # more is no jitter
 _GAP_S = 1.0  # stamps may advance further than the log by as much
 
 
@@ -153,26 +155,25 @@ def decide_clock(header_ns: Indices, log_ns: Indices) -> Clock:
         log_ns: int64 (pictures,), when each was recorded.
     """
     known = np.flatnonzero(header_ns != 0)
-    # a stamp that stands still is right at most once
-    known = known[np.diff(header_ns[known], prepend=0) != 0]
     if not len(known):
-        reason = "every header stamp is zero" if len(header_ns) else ""
-        return Clock("log", reason, len(header_ns), None, log_ns, header_ns, log_ns)
+        return _log_clock(header_ns, log_ns, 0)
+    # stamps that stand still for long would be the usual ones: their ends stand for them
+    same = np.concatenate([[False], np.diff(header_ns[known]) == 0, [False]])
+    known = known[~(same[:-1] & same[1:])]
     header_s = (header_ns - header_ns[known[0]]) / NS_PER_S
-    ticks_s, period_s = _ticks(header_s, (log_ns - log_ns[0]) / NS_PER_S, known)
+    ticks = _ticks(header_s, (log_ns - log_ns[0]) / NS_PER_S, known)
+    if ticks is None:
+        return _log_clock(header_ns, log_ns, 0)
+    ticks_s, period_s = ticks
     fit, odd = _sane(header_s[known], ticks_s[known], period_s)
     sane = known[fit]
     stretches = _stretches(header_s[sane], ticks_s[sane], period_s)
     once = _once(header_s[sane], stretches, odd[fit])
     sane, stretches = sane[once], stretches[once]
     sizes = np.bincount(stretches)
-    in_step = int(sizes[sizes > 1].sum())
-    lone = len(header_ns) == 1
-    if not lone and in_step < max(2.0, _SANE_SHARE * len(header_ns)):
-        reason = f"{in_step:,} of {len(header_ns):,} header stamps advance in step with the log"
-        if len(np.unique(header_ns)) == 1:
-            reason = "the header stamps stand still"
-        return Clock("log", reason, len(header_ns), None, log_ns, header_ns, log_ns)
+    in_step = int(sizes[sizes >= min(_STRETCH, max(2, len(header_ns) // 4))].sum())
+    if in_step < _SANE_SHARE * len(header_ns) and len(header_ns) > 1:
+        return _log_clock(header_ns, log_ns, in_step)
     main = int(sizes.argmax())
     shifts_s = _shifts(header_s[sane], ticks_s[sane], stretches, main)[stretches]
     offsets_s = header_s[sane] + shifts_s - ticks_s[sane]
@@ -187,10 +188,20 @@ def decide_clock(header_ns: Indices, log_ns: Indices) -> Clock:
     return Clock("header", reason, len(outliers), offset_s, times_ns, header_ns, log_ns)
 
 
-def _ticks(header_s: Floats, log_s: Floats, known: Indices) -> tuple[Floats, float]:
+def _log_clock(header_ns: Indices, log_ns: Indices, in_step: int) -> Clock:
+    """Log time for all pictures, and why."""
+    values = np.unique(header_ns)
+    reason = f"{in_step:,} of {len(header_ns):,} header stamps advance in step with the log"
+    if len(values) <= 1:
+        reason = "the header stamps stand still" if values.any() else "every header stamp is zero"
+    return Clock("log", reason, len(header_ns), None, log_ns, header_ns, log_ns)
+
+
+def _ticks(header_s: Floats, log_s: Floats, known: Indices) -> tuple[Floats, float] | None:
     """Log times at the header's rate, and the usual period; in seconds.
 
-    A log that does not advance (all zero, a count of nanoseconds) is replaced by regular ticks.
+    None where the stamps do not advance as the log does, at any rate. A log that does not advance
+    (all zero, a count of nanoseconds) is replaced by regular ticks.
     """
     header, log = header_s[known], log_s[known]
     if len(known) < 2:
@@ -198,12 +209,17 @@ def _ticks(header_s: Floats, log_s: Floats, known: Indices) -> tuple[Floats, flo
     lag = max(1, min(10, len(known) // 8))
     log_steps: Floats = log[lag:] - log[:-lag]
     steps: Floats = header[lag:] - header[:-lag]
-    moving = log_steps > 0.0
-    rate = float(np.median(steps[moving] / log_steps[moving])) if moving.any() else 1.0
     log_period = float(np.median(log_steps)) / lag
     if log_period >= _SHORTEST_PERIOD_S:
-        simulated = _RATES[0] <= rate <= _RATES[1] and not _REAL_RATES[0] <= rate <= _REAL_RATES[1]
-        rate = rate if simulated else 1.0
+        moving = log_steps > 0.0
+        rates = steps[moving] / log_steps[moving]
+        rates = rates[(rates >= _RATES[0]) & (rates <= _RATES[1])]
+        if len(rates) < _SANE_SHARE * len(steps):
+            return None
+        rate = float(np.median(rates))
+        steady = 2 * np.count_nonzero(np.abs(rates / rate - 1.0) < 0.5) > len(steps)
+        if not steady or _REAL_RATES[0] <= rate <= _REAL_RATES[1]:
+            rate = 1.0
         return log_s * rate, log_period * rate
     forward = np.diff(header)
     forward = forward[forward > 0.0]
@@ -218,11 +234,11 @@ def _sane(header_s: Floats, ticks_s: Floats, period_s: float) -> tuple[Mask, Flo
     offsets = header_s - ticks_s
     odd = offsets - median_filter(offsets, size=_WINDOW, mode="reflect")
     jitter = 10.0 * 1.4826 * float(np.median(np.abs(odd)))
-    slack = max(5.0 * period_s, min(max(jitter, 0.05), _GAP_S))
+    slack = max(5.0 * period_s, min(max(jitter, 0.05), _JITTER_S))
     sane = np.abs(odd) <= slack
     usual = np.flatnonzero(sane)
     # a late log makes a stamp look old; it is right if it keeps the order
-    late = ~sane & (odd > -_LATE_S) & (odd < max(slack, _GAP_S))
+    late = ~sane & (sane.mean() > 0.5) & (odd > -_LATE_S) & (odd < max(slack, _GAP_S))
     bounds = np.concatenate([[-np.inf], header_s[usual], [np.inf]])
     place = np.searchsorted(usual, np.arange(len(header_s)))
     sane |= late & (bounds[place] < header_s) & (header_s < bounds[place + 1])
