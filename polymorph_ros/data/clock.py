@@ -117,15 +117,18 @@ class Clock:
         return (as_log, True) if is_log else (as_header, False)
 
     def _as_header(self, stamps_s: Floats, tolerance_s: float) -> tuple[Floats, Floats]:
-        """First by the stamps that are in step, then by those that are not."""
+        """First by the stamps that are in step; then by those that are not, or by this time."""
         in_step = self.times_ns == self.header_ns
         moved, gaps = self._moved(stamps_s, self.header_ns, tolerance_s, in_step)
         rest = gaps > tolerance_s
+        if not rest.any():
+            return moved, gaps
         others = ~in_step & (self.header_ns != 0)
-        if rest.any() and others.any():
-            moved[rest], gaps[rest] = self._moved(
-                stamps_s[rest], self.header_ns, tolerance_s, others
-            )
+        for times_ns, which in ((self.times_ns, ~in_step), (self.header_ns, others)):
+            other, other_gaps = self._moved(stamps_s, times_ns, tolerance_s, which)
+            nearer = rest & (other_gaps < gaps)
+            moved[nearer] = other[nearer]
+            gaps = np.where(nearer, other_gaps, gaps)
         return moved, gaps
 
     def _moved(
