@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path, PurePosixPath
+from shlex import quote
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -20,7 +21,8 @@ import zstandard
 
 from polymorph_ros.errors import PolymorphError
 
-STORAGES = (".mcap", ".db3", ".bag")  # the last of ROS 1
+STORAGES = (".mcap", ".db3")
+ROS1_BAG = ".bag"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 
 _PACKED = (".zstd", ".zst")
@@ -67,18 +69,18 @@ def file_kind(path: Path) -> str:
 
 
 def is_storage(path: Path) -> bool:
-    """Whether a file is called like one of a recording, compressed or not."""
+    """Whether a file is called like one of a rosbag2 recording, compressed or not."""
     return file_kind(path) in STORAGES and path.is_file()
 
 
 def is_bag(path: Path) -> bool:
-    """Whether a path is one recording: a storage file, or a folder with metadata.yaml.
+    """Whether a path is one recording: a file, or a folder with metadata.yaml.
 
     A killed recorder leaves a folder without: then it is one with a single storage file, or with
     several that differ in the number at their end only.
     """
     if not path.is_dir():
-        return is_storage(path)
+        return is_storage(path) or (file_kind(path) == ROS1_BAG and path.is_file())
     names = {_stem(file) for file in path.iterdir() if is_storage(file)}
     series = {re.sub(r"\d+$", "", name) for name in names}
     return (path / "metadata.yaml").is_file() or len(series) == 1
@@ -141,6 +143,9 @@ def _unpacked(file: Path, size: int, changed_ns: int) -> Path:
     except (OSError, zstandard.ZstdError) as error:
         target.unlink(missing_ok=True)
         raise PolymorphError(
-            "a whole zstd file", str(error), where=str(file), remedy=f"unpack it: unzstd '{file}'"
+            "a whole zstd file",
+            str(error),
+            where=str(file),
+            remedy=f"unpack it: unzstd {quote(str(file))}",
         ) from None
     return target

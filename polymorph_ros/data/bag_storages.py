@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any, Protocol
 
 import zstandard
@@ -30,6 +31,8 @@ _ROS1_TYPES = get_typestore(Stores.ROS1_NOETIC)
 # Pictures begin with std_msgs/Header. ROS 2: four bytes of encapsulation (the second says the byte
 # order), then its stamp; ROS 1: four bytes of a sequence number, then its stamp.
 _STAMP_AT = 4
+# of SQLite; text that is none, and rows of other types than the table says, come out of damage too
+_DAMAGE = (sqlite3.Error, TypeError, ValueError, OverflowError)
 _LAST_NS = 2**62  # later times come from damage alone, and would not fit into 64 bits
 _HEAD_BYTES = _STAMP_AT + 8
 
@@ -199,17 +202,17 @@ class SqliteStorage:
 
     def topics(self) -> dict[str, StoredTopic]:
         """Its topics by name, all messages counted."""
-        query = (
-            "SELECT name, type, serialization_format, "
-            "(SELECT count(*) FROM messages WHERE topic_id = topics.id) FROM topics"
-        )
         found: dict[str, StoredTopic] = {}
         try:
             with self._opened() as base:
-                for name, kind, encoding, count in base.execute(query):
-                    before = found[name].count if name in found else 0
-                    found[str(name)] = StoredTopic(str(kind), before + count, str(encoding))
-        except sqlite3.Error as error:
+                counts = dict(base.execute("SELECT topic_id, count(*) FROM messages GROUP BY 1"))
+                topics = "SELECT id, name, type, serialization_format FROM topics"
+                for key, name, kind, encoding in base.execute(topics):
+                    count = int(counts.get(key, 0))
+                    if str(name) in found:
+                        count += found[str(name)].count
+                    found[str(name)] = StoredTopic(str(kind), count, str(encoding))
+        except _DAMAGE as error:
             raise self._refused(error) from None
         return found
 
@@ -227,8 +230,7 @@ class SqliteStorage:
                     (data,) = base.execute(content, (key,)).fetchone()
                     whole = isinstance(data, bytes) and isinstance(log_ns, int)
                     yield stored(str(kind), *((log_ns, data) if whole else (0, b"")))
-        # rows that are not what the table says: None, or of other types
-        except (sqlite3.Error, TypeError, ValueError, OverflowError) as error:
+        except _DAMAGE as error:
             raise self._refused(error) from None
 
     def _opened(self) -> closing[sqlite3.Connection]:
@@ -241,7 +243,8 @@ class SqliteStorage:
             "a whole SQLite recording",
             _line(error),
             where=str(self.path),
-            remedy=f"recover what is whole: sqlite3 '{self.path}' .recover | sqlite3 recovered.db3 "
+            remedy=f"recover what is whole: sqlite3 {quote(str(self.path))} .recover | "
+            "sqlite3 recovered.db3 "
             "(where .recover fails, as in Debian 12: .dump | sed 's/^ROLLBACK.*/COMMIT;/')",
         )
 

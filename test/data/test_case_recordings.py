@@ -359,6 +359,17 @@ def test_case_24_a_bag_of_ros_1_is_read(tmp_path: Path, packed: bool) -> None:
     assert dataset.faults == ()
 
 
+def test_case_24_bags_of_ros_1_in_a_folder_are_recordings_of_their_own(tmp_path: Path) -> None:
+    write_ros1_bag(tmp_path / "drive1.bag", LOG)
+    write_ros1_bag(tmp_path / "more/drive2.bag", LOG[:20])
+    table = tmp_path / "labels.csv"
+    rows = f"drive1,{LOG[3]:.6f},mug\nmore/drive2,{LOG[5]:.6f},\n"
+    table.write_text("sequence,stamp,labels\n" + rows)
+    dataset = open_dataset(tmp_path)
+    assert [track.name for track in dataset.tracks()] == ["drive1", "more/drive2"]
+    assert [brightness_of(dataset, sequence) for sequence in (0, 1)] == [[30], [50]]
+
+
 def test_case_24_a_cut_bag_of_ros_1_names_the_command(tmp_path: Path) -> None:
     file = write_ros1_bag(tmp_path / "drive.bag", LOG)
     file.write_bytes(file.read_bytes()[:20000])
@@ -434,8 +445,8 @@ def test_messages_in_a_write_ahead_log_are_saved_by_the_command_that_is_named(
         base.commit()
         copied = shutil.copytree(bag, tmp_path / "copied")  # as a killed recorder leaves it
     (fault,) = [fault for fault in opened(copied, LOG[:9]).faults if "-wal" in fault.where]
-    command = fault.reason.partition("; ")[2].removesuffix(" saves them")
-    assert command == f"sqlite3 '{copied / 'drive.db3'}' vacuum"
+    command = fault.reason.partition("; ")[2].removesuffix(" saves its messages")
+    assert command == f"sqlite3 {copied / 'drive.db3'} vacuum"
     if shutil.which("sqlite3") is None:
         pytest.skip("the command sqlite3 is not installed")
     subprocess.run(command, shell=True, check=True)

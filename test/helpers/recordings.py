@@ -133,6 +133,7 @@ def write_checked_mcap(
 def write_ros1_bag(path: Path, stamps_s: Sequence[float]) -> Path:
     """A bag of ROS 1; brightness as ``write_bag``."""
     types = get_typestore(Stores.ROS1_NOETIC)
+    path.parent.mkdir(exist_ok=True)
     with Ros1Writer(path) as writer:
         link = writer.add_connection(CAMERA, IMAGE, typestore=types)
         for number, stamp_s in enumerate(stamps_s):
