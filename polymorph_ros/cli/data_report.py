@@ -36,7 +36,7 @@ def print_report(
     for assumption in dataset.assumptions:
         console.print(f"[yellow]assumed:[/yellow] {escape(assumption)}", highlight=False)
     faults = all_faults(dataset, opened)
-    columns: tuple[str, ...] = ("sequence", "frames", "seconds", "labels", "not readable")
+    columns: tuple[str, ...] = ("sequence", "frames", "seconds", "labels", "not readable", "clock")
     _print_table(console, columns, _sequences(dataset, opened), rows)
     columns = ("label", "frames", "of known", "sequences", "stays", "unknown")
     _print_table(console, columns, _labels(seen), rows)
@@ -75,8 +75,10 @@ def write_report(
                 "frames": len(track.stamps_s),
                 "seconds": float(track.stamps_s[-1] - track.stamps_s[0]),
                 "readable": count,
+                "clock": sequence.clock.summary() if sequence.clock else None,
             }
-            for track, count in zip(dataset.tracks(), readable, strict=True)
+            for sequence, count in zip(dataset.sequences, readable, strict=True)
+            for track in (sequence.track,)
         ],
         "readable": sum(opened.readable) if opened else None,
         "picture_sizes": [
@@ -146,7 +148,8 @@ def _time(seconds: float) -> str:
 
 def _sequences(dataset: Dataset, opened: PictureSurvey | None) -> Rows:
     rows = []
-    for index, track in enumerate(dataset.tracks()):
+    for index, sequence in enumerate(dataset.sequences):
+        track = sequence.track
         frames = len(track.stamps_s)
         lost = frames - opened.readable[index] if opened else 0
         rows.append(
@@ -156,6 +159,7 @@ def _sequences(dataset: Dataset, opened: PictureSurvey | None) -> Rows:
                 f"{track.stamps_s[-1] - track.stamps_s[0]:.1f}",
                 str(int((track.truth == 1).any(axis=0).sum())),
                 f"[red]{lost:,}[/red]" if lost else "" if opened else "?",
+                str(sequence.clock or ""),
             )
         )
     return rows

@@ -1,34 +1,30 @@
-"""Labelled pictures of rosbag2 recordings, whole or broken off, with a table or a truth topic."""
+"""Labelled pictures of recordings, whole or broken off, with a table or a truth topic."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from shlex import quote
 
 import numpy as np
 
-from polymorph_ros.arrays import NS_PER_S
-from polymorph_ros.data.bag_salvage import (
-    STORAGES,
-    recorded_count,
-    salvage_image_topics,
-    salvage_messages,
+from polymorph_ros.arrays import NS_PER_S, Image
+from polymorph_ros.data.bag_files import (
+    bag_name,
+    file_kind,
+    inner_name,
+    is_bag,
+    read_metadata,
+    storage_files,
 )
-from polymorph_ros.data.bags import (
-    TRUTH_TOPIC,
-    ImageTopic,
-    choose_image_topic,
-    image_topics,
-    messages,
-    stamp_ns_of,
-    truth_of,
-)
+from polymorph_ros.data.bag_salvage import SalvagedMcap
+from polymorph_ros.data.bag_storages import StoredMessage
+from polymorph_ros.data.bags import TRUTH_TOPIC, Bag, open_bag, read_clock, truth_of
+from polymorph_ros.data.clock import Clock
 from polymorph_ros.data.dataset import Dataset, Fault, LabelledSequence
-from polymorph_ros.data.joining import Image, JoinedPictures, Moment
+from polymorph_ros.data.joining import JoinedPictures, Moment, placed
 from polymorph_ros.data.pixels import ImageError, image_of
 from polymorph_ros.data.track import Track
 from polymorph_ros.data.union import union
@@ -38,68 +34,48 @@ from polymorph_ros.errors import PolymorphError
 
 @dataclass(frozen=True)
 class BagTopic:
-    """The pictures of one image topic; stamps are those of the messages' headers, in seconds.
+    """The pictures of one image topic.
 
     Attributes:
-        path: the bag's folder, or an .mcap or .db3 file.
+        path: the recording's folder or file.
         name: the sequence's name.
         topic: of the pictures.
-        whole: False if it broke off, so that it has to be read from its beginning.
+        bag: what of it can be read.
+        clock: which time each picture has.
     """
 
     path: Path
     name: str
     topic: str
-    whole: bool
+    bag: Bag = field(repr=False)
+    clock: Clock = field(repr=False)
 
     @property
     def frame_id(self) -> str:
         """Of the first picture's header; empty if none can be read."""
         try:
-            for message in self.messages(self.topic):
-                return str(message.header.frame_id)
+            for stored in self.bag.messages(self.topic):
+                return str(stored.read().header.frame_id)
         except PolymorphError:
             pass  # reading the pictures says so too
         return ""
 
     def moments(self) -> Iterator[Moment]:
-        """Its pictures in the order of recording; a malformed one is a fault.
+        """Its pictures by ascending time; a malformed one is a fault.
 
         Raises:
             PolymorphError: it cannot be read on.
         """
-        for message in self.messages(self.topic):
-            stamp_ns = stamp_ns_of(message)
-            stamp_s = stamp_ns / NS_PER_S
-            yield Moment(stamp_s, partial(self._decoded, message, stamp_s), stamp_ns)
+        for time_ns, stored in self.clock.arrange(self.bag.messages(self.topic)):
+            stamp_s = time_ns / NS_PER_S
+            yield Moment(stamp_s, partial(self._decoded, stored, stamp_s), time_ns)
 
-    def messages(self, topic: str) -> Iterator[Any]:
-        """The messages of a topic, as far as they are whole."""
-        return messages(self.path, topic) if self.whole else salvage_messages(self.path, topic)
-
-    def _decoded(self, message: Any, stamp_s: float) -> Image | Fault:
+    def _decoded(self, stored: StoredMessage, stamp_s: float) -> Image | Fault:
+        where = f"{self.path}, {self.topic} at {stamp_s:.9f} s"
         try:
-            return image_of(message)
-        except ImageError as error:
-            reason = f"expected {error.expected}, found {error.found}"
-            return Fault(f"{self.path}, {self.topic} at {stamp_s:.9f} s", reason)
-
-
-def is_bag(path: Path) -> bool:
-    """Whether a path is one recording: a storage file, or a folder with metadata.yaml.
-
-    A killed recorder leaves a folder without: then it is one with a single storage file, or with
-    several that differ in the number at their end only.
-    """
-    if not path.is_dir():
-        return path.suffix in STORAGES
-    stems = [file.stem for file in _storage_files(path)]
-    series = {re.sub(r"\d+$", "", stem) for stem in stems}
-    return (path / "metadata.yaml").is_file() or len(series) == 1
-
-
-def _storage_files(folder: Path) -> list[Path]:
-    return [file for file in folder.iterdir() if file.suffix in STORAGES and file.is_file()]
+            return image_of(stored.read())
+        except (ImageError, PolymorphError) as error:
+            return Fault(where, f"expected {error.expected}, found {error.found}")
 
 
 def find_bags(path: Path, topic: str | None) -> tuple[list[BagTopic], list[Fault]]:
@@ -111,22 +87,21 @@ def find_bags(path: Path, topic: str | None) -> tuple[list[BagTopic], list[Fault
         PolymorphError: no bag can be used; the error is that of the first.
     """
     if is_bag(path):
-        places = {path: path.name if path.is_dir() else path.stem}
+        places = {path: bag_name(path)}
     else:
         places = {}
         for place in sorted(path.rglob("*")):
             if is_bag(place) and place.parent not in places:
-                inner = place if place.is_dir() else place.with_suffix("")
-                places[place] = inner.relative_to(path).as_posix()
+                places[place] = bag_name(place, path)
     bags: list[BagTopic] = []
     faults: list[Fault] = []
     errors: list[PolymorphError] = []
     for place, name in places.items():
         try:
-            bag, lost = _open_bag(place, name, topic)
+            bag, lost = _open_topic(place, name, topic)
         except PolymorphError as error:
             errors.append(error)
-            faults.append(Fault.of(error))
+            faults.append(Fault.of(error, str(place)))
         else:
             bags.append(bag)
             faults += lost
@@ -135,35 +110,53 @@ def find_bags(path: Path, topic: str | None) -> tuple[list[BagTopic], list[Fault
     return bags, faults
 
 
-def _open_bag(place: Path, name: str, topic: str | None) -> tuple[BagTopic, list[Fault]]:
-    """The bag's images, and what is lost of them."""
-    files = _storage_files(place) if place.is_dir() else [place]
-    # of a recorder that died before it wrote metadata.yaml, a single file may be whole
-    alone = len(files) == 1 and not (place / "metadata.yaml").exists()
-    path = files[0] if alone else place
-    faults = [
-        Fault(str(journal), f"its messages are not read; 'sqlite3 {file.name} vacuum' saves them")
-        for file in files
-        if (journal := file.with_name(f"{file.name}-wal")).exists() and journal.stat().st_size
-    ]
+def _open_topic(place: Path, name: str, topic: str | None) -> tuple[BagTopic, list[Fault]]:
+    """A recording's images, and what is lost of them."""
+    bag = open_bag(place, salvage=True)
+    chosen = bag.choose_topic(topic)
     try:
-        topics = image_topics(path)
+        clock = read_clock(bag, chosen.name)
     except PolymorphError:
-        topics = salvage_image_topics(place)
-        if not topics:
-            raise
-        chosen = choose_image_topic(topics, topic, place)
-        faults.append(Fault(str(place), _lost(place, chosen)))
-        return BagTopic(place, name, chosen.name, False), faults
-    return BagTopic(path, name, choose_image_topic(topics, topic, place).name, True), faults
+        bag = _salvaged(bag)
+        clock = read_clock(bag, chosen.name)
+    faults = [
+        Fault(str(journal), f"not read; sqlite3 {quote(str(file))} vacuum saves its messages")
+        for file in storage_files(place)
+        for journal in (file.with_name(f"{file.name}-{kind}") for kind in ("wal", "journal"))
+        if journal.exists() and journal.stat().st_size
+    ]
+    lost = _lost(bag, chosen.name, len(clock.times_ns))
+    if lost:
+        faults.append(Fault(str(place), lost))
+    return BagTopic(place, name, chosen.name, bag, clock), faults
 
 
-def _lost(place: Path, topic: ImageTopic) -> str:
-    recorded = recorded_count(place, topic.name)
-    if recorded is None:
+def _salvaged(bag: Bag) -> Bag:
+    """The same recording, whose MCAP files are read past their damage."""
+    storages = tuple(
+        SalvagedMcap(storage.path) if file_kind(storage.path) == ".mcap" else storage
+        for storage in bag.storages
+    )
+    return replace(bag, storages=storages)
+
+
+def _lost(bag: Bag, topic: str, found: int) -> str:
+    """What is missing of the pictures of a topic; empty if nothing is known to be."""
+    metadata = read_metadata(bag.path)
+    recorded = metadata.counts.get(topic)
+    salvaged = [one for one in bag.storages if isinstance(one, SalvagedMcap)]
+    broke_off = any(not one.has_end() for one in salvaged)
+    damage = "the recording breaks off" if broke_off else "the recording is damaged"
+    if recorded is not None and recorded > found:
+        there = {inner_name(file.name) for file in storage_files(bag.path)}
+        if not salvaged:
+            gone = sorted(name for name in metadata.files if name not in there)
+            damage = f"{', '.join(gone)} is missing" if gone else "they are not in its files"
+        return f"{damage}: {recorded - found} of {recorded} pictures are lost"
+    if broke_off and recorded is None:
         known = "metadata.yaml would say of how many"
-        return f"the recording breaks off after {topic.count} whole pictures; {known}"
-    return f"the recording breaks off: {recorded - topic.count} of {recorded} pictures are lost"
+        return f"{damage} after {found} whole pictures; {known}"
+    return ""
 
 
 def labelled_by_truth(bags: Sequence[BagTopic], tolerance_s: float) -> Dataset:
@@ -199,27 +192,34 @@ def labelled_by_truth(bags: Sequence[BagTopic], tolerance_s: float) -> Dataset:
 def _truth_of(bag: BagTopic) -> tuple[dict[int, dict[str, int]], list[Fault]]:
     truth: dict[int, dict[str, int]] = {}
     faults: list[Fault] = []
-    told = bag.messages(TRUTH_TOPIC)
-    while True:
-        try:
-            stamp_ns, values = truth_of(next(told), f"{bag.path}, topic {TRUTH_TOPIC}")
-            truth[stamp_ns] = values
-        except StopIteration:
-            return truth, faults
-        except PolymorphError as error:
-            faults.append(Fault.of(error))
+    where = f"{bag.path}, topic {TRUTH_TOPIC}"
+    try:
+        for stored in bag.bag.messages(TRUTH_TOPIC):
+            try:
+                stamp_ns, values = truth_of(stored, where)
+                truth[stamp_ns] = values
+            except PolymorphError as error:
+                faults.append(Fault.of(error))
+    except PolymorphError as error:  # it cannot be read on
+        faults.append(Fault.of(error))
+    return truth, faults
 
 
 def _dataset_of(bag: BagTopic, truth: dict[int, dict[str, int]], tolerance_s: float) -> Dataset:
     names = dict.fromkeys(name for values in truth.values() for name in values)
     vocabulary = Vocabulary(tuple(names))
     stamps_ns = sorted(truth)
+    stamps_s, assumed = placed(bag, np.array(stamps_ns) / NS_PER_S, tolerance_s)
+    order = np.argsort(stamps_s, kind="stable")
     table = np.full((len(truth), len(vocabulary)), -1, dtype=np.int8)
-    for row, stamp_ns in enumerate(stamps_ns):
-        for label, value in truth[stamp_ns].items():
+    for row, place in enumerate(order.tolist()):
+        for label, value in truth[stamps_ns[place]].items():
             table[row, vocabulary.id_of(label)] = value
-    stamps_s = np.array(stamps_ns, dtype=np.float64) / NS_PER_S
-    wheres = tuple(f"{bag.path}, {TRUTH_TOPIC} at {stamp_s:.9f} s" for stamp_s in stamps_s)
+    stamps_s = stamps_s[order]
+    wheres = tuple(
+        f"{bag.path}, {TRUTH_TOPIC} at {stamps_ns[place] / NS_PER_S:.9f} s" for place in order
+    )
     pictures = JoinedPictures(bag, stamps_s, wheres, tolerance_s)
-    sequence = LabelledSequence(Track(table, stamps_s, bag.name), pictures, bag.frame_id)
-    return Dataset(vocabulary, (sequence,))
+    track = Track(table, stamps_s, bag.name)
+    sequence = LabelledSequence(track, pictures, bag.frame_id, bag.clock)
+    return Dataset(vocabulary, (sequence,), assumptions=assumed)

@@ -1,123 +1,88 @@
-"""What is whole in a rosbag2 recording that broke off: killed, out of disk, or copied in part.
+"""What is whole in an MCAP file that broke off: killed, out of disk, or copied in part.
 
-Such a file lacks its index, or pages that its index points to, so the library that reads whole ones
-refuses it. Here its messages are read one after the other from its beginning, as far as they go.
+Such a file lacks its index, and mcap's readers stop at the first damaged chunk. Here its records
+are read one after the other from its beginning: damaged chunks are left out.
 """
 
 from __future__ import annotations
 
-import mmap
-import re
-import sqlite3
 import struct
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
-import yaml
 from mcap.data_stream import ReadDataStream
-from mcap.exceptions import McapError
 from mcap.opcode import Opcode
 from mcap.records import Channel, Chunk, McapRecord, Message, Schema
 from mcap.stream_reader import StreamReader, breakup_chunk
-from rosbags.serde import SerdeError
-from rosbags.typesys import Stores, get_typestore
 
-from polymorph_ros.data.bags import COMPRESSED_IMAGE, IMAGE, STRING, ImageTopic
-from polymorph_ros.data.sqlite_pages import SqlitePages
+from polymorph_ros.data.bag_files import unpacked
+from polymorph_ros.data.bag_storages import StoredMessage, StoredTopic, channel_type, stored
 
-STORAGES = (".mcap", ".db3")
-
-_MAGIC_BYTES = 8
-_HEAD = struct.Struct("<BQ")  # of an MCAP record: what it is, and how long
-
-_TYPES = get_typestore(Stores.ROS2_HUMBLE)
-_KNOWN_TYPES = (IMAGE, COMPRESSED_IMAGE, STRING)
-# What decoders raise at the place where a file breaks off.
-_BREAKS = (McapError, struct.error, RuntimeError, ValueError, EOFError, LookupError)
-
-_Raw = tuple[str, str, bytes]  # topic, type, serialised message
+_MAGIC = b"\x89MCAP0\r\n"
+_HEAD = struct.Struct("<BQ")  # of a record: what it is, and how long
 
 
-def salvage_messages(path: Path, topic: str) -> Iterator[Any]:
-    """The whole messages with pictures or text of a topic, in the order of recording.
+@dataclass(frozen=True)
+class SalvagedMcap:
+    """An MCAP file without an index, or with damage."""
 
-    Args:
-        path: a bag's folder, with metadata.yaml or without, or an .mcap or .db3 file.
-        topic: as recorded.
-    """
-    for name, kind, raw in _raw_messages(path):
-        if name == topic and kind in _KNOWN_TYPES:
-            message = _deserialised(raw, kind)
-            if message is not None:
-                yield message
+    path: Path
 
+    def topics(self) -> dict[str, StoredTopic]:
+        """Its topics by name; their whole messages are counted."""
+        counts: Counter[str] = Counter()
+        kinds: dict[str, tuple[str, str]] = {}
+        for channel, schema, message in self._messages():
+            kinds[channel.topic] = channel_type(channel, schema)
+            counts[channel.topic] += message is not None
+        return {name: StoredTopic(kinds[name][0], counts[name], kinds[name][1]) for name in kinds}
 
-def salvage_image_topics(path: Path) -> tuple[ImageTopic, ...]:
-    """The topics with pictures and how many messages of each are whole, by name."""
-    counts: Counter[tuple[str, str]] = Counter()
-    for name, kind, raw in _raw_messages(path):
-        if kind in (IMAGE, COMPRESSED_IMAGE) and _deserialised(raw, kind) is not None:
-            counts[name, kind] += 1
-    return tuple(ImageTopic(name, kind, count) for (name, kind), count in sorted(counts.items()))
+    def messages(self, topic: str) -> Iterator[StoredMessage]:
+        """The whole messages of a topic in the order in which they lie in the file."""
+        for channel, schema, message in self._messages():
+            if channel.topic == topic and message is not None:
+                kind, encoding = channel_type(channel, schema)
+                yield stored(kind, message.log_time, message.data, encoding)
 
+    def has_end(self) -> bool:
+        """Whether the recorder came to its end: then only the index is missing."""
+        content = unpacked(self.path)
+        with content.open("rb") as stream:
+            stream.seek(max(0, content.stat().st_size - len(_MAGIC)))
+            return stream.read() == _MAGIC
 
-def recorded_count(path: Path, topic: str) -> int | None:
-    """How many messages of a topic were recorded, if the bag's metadata.yaml tells it."""
-    try:
-        text = (path / "metadata.yaml").read_text()
-        information = yaml.safe_load(text)["rosbag2_bagfile_information"]
-        topics = information["topics_with_message_count"]
-        counts = {entry["topic_metadata"]["name"]: entry["message_count"] for entry in topics}
-        return int(counts[topic])
-    except (OSError, yaml.YAMLError, LookupError, TypeError, ValueError):
-        return None
+    def _messages(self) -> Iterator[tuple[Channel, Schema | None, Message | None]]:
+        """Each channel once it is known, then each message with its channel."""
+        schemas: dict[int, Schema] = {}
+        channels: dict[int, Channel] = {}
+        for record in self._records():
+            if isinstance(record, Schema):
+                schemas[record.id] = record
+            elif isinstance(record, Channel):
+                channels[record.id] = record
+                yield record, schemas.get(record.schema_id), None
+            elif isinstance(record, Message) and record.channel_id in channels:
+                channel = channels[record.channel_id]
+                yield channel, schemas.get(channel.schema_id), record
 
-
-def _raw_messages(path: Path) -> Iterator[_Raw]:
-    for file in _storage_files(path):
-        try:
-            yield from _mcap_messages(file) if file.suffix == ".mcap" else _sqlite_messages(file)
-        except OSError:
-            continue  # an unreadable file of a split recording
-
-
-def _storage_files(path: Path) -> list[Path]:
-    """The files of a bag in the order of recording: split ones are numbered at their end."""
-    if not path.is_dir():
-        return [path]
-    files = [file for file in path.iterdir() if file.suffix in STORAGES]
-    numbers = {file: re.search(r"(\d+)$", file.stem) for file in files}
-    return sorted(files, key=lambda file: (int(m[0]) if (m := numbers[file]) else -1, file.name))
-
-
-def _mcap_messages(file: Path) -> Iterator[_Raw]:
-    types: dict[int, str] = {}
-    channels: dict[int, tuple[str, str]] = {}
-    for record in _mcap_records(file):
-        if isinstance(record, Schema):
-            types[record.id] = record.name
-        elif isinstance(record, Channel):
-            channels[record.id] = (record.topic, types.get(record.schema_id, ""))
-        elif isinstance(record, Message) and record.channel_id in channels:
-            yield (*channels[record.channel_id], record.data)
-
-
-def _mcap_records(file: Path) -> Iterator[McapRecord]:
-    """Schemas, channels and messages until the file breaks off; a damaged chunk is left out."""
-    size = file.stat().st_size
-    with file.open("rb") as stream:
-        stream.seek(_MAGIC_BYTES)
-        while len(head := stream.read(_HEAD.size)) == _HEAD.size:
-            opcode, length = _HEAD.unpack(head)
-            content = stream.read(min(length, size - stream.tell()))
-            if opcode == Opcode.CHUNK:
-                yield from _chunk_records(content)
-            elif opcode in (Opcode.SCHEMA, Opcode.CHANNEL, Opcode.MESSAGE):
-                yield from _records(head + content)
+    def _records(self) -> Iterator[McapRecord]:
+        """Schemas, channels and messages until the file breaks off."""
+        content = unpacked(self.path)
+        size = content.stat().st_size
+        with content.open("rb") as stream:
+            stream.seek(len(_MAGIC))
+            while len(head := stream.read(_HEAD.size)) == _HEAD.size:
+                opcode, length = _HEAD.unpack(head)
+                if opcode in (0, Opcode.DATA_END):
+                    return
+                if opcode not in (Opcode.CHUNK, Opcode.SCHEMA, Opcode.CHANNEL, Opcode.MESSAGE):
+                    stream.seek(min(length, size), 1)
+                    continue
+                body = stream.read(min(length, size))
+                yield from _chunk_records(body) if opcode == Opcode.CHUNK else _records(head + body)
 
 
 def _chunk_records(content: bytes) -> Iterator[McapRecord]:
@@ -133,33 +98,5 @@ def _chunk_records(content: bytes) -> Iterator[McapRecord]:
 def _records(data: bytes) -> Iterator[McapRecord]:
     try:
         yield from StreamReader(BytesIO(data), skip_magic=True).records
-    except _BREAKS:
+    except Exception:  # of damaged bytes, anything
         return
-
-
-def _sqlite_messages(file: Path) -> Iterator[_Raw]:
-    try:
-        topics = _sqlite_topics(file)
-        with file.open("rb") as stream, mmap.mmap(stream.fileno(), 0, prot=mmap.PROT_READ) as data:
-            for key, raw in SqlitePages(data).rows():
-                if key in topics:
-                    yield (*topics[key], raw)
-    except (sqlite3.Error, *_BREAKS):
-        return
-
-
-def _sqlite_topics(file: Path) -> dict[int, tuple[str, str]]:
-    """Topic and type by key; this table lies at the beginning of the file."""
-    uri = f"{file.resolve().as_uri()}?mode=ro&immutable=1"
-    with closing(sqlite3.connect(uri, uri=True)) as base:
-        # else a file that is shorter than its header says is refused as a whole
-        base.execute("PRAGMA writable_schema = ON")
-        rows = base.execute("SELECT id, name, type FROM topics")
-        return {key: (name, kind) for key, name, kind in rows}
-
-
-def _deserialised(raw: bytes, kind: str) -> Any:
-    try:
-        return _TYPES.deserialize_cdr(raw, kind)
-    except (SerdeError, *_BREAKS):
-        return None

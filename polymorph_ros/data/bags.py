@@ -1,4 +1,4 @@
-"""Pictures and truth from rosbag2 recordings (MCAP or SQLite3), without ROS.
+"""Pictures and truth from recordings, without ROS: rosbag2 (MCAP or SQLite3), and bags of ROS 1.
 
 Truth is a topic of ``std_msgs/String`` beside the pictures, ``TRUTH_TOPIC`` by default. Each
 message is a JSON object about the picture with that stamp::
@@ -11,16 +11,24 @@ message is a JSON object about the picture with that stamp::
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
-from typing import Any
 
-from rosbags.highlevel import AnyReader
-from rosbags.typesys import Stores, get_typestore
+import numpy as np
 
-from polymorph_ros.arrays import NS_PER_S
+from polymorph_ros.data.bag_files import file_kind, is_bag, storage_files
+from polymorph_ros.data.bag_salvage import SalvagedMcap
+from polymorph_ros.data.bag_storages import (
+    McapStorage,
+    Ros1Storage,
+    SqliteStorage,
+    Storage,
+    StoredMessage,
+    StoredTopic,
+)
+from polymorph_ros.data.clock import Clock, decide_clock
 from polymorph_ros.data.frame import Frame
 from polymorph_ros.data.pixels import image_of
 from polymorph_ros.errors import PolymorphError
@@ -29,6 +37,13 @@ IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
 STRING = "std_msgs/msg/String"
 TRUTH_TOPIC = "/truth"
+
+_READERS: dict[str, Callable[[Path], Storage]] = {
+    ".mcap": McapStorage,
+    ".db3": SqliteStorage,
+    ".bag": Ros1Storage,
+}
+_KIND = "a rosbag2 folder, .mcap or .db3 file, or a .bag of ROS 1"
 
 
 @dataclass(frozen=True)
@@ -40,18 +55,111 @@ class ImageTopic:
     count: int
 
 
-def image_topics(path: Path) -> tuple[ImageTopic, ...]:
-    """The topics with pictures of a bag (its folder, or an .mcap or .db3 file), by name.
+@dataclass(frozen=True)
+class Bag:
+    """A recording: its files in their order, and what is in each."""
+
+    path: Path
+    storages: tuple[Storage, ...]
+    topics: tuple[dict[str, StoredTopic], ...] = field(repr=False)
+
+    def image_topics(self) -> tuple[ImageTopic, ...]:
+        """The topics with pictures that can be read, by name."""
+        found: dict[str, ImageTopic] = {}
+        for name, topic in self._all_topics():
+            if topic.type in (IMAGE, COMPRESSED_IMAGE) and topic.encoding in ("cdr", "ros1"):
+                before = found[name].count if name in found else 0
+                found[name] = ImageTopic(name, topic.type, before + topic.count)
+        return tuple(found[name] for name in sorted(found))
+
+    def choose_topic(self, name: str | None) -> ImageTopic:
+        """The image topic of that name, or the only one if none is named.
+
+        Raises:
+            PolymorphError: no such topic, or more than one to choose from.
+        """
+        images = self.image_topics()
+        chosen = [one for one in images if name in (None, one.name)]
+        if len(chosen) == 1:
+            return chosen[0]
+        others = {
+            f"{other} ({topic.type or 'no type'}, {topic.encoding})"
+            for other, topic in self._all_topics()
+        }
+        found = ", ".join(one.name for one in images)
+        if not images:
+            found = f"none among {', '.join(sorted(others))}" if others else "none"
+        raise PolymorphError(
+            f"the image topic {name}" if name else "one image topic",
+            found,
+            where=str(self.path),
+            remedy="name one of these topics" if images else "record a topic with images",
+        )
+
+    def messages(self, topic: str) -> Iterator[StoredMessage]:
+        """The messages of a topic in the order of recording; none if the recording lacks it.
+
+        Raises:
+            PolymorphError: it cannot be read on.
+        """
+        return chain.from_iterable(storage.messages(topic) for storage in self.storages)
+
+    def _all_topics(self) -> Iterator[tuple[str, StoredTopic]]:
+        return chain.from_iterable(topics.items() for topics in self.topics)
+
+
+def open_bag(path: Path, *, salvage: bool = False) -> Bag:
+    """A recording: its folder, or a storage file; compressed as a whole or not.
+
+    Args:
+        path: of the recording.
+        salvage: whether an MCAP file that broke off is taken too, for what is whole in it.
 
     Raises:
-        PolymorphError: there is no readable bag.
+        PolymorphError: there is none, or it cannot be read.
     """
-    with _opened(path) as reader:
-        return tuple(
-            ImageTopic(name, str(info.msgtype), info.msgcount)
-            for name, info in sorted(reader.topics.items())
-            if info.msgtype in (IMAGE, COMPRESSED_IMAGE)
-        )
+    if not path.exists():
+        raise PolymorphError(_KIND, "nothing", where=str(path))
+    if not is_bag(path) or not (files := storage_files(path)):
+        raise PolymorphError(_KIND, "no storage file", where=str(path))
+    opened = [_open_storage(file, salvage) for file in files]
+    return Bag(path, tuple(one for one, _ in opened), tuple(topics for _, topics in opened))
+
+
+def _open_storage(file: Path, salvage: bool) -> tuple[Storage, dict[str, StoredTopic]]:
+    """The reader of a file, and its topics."""
+    kind = file_kind(file)
+    storage = _READERS[kind](file)
+    try:
+        return storage, storage.topics()
+    except PolymorphError:
+        salvaged = SalvagedMcap(file)
+        if kind != ".mcap" or not (salvage or salvaged.has_end()):
+            raise
+        topics = salvaged.topics()
+        if not topics:
+            raise
+        return salvaged, topics
+
+
+def read_clock(bag: Bag, topic: str) -> Clock:
+    """The time of each picture of a topic: one pass over its messages, none is decoded.
+
+    Raises:
+        PolymorphError: it cannot be read on.
+    """
+    pairs = [(stored.stamp_ns, stored.log_ns) for stored in bag.messages(topic)]
+    stamps = np.array(pairs, dtype=np.int64).reshape(-1, 2)
+    return decide_clock(stamps[:, 0], stamps[:, 1])
+
+
+def image_topics(path: Path) -> tuple[ImageTopic, ...]:
+    """The topics with pictures of a recording, by name.
+
+    Raises:
+        PolymorphError: as ``open_bag``.
+    """
+    return open_bag(path).image_topics()
 
 
 def find_image_topic(path: Path, topic: str | None = None) -> ImageTopic:
@@ -61,31 +169,15 @@ def find_image_topic(path: Path, topic: str | None = None) -> ImageTopic:
         PolymorphError: there is no readable bag, no such topic, or more than one to choose from;
             the message names the image topics that there are.
     """
-    return choose_image_topic(image_topics(path), topic, path)
-
-
-def choose_image_topic(found: tuple[ImageTopic, ...], topic: str | None, path: Path) -> ImageTopic:
-    """The topic of that name among those of a bag, or the only one if none is named.
-
-    Raises:
-        PolymorphError: as ``find_image_topic``.
-    """
-    chosen = [one for one in found if topic in (None, one.name)]
-    if len(chosen) == 1:
-        return chosen[0]
-    raise PolymorphError(
-        f"the image topic {topic}" if topic else "one image topic",
-        ", ".join(one.name for one in found) or "none",
-        where=str(path),
-        remedy="name one of these topics" if found else "record a topic with images",
-    )
+    return open_bag(path).choose_topic(topic)
 
 
 def read_bag_frames(path: Path | str, topic: str | None = None) -> Iterator[Frame]:
-    """The pictures of a bag in the order of recording.
+    """The pictures of a bag by ascending stamp.
 
-    Stamps are those of the messages' headers. ``Frame.camera`` is the topic. A picture without
-    compression is a view of the message where its encoding allows, see ``image_from_buffer``.
+    Stamps are those of the messages' headers, or what ``polymorph_ros.data.clock`` says where
+    those are not sane. ``Frame.camera`` is the topic. A picture without compression is a view of
+    the message where its encoding allows, see ``image_from_buffer``.
 
     Args:
         path: the bag's folder, or an .mcap or .db3 file.
@@ -95,20 +187,17 @@ def read_bag_frames(path: Path | str, topic: str | None = None) -> Iterator[Fram
         ImageError: a picture is malformed.
         PolymorphError: as ``find_image_topic``, or the bag breaks off.
     """
-    path = Path(path)
-    chosen = find_image_topic(path, topic)
-    for message in messages(path, chosen.name):
+    bag = open_bag(Path(path))
+    chosen = bag.choose_topic(topic)
+    clock = read_clock(bag, chosen.name)
+    for time_ns, stored in clock.arrange(bag.messages(chosen.name)):
+        message = stored.read()
         yield Frame(
             image=image_of(message),
-            stamp_ns=stamp_ns_of(message),
+            stamp_ns=time_ns,
             camera=chosen.name,
             frame_id=str(message.header.frame_id),
         )
-
-
-def stamp_ns_of(message: Any) -> int:
-    """The stamp of a message's header in nanoseconds."""
-    return int(message.header.stamp.sec) * NS_PER_S + int(message.header.stamp.nanosec)
 
 
 def read_bag_truth(path: Path | str, topic: str = TRUTH_TOPIC) -> dict[int, dict[str, int]]:
@@ -119,60 +208,36 @@ def read_bag_truth(path: Path | str, topic: str = TRUTH_TOPIC) -> dict[int, dict
     Raises:
         PolymorphError: there is no readable bag, or a message is not of the truth's format.
     """
-    path = Path(path)
-    return dict(truth_of(message, f"{path}, topic {topic}") for message in messages(path, topic))
+    where = f"{path}, topic {topic}"
+    return dict(truth_of(one, where) for one in open_bag(Path(path)).messages(topic))
 
 
-def truth_of(message: Any, where: str) -> tuple[int, dict[str, int]]:
+def truth_of(stored: StoredMessage, where: str) -> tuple[int, dict[str, int]]:
     """Stamp in nanoseconds and labels of one message of a truth topic.
+
+    Where its picture had no stamp (zero), it is that of the message in the log.
 
     Raises:
         PolymorphError: it is not of the truth's format; ``where`` says where it is.
     """
+    if stored.type != STRING:
+        raise _bad_truth(where, f"a message of type {stored.type}")
     try:
-        entry = json.loads(message.data)
+        entry = json.loads(stored.read().data)
         values = {str(label): int(value) for label, value in entry["truth"].items()}
-        stamp_ns = int(entry["stamp_ns"])
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        stamp_ns = int(entry["stamp_ns"]) or stored.log_ns
+    except PolymorphError as error:
+        raise _bad_truth(where, error.found) from None
+    except (AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
         raise _bad_truth(where, repr(error)) from error
     if not set(values.values()) <= {-1, 0, 1}:
         raise _bad_truth(where, "a value other than 1, 0 and -1")
     if not all(label.strip() for label in values):
         raise _bad_truth(where, "a label without a name")
+    if not 0 <= stamp_ns < 2**63:
+        raise _bad_truth(where, f"the stamp {stamp_ns}")
     return stamp_ns, values
 
 
 def _bad_truth(where: str, found: str) -> PolymorphError:
     return PolymorphError('JSON like {"stamp_ns": 0, "truth": {"mug": 1}}', found, where=where)
-
-
-def messages(path: Path, topic: str) -> Iterator[Any]:
-    """The deserialised messages of one topic in the order of recording; none if the bag lacks it.
-
-    Raises:
-        PolymorphError: there is no readable bag, or it cannot be read on.
-    """
-    with _opened(path) as reader:
-        links = [link for link in reader.connections if link.topic == topic]
-        # without any connection the reader would give the messages of all of them
-        if not links:
-            return
-        for link, _, raw in reader.messages(connections=links):
-            yield reader.deserialize(raw, link.msgtype)
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[AnyReader]:
-    if not path.exists():
-        raise PolymorphError("a rosbag2 folder, .mcap or .db3 file", "nothing", where=str(path))
-    try:
-        # older SQLite bags carry no message definitions; those of images never changed
-        with AnyReader([path], default_typestore=get_typestore(Stores.ROS2_HUMBLE)) as reader:
-            yield reader
-    except Exception as error:  # of the reader, SQLite or any decompressor
-        raise PolymorphError(
-            "a rosbag2 folder, .mcap or .db3 file",
-            " ".join(str(error).split()).rstrip(".") or type(error).__name__,
-            where=str(path),
-            remedy="if the recording broke off, mend it with 'ros2 bag reindex' or 'mcap recover'",
-        ) from error

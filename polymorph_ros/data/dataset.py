@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from polymorph_ros.data.clock import Clock
 from polymorph_ros.data.track import Track
 from polymorph_ros.data.vocabulary import Vocabulary
 from polymorph_ros.errors import PolymorphError
@@ -44,11 +45,13 @@ class LabelledSequence:
         track: its truth.
         pictures: one for each frame of the track.
         frame_id: of the camera's image messages; empty where there are none.
+        clock: which time its pictures have, where a recording tells two; None elsewhere.
     """
 
     track: Track
     pictures: Pictures
     frame_id: str = ""
+    clock: Clock | None = None
 
     def __len__(self) -> int:
         return len(self.track.stamps_s)

@@ -20,6 +20,11 @@ class ImageFolder:
     fps: float
     frame_id: str = ""
 
+    @property
+    def clock(self) -> None:
+        """None: a folder tells one time only."""
+        return None
+
     def moments(self) -> Iterator[Moment]:
         """Its pictures by ascending stamp."""
         files = sorted(file for file in self.path.iterdir() if _is_image(file))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from polymorph_ros.arrays import NS_PER_S, Image
+from polymorph_ros.data.clock import Clock
 from polymorph_ros.data.dataset import Dataset, Fault, LabelledSequence
 from polymorph_ros.data.label_csv import LabelRow, LabelTable
 from polymorph_ros.data.labelling import sort_rows, track_of, vocabulary_of
@@ -50,6 +53,11 @@ class Recording(Protocol):
         """Of the camera's image messages; empty where there are none."""
         ...
 
+    @property
+    def clock(self) -> Clock | None:
+        """How the time of its pictures was decided; None where only one time is known."""
+        ...
+
     def moments(self) -> Iterator[Moment]:
         """Its pictures by ascending stamp.
 
@@ -77,44 +85,56 @@ class JoinedPictures:
 
     def read(self) -> Iterator[Image | Fault]:
         """Per stamp the nearest of the pictures that are not nearer to another stamp."""
-        frame, found, nearest, before_s, end = 0, None, np.inf, -np.inf, ""
+        seen_s: list[float] = []
+        breaks: list[str] = []
+        waiting, found = 0, None
+        moments = self._moments(seen_s, breaks)
+        for frame, own in groupby(moments, lambda one: nearest_index(self.stamps_s, one.stamp_s)):
+            # the first picture of this frame has been seen: none nearer to those before can come
+            yield from self._answers(range(waiting, frame), found, seen_s)
+            waiting, found = frame, self._nearest(frame, own)
+        yield from self._answers(range(waiting, len(self.stamps_s)), found, seen_s, "".join(breaks))
+
+    def _moments(self, seen_s: list[float], breaks: list[str]) -> Iterator[Moment]:
+        """Up to the first one after the last stamp; notes their times, and why they break off."""
         try:
             for moment in self.recording.moments():
-                belongs = nearest_index(self.stamps_s, moment.stamp_s)
-                while frame < belongs:
-                    nearest = min(nearest, self._gap(frame, moment.stamp_s))
-                    yield self._result(frame, found, nearest)
-                    frame, found, nearest = frame + 1, None, self._gap(frame + 1, before_s)
-                before_s = moment.stamp_s
-                gap = self._gap(frame, before_s)
-                if gap <= self.tolerance_s and (found is None or gap < nearest):
-                    found = moment.decode()
-                nearest = min(nearest, gap)
-                if before_s > self.stamps_s[-1] + self.tolerance_s:
-                    break
+                seen_s.append(moment.stamp_s)
+                yield moment
+                if moment.stamp_s > self.stamps_s[-1] + self.tolerance_s:
+                    return
         except PolymorphError as error:
-            end = f"; {error}"
-        while frame < len(self.stamps_s):
-            yield self._result(frame, found, nearest, end)
-            frame, found = frame + 1, None
-            nearest = self._gap(min(frame, len(self.stamps_s) - 1), before_s)
+            breaks.append(f"; {error}")
 
-    def _gap(self, frame: int, stamp_s: float) -> float:
-        return abs(stamp_s - float(self.stamps_s[frame]))
+    def _nearest(self, frame: int, moments: Iterable[Moment]) -> Image | Fault | None:
+        """The picture nearest to a frame's stamp, if one is within the tolerance."""
+        found, nearest_s = None, np.inf
+        for moment in moments:
+            gap_s = abs(moment.stamp_s - float(self.stamps_s[frame]))
+            if gap_s <= self.tolerance_s and gap_s < nearest_s:
+                found, nearest_s = moment.decode(), gap_s
+        return found
 
-    def _result(
-        self, frame: int, found: Image | Fault | None, nearest: float, end: str = ""
-    ) -> Image | Fault:
-        if found is not None:
-            return found
-        if not np.isfinite(nearest):
-            reason = "there is no picture"
-        elif nearest <= self.tolerance_s:
-            reason = "the nearest picture is nearer to other labels"
-        else:
-            limit = f"{self.tolerance_s:g} s"
-            reason = f"no picture within {limit}, the nearest is {nearest:.4g} s away"
-        return Fault(self.wheres[frame], reason + end)
+    def _answers(
+        self, frames: range, found: Image | Fault | None, seen_s: list[float], end: str = ""
+    ) -> Iterator[Image | Fault]:
+        """What was found for the first of some frames, and why there is nothing for others."""
+        for frame in frames:
+            if found is not None and frame == frames[0]:
+                yield found
+            else:
+                yield Fault(self.wheres[frame], self._reason(frame, seen_s) + end)
+
+    def _reason(self, frame: int, seen_s: list[float]) -> str:
+        if not seen_s:
+            return "there is no picture"
+        stamp_s = float(self.stamps_s[frame])
+        after = bisect_left(seen_s, stamp_s)
+        nearest_s = min(abs(one - stamp_s) for one in seen_s[max(0, after - 1) : after + 1])
+        if nearest_s <= self.tolerance_s:
+            return "the nearest picture is nearer to other labels"
+        limit = f"{self.tolerance_s:g} s"
+        return f"no picture within {limit}, the nearest is {nearest_s:.4g} s away"
 
 
 def nearest_index(ascending: NDArray[np.float64], value: float) -> int:
@@ -131,6 +151,25 @@ def nearest_index(ascending: NDArray[np.float64], value: float) -> int:
     return after - int(value - ascending[after - 1] <= ascending[after] - value)
 
 
+def placed(
+    recording: Recording, stamps_s: NDArray[np.float64], tolerance_s: float
+) -> tuple[NDArray[np.float64], tuple[str, ...]]:
+    """The stamps of labels in the time of a recording's pictures, and what was assumed for it."""
+    clock = recording.clock
+    if clock is None:
+        return stamps_s, ()
+    times_s, as_log = clock.place(stamps_s, tolerance_s)
+    assumed = []
+    if clock.reason:
+        instead = "all pictures have log time" if clock.used == "log" else (
+            "those pictures have the log's time in step with the rest"
+        )  # fmt: skip
+        assumed.append(f"{recording.name}: {clock.reason}; {instead}")
+    if as_log:
+        assumed.append(f"{recording.name}: the stamps of its labels are taken as log times")
+    return times_s, tuple(assumed)
+
+
 def labelled_recordings(
     table: LabelTable, recordings: Sequence[Recording], tolerance_s: float
 ) -> Dataset:
@@ -140,7 +179,7 @@ def labelled_recordings(
     is meant for it. What one side names and the other has not is a fault.
 
     Args:
-        table: with the column ``stamp``, in the time of the recordings.
+        table: with the column ``stamp``: header or log times of a bag, a video's own time.
         recordings: each with a name of its own.
         tolerance_s: how far a picture's stamp may be from its row's.
 
@@ -155,6 +194,7 @@ def labelled_recordings(
         (only,) = groups.values()
         groups = {recordings[0].name: only}
     faults = list(table.faults)
+    assumptions: list[str] = []
     sequences = []
     for recording in sorted(recordings, key=lambda recording: recording.name):
         rows = groups.pop(recording.name, [])
@@ -162,12 +202,14 @@ def labelled_recordings(
             faults.append(Fault(recording.name, f"no row of {table.path} names it"))
             continue
         stamps = [row.stamp_s for row in rows if row.stamp_s is not None]
-        sound, stamps_s, doubles = sort_rows(rows, stamps)
+        times_s, assumed = placed(recording, np.array(stamps), tolerance_s)
+        assumptions += assumed
+        sound, stamps_s, doubles = sort_rows(rows, times_s.tolist())
         faults += doubles
         wheres = tuple(row.where for row in sound)
         pictures = JoinedPictures(recording, stamps_s, wheres, tolerance_s)
         track = track_of(sound, stamps_s, recording.name, vocabulary)
-        sequences.append(LabelledSequence(track, pictures, recording.frame_id))
+        sequences.append(LabelledSequence(track, pictures, recording.frame_id, recording.clock))
     faults += [
         Fault(rows[0].where, f"no video or recording of the name {name!r} for {len(rows)} rows")
         for name, rows in groups.items()
@@ -179,4 +221,4 @@ def labelled_recordings(
             where=str(table.path),
             remedy="name the recordings in the column sequence as their files are named",
         )
-    return Dataset(vocabulary, tuple(sequences), tuple(faults))
+    return Dataset(vocabulary, tuple(sequences), tuple(faults), tuple(assumptions))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from polymorph_ros.data.bag_recordings import find_bags, is_bag, labelled_by_truth
+from polymorph_ros.data.bag_files import is_bag
+from polymorph_ros.data.bag_recordings import find_bags, labelled_by_truth
 from polymorph_ros.data.coco_video import read_coco_video
 from polymorph_ros.data.dataset import Dataset, Fault
 from polymorph_ros.data.image_files import labelled_files
@@ -155,7 +156,11 @@ def _of_recordings(place: Path, labels: Path | None, options: _Options) -> Datas
             "a video, recording or pictures", f"{first.where}: {first.reason}", where=str(place)
         )
     dataset = labelled_recordings(table, recordings, options.tolerance_s)
-    return replace(dataset, faults=(*dataset.faults, *faults, *bad_videos), assumptions=assumptions)
+    return replace(
+        dataset,
+        faults=(*dataset.faults, *faults, *bad_videos),
+        assumptions=(*dataset.assumptions, *assumptions),
+    )
 
 
 def _table_beside(video: Path) -> Path:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from polymorph_ros.data.dataset import Dataset, LabelledSequence
+from polymorph_ros.data.dataset import Dataset
 from polymorph_ros.data.track import Track
 from polymorph_ros.data.vocabulary import Vocabulary
 from polymorph_ros.errors import PolymorphError
@@ -35,7 +35,7 @@ def union(datasets: Sequence[Dataset]) -> Dataset:
             name = _free_name(sequence.track.name, taken)
             taken.add(name)
             track = _spread(sequence.track, columns, len(vocabulary), name)
-            sequences.append(LabelledSequence(track, sequence.pictures, sequence.frame_id))
+            sequences.append(replace(sequence, track=track))
     return Dataset(
         vocabulary,
         tuple(sequences),

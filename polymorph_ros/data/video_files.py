@@ -29,6 +29,11 @@ class VideoFile:
     name: str
     frame_id: str = ""
 
+    @property
+    def clock(self) -> None:
+        """None: a video tells one time only."""
+        return None
+
     def moments(self) -> Iterator[Moment]:
         """Its pictures, turned upright where the file says how; an undecodable one is a fault.
 

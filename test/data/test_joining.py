@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from polymorph_ros.data.clock import Clock
 from polymorph_ros.data.dataset import Fault
 from polymorph_ros.data.joining import JoinedPictures, Moment, labelled_recordings, nearest_index
 from polymorph_ros.data.label_csv import read_label_csv
@@ -26,6 +27,7 @@ class Clip:
     name: str = "clip"
     breaks_after: int = 1000
     frame_id: str = ""
+    clock: Clock | None = None
 
     def moments(self) -> Iterator[Moment]:
         for number, stamp_s in enumerate(self.stamps_s):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 from mcap.writer import CompressionType
 from mcap.writer import Writer as McapWriter
+from rosbags.rosbag1 import Writer as Ros1Writer
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
@@ -46,8 +48,12 @@ def write_bag(
     damaged: int | None = None,
     large: bool = False,
     packed: CompressionMode = CompressionMode.NONE,
+    headers_s: Sequence[float] | None = None,
 ) -> Path:
-    """A recording whose picture n has a brightness of 10 (n mod 25); ``damaged`` is broken."""
+    """A recording whose picture n has a brightness of 10 (n mod 25); ``damaged`` is broken.
+
+    ``stamps_s`` are log times, and those of the headers too unless ``headers_s`` are given.
+    """
     kind = COMPRESSED_IMAGE if compressed else IMAGE
     recorder = Writer(path, version=8, storage_plugin=storage)
     recorder.set_compression(packed, CompressionFormat.ZSTD)
@@ -58,7 +64,8 @@ def write_bag(
             image = picture(10 * (number % 25))
             if large:
                 image = np.tile(image, (8, 8, 1))
-            raw = _message(image, stamp_s, compressed, number == damaged)
+            header_s = stamp_s if headers_s is None else headers_s[number]
+            raw = _message(image, header_s, compressed, number == damaged)
             for link in links:
                 writer.write(link, round(stamp_s * 1e9), raw)
         for stamp_s, entry in (truth or {}).items():
@@ -89,12 +96,31 @@ def _message(image: np.ndarray, stamp_s: float, compressed: bool, damaged: bool)
     return bytes(_TYPES.serialize_cdr(message, IMAGE))
 
 
-def write_checked_mcap(path: Path, stamps_s: Sequence[float]) -> Path:
-    """One chunk with a checksum, as ROS's own recorder writes it; brightness as ``write_bag``."""
+def write_checked_mcap(
+    path: Path,
+    stamps_s: Sequence[float],
+    *,
+    profile: str = "ros2",
+    definition: str | None = None,
+    beside: Callable[[McapWriter], None] = lambda writer: None,
+    **options: Any,
+) -> Path:
+    """One chunk with a checksum, as ROS's own recorder writes it; brightness as ``write_bag``.
+
+    Args:
+        path: the file.
+        stamps_s: of headers and log.
+        profile: of the file.
+        definition: of the pictures' schema; the right one unless given.
+        beside: writes other channels.
+        options: of the writer.
+    """
+    text = _TYPES.generate_msgdef(IMAGE)[0] if definition is None else definition
     with path.open("wb") as stream:
-        writer = McapWriter(stream, compression=CompressionType.NONE)
-        writer.start(profile="ros2", library="test")
-        schema = writer.register_schema(IMAGE, "ros2msg", _TYPES.generate_msgdef(IMAGE)[0].encode())
+        writer = McapWriter(stream, **{"compression": CompressionType.NONE, **options})
+        writer.start(profile=profile, library="test")
+        beside(writer)
+        schema = writer.register_schema(IMAGE, "ros2msg", text.encode())
         channel = writer.register_channel(CAMERA, "cdr", schema)
         for number, stamp_s in enumerate(stamps_s):
             raw = _message(picture(10 * (number % 25)), stamp_s, False, False)
@@ -102,6 +128,27 @@ def write_checked_mcap(path: Path, stamps_s: Sequence[float]) -> Path:
             writer.add_message(channel, stamp_ns, raw, stamp_ns)
         writer.finish()
     return path
+
+
+def write_ros1_bag(path: Path, stamps_s: Sequence[float]) -> Path:
+    """A bag of ROS 1; brightness as ``write_bag``."""
+    types = get_typestore(Stores.ROS1_NOETIC)
+    path.parent.mkdir(exist_ok=True)
+    with Ros1Writer(path) as writer:
+        link = writer.add_connection(CAMERA, IMAGE, typestore=types)
+        for number, stamp_s in enumerate(stamps_s):
+            writer.write(link, round(stamp_s * 1e9), ros1_message(number, stamp_s))
+    return path
+
+
+def ros1_message(number: int, stamp_s: float) -> bytes:
+    """Picture ``number`` as ROS 1 serialises it."""
+    types = get_typestore(Stores.ROS1_NOETIC)
+    stamp = types.types["builtin_interfaces/msg/Time"](*divmod(round(stamp_s * 1e9), 10**9))
+    header = types.types["std_msgs/msg/Header"](seq=number, stamp=stamp, frame_id="cam")
+    data = picture(10 * (number % 25)).reshape(-1)
+    message = types.types[IMAGE](header, _HEIGHT, _WIDTH, "rgb8", 0, 3 * _WIDTH, data)
+    return bytes(types.serialize_ros1(message, IMAGE))
 
 
 def write_video(path: Path, frames: int, *, hz: float = 10.0, codec: str = "MJPG") -> Path:

@@ -7,11 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from rosbags.highlevel import AnyReader
-from rosbags.typesys import Stores, get_typestore
-
 from polymorph_ros.arrays import NS_PER_S
-from polymorph_ros.data.bags import COMPRESSED_IMAGE, find_image_topic
+from polymorph_ros.data.bags import COMPRESSED_IMAGE, find_image_topic, open_bag
 from polymorph_ros.errors import PolymorphError
 
 # Both image types begin with std_msgs/Header, and that with its stamp: 4 bytes of encapsulation
@@ -43,16 +40,13 @@ class Recording:
         Raises:
             PolymorphError: the bag is not one of ROS 2.
         """
-        types = get_typestore(Stores.ROS2_HUMBLE)  # for bags without message definitions
-        with AnyReader([self.path], default_typestore=types) as reader:
-            if not reader.is2:
+        for stored in open_bag(self.path).messages(self.topic):
+            if stored.ros1:
                 raise PolymorphError(
                     "a ROS 2 bag", "a ROS 1 bag", where=str(self.path),
                     remedy="convert it: rosbags-convert --src BAG --dst FOLDER",
                 )  # fmt: skip
-            chosen = [link for link in reader.connections if link.topic == self.topic]
-            for _link, _time, raw in reader.messages(connections=chosen):
-                yield bytes(raw)
+            yield stored.data
 
 
 def open_recording(path: Path, topic: str | None = None, title: str = "") -> Recording:
