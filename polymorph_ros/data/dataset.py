@@ -23,9 +23,9 @@ class Fault:
 
     @classmethod
     def of(cls, error: PolymorphError, where: str = "") -> Fault:
-        """What an error says, as a fault; ``where`` if the error does not say it."""
+        """What an error says, as a fault; at ``where``, if that is known better."""
         remedy = f"; {error.remedy}" if error.remedy else ""
-        return cls(error.where or where, f"expected {error.expected}, found {error.found}{remedy}")
+        return cls(where or error.where, f"expected {error.expected}, found {error.found}{remedy}")
 
 
 class Pictures(Protocol):

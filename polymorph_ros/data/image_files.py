@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from polymorph_ros.arrays import NS_PER_S
 from polymorph_ros.data.dataset import Dataset, Fault, LabelledSequence
+from polymorph_ros.data.image_stream import ImageStream
 from polymorph_ros.data.label_csv import LabelRow, LabelTable
 from polymorph_ros.data.labelling import sort_rows, track_of, vocabulary_of
 from polymorph_ros.data.pixels import ImageError, image_from_jpeg
@@ -26,23 +28,34 @@ _NANOSECONDS_DIGITS = 16  # as many digits are nanoseconds, not a frame's number
 
 @dataclass(frozen=True)
 class ImageFiles:
-    """Pictures of one sequence, one file each, opened one after the other."""
+    """Pictures of one sequence, one file each, opened one after the other.
+
+    Attributes:
+        paths: in order of time.
+        remarks: what reading them brought, see ``ImageStream``.
+    """
 
     paths: tuple[Path, ...]
+    remarks: Counter[str] = field(default_factory=Counter, compare=False)
 
     def read(self) -> Iterator[NDArray[np.uint8] | Fault]:
+        stream = ImageStream(remarks=self.remarks)
         for path in self.paths:
-            yield read_image(path)
+            yield read_image(path, stream)
 
 
-def read_image(path: Path) -> NDArray[np.uint8] | Fault:
+def read_image(path: Path, stream: ImageStream) -> NDArray[np.uint8] | Fault:
     """A picture file as uint8 RGB (height, width, 3), or why it cannot be read."""
     try:
-        return image_from_jpeg(path.read_bytes(), path.suffix[1:])
+        if path.exists() and not path.is_file():
+            return Fault(str(path), "expected a file, found a folder or device")
+        return image_from_jpeg(path.read_bytes(), path.suffix[1:], stream)
     except OSError as error:
         return Fault(str(path), (error.strerror or str(error)).lower())
+    except ValueError as error:  # of paths that no system has
+        return Fault(ascii(str(path)), str(error))
     except ImageError as error:
-        return Fault(str(path), f"expected {error.expected}, found {error.found}")
+        return Fault.of(error, str(path))
 
 
 def labelled_files(table: LabelTable, root: Path, fps: float) -> Dataset:

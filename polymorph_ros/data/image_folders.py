@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from polymorph_ros.data.image_files import IMAGE_SUFFIXES, read_image, stamps_of_names
+from polymorph_ros.data.image_stream import ImageStream
 from polymorph_ros.data.joining import Moment
 
 
@@ -19,13 +21,15 @@ class ImageFolder:
     name: str
     fps: float
     frame_id: str = ""
+    remarks: Counter[str] = field(default_factory=Counter, compare=False)
 
     def moments(self) -> Iterator[Moment]:
         """Its pictures by ascending stamp."""
+        stream = ImageStream(remarks=self.remarks)
         files = sorted(file for file in self.path.iterdir() if _is_image(file))
         stamps = stamps_of_names([file.stem for file in files], self.fps)
         for stamp_s, file in sorted(zip(stamps, files, strict=True)):
-            yield Moment(stamp_s, partial(read_image, file))
+            yield Moment(stamp_s, partial(read_image, file, stream))
 
 
 def find_image_folders(path: Path, fps: float) -> list[ImageFolder]:
