@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -26,10 +26,20 @@ class ImageFolder:
     def moments(self) -> Iterator[Moment]:
         """Its pictures by ascending stamp."""
         stream = ImageStream(remarks=self.remarks)
-        files = sorted(file for file in self.path.iterdir() if _is_image(file))
-        stamps = stamps_of_names([file.stem for file in files], self.fps)
+        files = self._files()
+        stamps, _ = self._stamps(files)
         for stamp_s, file in sorted(zip(stamps, files, strict=True)):
             yield Moment(stamp_s, partial(read_image, file, stream))
+
+    def basis(self) -> str:
+        """Where its stamps are from, in words."""
+        return self._stamps(self._files())[1]
+
+    def _files(self) -> list[Path]:
+        return sorted(file for file in self.path.iterdir() if _is_image(file))
+
+    def _stamps(self, files: Sequence[Path]) -> tuple[list[float], str]:
+        return stamps_of_names([file.stem for file in files], self.fps)
 
 
 def find_image_folders(path: Path, fps: float) -> list[ImageFolder]:

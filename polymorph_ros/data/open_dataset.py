@@ -145,17 +145,22 @@ def _of_recordings(place: Path, labels: Path | None, options: _Options) -> Datas
         )
     videos, bad_videos = find_videos(place)
     recordings: list[Recording] = [*bags, *videos]
-    assumptions: tuple[str, ...] = ()
+    assumptions = table.assumptions
     if not recordings and place.is_dir():
-        recordings = [*find_image_folders(place, options.fps)]
-        assumptions = (f"stamps from file names, at {options.fps:g} Hz",)
+        folders = find_image_folders(place, options.fps)
+        recordings = [*folders]
+        assumptions += tuple(dict.fromkeys(folder.basis() for folder in folders))
     if not recordings:
         first = bad_videos[0] if bad_videos else Fault(str(place), "there is none")
         raise PolymorphError(
             "a video, recording or pictures", f"{first.where}: {first.reason}", where=str(place)
         )
     dataset = labelled_recordings(table, recordings, options.tolerance_s)
-    return replace(dataset, faults=(*dataset.faults, *faults, *bad_videos), assumptions=assumptions)
+    return replace(
+        dataset,
+        faults=(*dataset.faults, *faults, *bad_videos),
+        assumptions=(*dataset.assumptions, *assumptions),
+    )
 
 
 def _table_beside(video: Path) -> Path:

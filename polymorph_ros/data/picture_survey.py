@@ -41,10 +41,9 @@ def survey_pictures(dataset: Dataset, done: Callable[[], None]) -> PictureSurvey
                 sizes[picture.shape[1], picture.shape[0]] += 1
             done()
         readable.append(len(sequence) - len(bad))
-        noticed: Counter[str] = getattr(sequence.pictures, "remarks", Counter())
-        remarks += [
-            f"{sequence.track.name}: {text} ({n:,} pictures)" for text, n in noticed.items()
-        ]
+        noticed: dict[str, int] = getattr(sequence.pictures, "remarks", {})
+        name = sequence.track.name
+        remarks += [f"{name}: {text} ({count:,} pictures)" for text, count in noticed.items()]
         faults += bad if readable[-1] or len(bad) < 2 else [_nothing_of(sequence, bad)]
     return PictureSurvey(tuple(readable), dict(sizes.most_common()), tuple(remarks), tuple(faults))
 
