@@ -45,3 +45,9 @@ def spelling_notes(spellings: Iterable[str]) -> list[str]:
         for names in by_case.values()
         if len(names) > 1
     ]
+
+
+def printable(text: str) -> str:
+    """Text that can be printed and written as UTF-8 in one line."""
+    encoded = text.encode("utf-8", "replace").decode()
+    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in encoded)
