@@ -107,6 +107,7 @@ def read_coco_video(path: Path, root: Path | None, fps: float) -> Dataset:
 
 def _vocabulary(path: Path, videos: Sequence[Video], labels: Mapping[Key, str]) -> Vocabulary:
     judged = {label for video in videos for label in video.annotated() | video.negative}
+    judged |= {name for video in videos for image in video.images for name in image.negative or ()}
     names = [label for label in dict.fromkeys(labels.values()) if label in judged]
     if not names:
         raise PolymorphError("annotations of known categories", "none", where=str(path))

@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from polymorph_ros.data.label_names import printable
 from polymorph_ros.data.track import Track
 from polymorph_ros.data.vocabulary import Vocabulary
 from polymorph_ros.errors import PolymorphError
@@ -20,6 +21,10 @@ class Fault:
 
     where: str
     reason: str
+
+    def __post_init__(self) -> None:
+        for name in ("where", "reason"):  # they quote files, which may hold anything
+            object.__setattr__(self, name, printable(getattr(self, name)))
 
     @classmethod
     def of(cls, error: PolymorphError, where: str = "") -> Fault:

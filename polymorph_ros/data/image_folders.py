@@ -11,6 +11,7 @@ from pathlib import Path
 from polymorph_ros.data.image_files import IMAGE_SUFFIXES, read_image, stamps_of_names
 from polymorph_ros.data.image_stream import ImageStream
 from polymorph_ros.data.joining import Moment
+from polymorph_ros.data.label_names import printable
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def find_image_folders(path: Path, fps: float) -> list[ImageFolder]:
     folders = sorted({file.parent for file in path.rglob("*") if _is_image(file)})
     names = {folder: folder.relative_to(path).as_posix() for folder in folders}
     return [
-        ImageFolder(folder, path.resolve().name if folder == path else name, fps)
+        ImageFolder(folder, printable(path.resolve().name if folder == path else name), fps)
         for folder, name in names.items()
     ]
 
