@@ -76,13 +76,9 @@ def altered_bytes(data: bytes, where: list[int], what: list[bytes]) -> bytes:
 
 def paths_of(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """The way to each value of a document."""
-    inner = (
-        value.items()
-        if isinstance(value, dict)
-        else enumerate(value)
-        if isinstance(value, list)
-        else ()
-    )
+    inner: Any = ()
+    if isinstance(value, dict | list):
+        inner = value.items() if isinstance(value, dict) else enumerate(value)
     return [path, *(found for key, one in inner for found in paths_of(one, (*path, key)))]
 
 
@@ -120,8 +116,7 @@ def check(folder: Path, name: str, data: bytes) -> None:
         dataset = open_dataset(file)
         seen = survey(dataset.tracks(), dataset.vocabulary)
         opened = survey_pictures(dataset, lambda: None)
-    except PolymorphError as error:
-        assert str(error)
+    except PolymorphError:
         return
     with (folder / "printed.txt").open("w", encoding="utf-8") as printed:
         print_report(Console(file=printed), file, dataset, seen, opened, 20, None)
@@ -132,7 +127,7 @@ def check(folder: Path, name: str, data: bytes) -> None:
         assert np.isin(track.truth, (-1, 0, 1)).all()
 
 
-@pytest.mark.parametrize("text", TABLES)
+@pytest.mark.parametrize("text", TABLES, ids=["all", "quoted", "one-hot", "semicolons"])
 @many
 @given(where=places, what=st.lists(st.sampled_from(ODD_BYTES) | st.binary(max_size=3), min_size=4))
 def test_case_29_tables_of_altered_bytes(
@@ -141,7 +136,7 @@ def test_case_29_tables_of_altered_bytes(
     check(folder, "labels.csv", altered_bytes(text.encode(), where, what))
 
 
-@pytest.mark.parametrize("text", TABLES)
+@pytest.mark.parametrize("text", TABLES, ids=["all", "quoted", "one-hot", "semicolons"])
 @many
 @given(where=places, what=st.lists(cells, min_size=4))
 def test_case_29_tables_of_altered_cells(

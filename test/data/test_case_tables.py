@@ -412,6 +412,7 @@ def test_case_27_lists_of_negatives_for_each_picture_are_followed(tmp_path: Path
 @pytest.mark.parametrize(
     "text",
     ["[" * 100_000, '{"images":' * 100_000, '{"images": [' + "[" * 100_000, "[" * 900 + "]" * 900],
+    ids=["lists", "objects", "section", "closed"],
 )
 def test_case_29_deep_nesting_is_one_line(tmp_path: Path, text: str) -> None:
     path = tmp_path / "labels.json"
