@@ -49,13 +49,12 @@ class _Layout:
 
     def planes(self, height: int, width: int, step: int) -> Iterator[tuple[int, int, int]]:
         """Of each plane its rows, the bytes of a row, and those from one row to the next."""
-        yield height, width * self.channels * self.depth, step
-        if self.chroma == "half":
-            yield height // 2, width, step
-        elif self.chroma == "planes":
+        rows = height * 3 // 2 if self.chroma == "half" else height
+        yield rows, width * self.channels * self.depth, step
+        if self.chroma == "planes":
             yield height // 2, width // 2, (step + 1) // 2
             yield height // 2, width // 2, (step + 1) // 2
-        elif self.chroma:
+        elif self.chroma.startswith("full"):
             yield height, 2 * width, 2 * step
 
 
@@ -204,7 +203,9 @@ def _packed(planes: list[Image], layout: _Layout) -> Image:
     """Luma and chroma as OpenCV's conversion takes them."""
     luma, *chroma = planes
     height, width = luma.shape
-    if layout.chroma in ("half", "planes"):
+    if layout.chroma == "half":
+        return np.ascontiguousarray(luma)
+    if layout.chroma == "planes":
         flat = np.concatenate([plane.reshape(-1) for plane in planes])
         return flat.reshape(height * 3 // 2, width)
     # OpenCV has no conversion for full chroma: each pixel becomes two neighbours that share theirs
@@ -219,7 +220,7 @@ def _compare_roughness(samples: Image, code: int, encoding: str, stream: ImageSt
     if samples.shape[1] < 4:
         return
     luma = 1 if code == cv2.COLOR_YUV2RGB_UYVY else 0
-    rows = samples[:: max(1, len(samples) // 32)].astype(np.int16)
+    rows = samples[:: max(1, len(samples) // 8)].astype(np.int16)
     # chroma of the same kind is two samples apart
     rough = [float(np.abs(rows[:, 2:, i] - rows[:, :-2, i]).mean()) for i in (luma, 1 - luma)]
     if rough[1] > _ROUGHER * rough[0] + 1.0:
