@@ -154,15 +154,13 @@ def read_label_csv(path: Path, separator: str = SEPARATOR) -> LabelTable:
             faults.append(Fault(where, f"expected {len(columns)} cells, found {len(cells)}"))
         elif cells:
             records.append((where, dict(zip(columns, cells, strict=True))))
-    lists = (
-        []
-        if of_labels
-        else [
-            unquote_list(cells.get(column, ""))
-            for _, cells in records
-            for column in ("labels", "unknown")
-        ]
-    )
+    _check_values(path, of_labels, records)
+    lists = [
+        unquote_list(cells[column])
+        for _, cells in records
+        for column in ("labels", "unknown")
+        if column in cells
+    ]
     chosen, separated = choose_separator(lists, separator)
     reader = _Reader(of_labels, chosen, delimiter == ";")
     unit = ""
@@ -177,7 +175,7 @@ def read_label_csv(path: Path, separator: str = SEPARATOR) -> LabelTable:
         else:
             rows.append(row)
     faults += reader.faults
-    if not rows or (of_labels and all(set(row.unknown) == set(of_labels) for row in rows)):
+    if not rows:
         first = f"none ({faults[0].where}: {faults[0].reason})" if faults else "none"
         raise PolymorphError("rows with labels", first, where=str(path))
     whole, together = _put_together(rows, bool(of_labels))
@@ -186,6 +184,22 @@ def read_label_csv(path: Path, separator: str = SEPARATOR) -> LabelTable:
     named = tuple(column for column in columns if column)
     assumptions = tuple(note for note in notes if note)
     return LabelTable(path, named, tuple(labels), whole, tuple(faults), assumptions)
+
+
+def _check_values(
+    path: Path, of_labels: tuple[str, ...], records: list[tuple[str, dict[str, str]]]
+) -> None:
+    """Refuse a column that is no label's, as it has text or numbers but no 0 or 1."""
+    for label in of_labels:
+        values = {cells[label]: one_hot_value(cells[label]) for _, cells in records}
+        other = next((cell for cell, value in values.items() if value is None), None)
+        if other is not None and not {0, 1} & set(values.values()):
+            raise PolymorphError(
+                f"0 or 1 in the column {label!r}",
+                f"{other!r:.99}",
+                where=str(path),
+                remedy="remove the column if it is no label, or name it labels",
+            )
 
 
 def _text(path: Path) -> str:

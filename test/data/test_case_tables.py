@@ -304,9 +304,19 @@ def test_case_27_a_cell_that_is_no_value_is_unknown_and_named(tmp_path: Path) ->
     ]
 
 
-def test_case_27_a_misspelt_column_is_not_a_label(tmp_path: Path) -> None:
-    with pytest.raises(PolymorphError, match="lables.*expected 0 or 1, found 'cup'"):
-        table(tmp_path, "file,lables\na.jpg,cup\nb.jpg,dog\n")
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("file,lbls\na.jpg,cup\nb.jpg,dog\n", "column 'lbls', found 'cup'; remove"),
+        ("file,cup,split\na.jpg,1,train\nb.jpg,0,test\n", "column 'split', found 'train'"),
+        ("file,cup,width\na.jpg,1,640\nb.jpg,0,640\n", "column 'width', found '640'"),
+    ],
+)
+def test_case_27_a_column_without_0_and_1_is_not_a_label(
+    tmp_path: Path, text: str, told: str
+) -> None:
+    with pytest.raises(PolymorphError, match=told):
+        table(tmp_path, text)
 
 
 @pytest.mark.parametrize(
