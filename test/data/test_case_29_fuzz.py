@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +97,7 @@ def altered_document(document: Any, where: list[int], what: list[Any]) -> Any:
         if place % 5 == 0:
             del owner[last]
         else:
-            owner[last] = new
+            owner[last] = deepcopy(new)  # else later changes would make it hold itself
     return document
 
 
