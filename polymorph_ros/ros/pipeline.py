@@ -70,7 +70,6 @@ class Pipeline:
         now_ns = self._node.get_clock().now().nanoseconds
         camera.counters.answer(result, latency_s(now_ns, header.stamp))
 
-    def _fail(self, camera: Camera, message: ImageMessage, fault: str) -> None:
     def _picture(self, camera: Camera, message: ImageMessage) -> Image:
         """The message's pixels; what is peculiar about them is logged once per camera."""
         stream = self._streams[camera.name]
@@ -80,7 +79,7 @@ class Pipeline:
             self._node.get_logger().warning(f"camera {camera.name}: {remark}")
         return image
 
-    def _fail(self, camera: Camera, message: ImageMessage, words: str) -> None:
+    def _fail(self, camera: Camera, message: ImageMessage, fault: str) -> None:
         self.engine.ledger.cancel_frame()
         camera.counters.fail(fault)
         self._warn(f"camera {camera.name}: no result for a frame: {fault}")
