@@ -35,6 +35,8 @@ def print_report(
     console.print(_summary(seen, opened))
     for assumption in dataset.assumptions:
         console.print(f"[yellow]assumed:[/yellow] {escape(assumption)}", highlight=False)
+    for remark in opened.remarks if opened else ():
+        console.print(f"[yellow]noticed:[/yellow] {escape(remark)}", highlight=False)
     faults = all_faults(dataset, opened)
     columns: tuple[str, ...] = ("sequence", "frames", "seconds", "labels", "not readable", "clock")
     _print_table(console, columns, _sequences(dataset, opened), rows)
@@ -89,6 +91,7 @@ def write_report(
             {"label": label.name, "reason": reason} for label, reason in too_few(seen, few)
         ],
         "assumptions": list(dataset.assumptions),
+        "remarks": list(opened.remarks) if opened else [],
         "faults": [asdict(fault) for fault in all_faults(dataset, opened)],
     }
     write_json(file, report)

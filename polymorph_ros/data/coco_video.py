@@ -12,51 +12,45 @@ them in each video. A category is looked for in few videos only, and each video 
   or metric.
 
 A file without these lists (plain CocoVID) is read in the same way: what a video never shows is
-unknown there, because the file does not say that anybody looked. Only listed frames count: TAO
-annotates about one frame per second, and the pictures between them are not part of the data set.
+unknown there, because the file does not say that anybody looked. In plain COCO, without videos, the
+pictures of a folder are one video. What an unusable annotation would have said is unknown. Only
+listed frames count: TAO annotates about one frame per second, and the pictures between them are not
+part of the data set.
 """
 
 from __future__ import annotations
 
-import json
+import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 
+from polymorph_ros.data.coco_entries import (
+    Key,
+    Picture,
+    Video,
+    entries,
+    key_of,
+    labels_of,
+    mapping,
+    pictures_of,
+    rate_of,
+    read_document,
+    shown,
+    videos_of,
+)
 from polymorph_ros.data.dataset import Dataset, Fault, LabelledSequence
-from polymorph_ros.data.image_files import ImageFiles
+from polymorph_ros.data.image_files import ImageFiles, stamps_of_names
+from polymorph_ros.data.image_paths import path_note, picture_name
+from polymorph_ros.data.label_names import spelling_notes
 from polymorph_ros.data.labelling import stamp_order
 from polymorph_ros.data.track import Track
 from polymorph_ros.data.vocabulary import Vocabulary
 from polymorph_ros.errors import PolymorphError
 
-Key = int | str | None
-
-_SECTIONS = ("videos", "images", "annotations", "categories")
-_LIMIT = 1e12  # of rates and frame numbers
-_REMEDY = "give the annotation file of a video data set"
-
-
-@dataclass
-class _Image:
-    index: int
-    file: str
-    present: set[str] = field(default_factory=set)
-
-
-@dataclass
-class _Video:
-    name: str
-    fps: float
-    negative: set[str]
-    not_exhaustive: set[str]
-    images: list[_Image] = field(default_factory=list)
-
-    def annotated(self) -> set[str]:
-        return {label for image in self.images for label in image.present}
+_TRIED = 50  # pictures with which a folder is tried
 
 
 def read_coco_video(path: Path, root: Path | None, fps: float) -> Dataset:
@@ -65,6 +59,8 @@ def read_coco_video(path: Path, root: Path | None, fps: float) -> Dataset:
     The vocabulary is every category that is annotated or negative somewhere, in the order of
     ``categories``. Stamps are ``frame_index / fps``, with the ``fps`` of the video's entry, else
     that of ``info``, else the given one. Sequences bear the name of their video, else its id.
+    Without videos, stamps are those of the file names in their order, see ``stamps_of_names``, and
+    sequences bear the name of their folder.
 
     Args:
         path: the JSON file.
@@ -75,180 +71,134 @@ def read_coco_video(path: Path, root: Path | None, fps: float) -> Dataset:
     Raises:
         PolymorphError: the file is not readable, lacks a section, or has no usable picture entry.
     """
-    document = _document(path)
+    document = read_document(path)
     faults: list[Fault] = []
-    labels = _labels(document["categories"])
-    file_fps = _positive(_mapping(document.get("info")).get("fps"))
-    videos = _videos(path, document["videos"], labels, file_fps or fps, faults)
-    images = _images(path, document["images"], videos, faults)
-    _annotate(path, document["annotations"], images, labels, faults)
-    used = {key: video for key, video in videos.items() if video.images}
-    if not used:
+    labels = labels_of(path, document["categories"], faults)
+    videos = videos_of(path, document.get("videos"), labels, faults)
+    given = videos if document.get("videos") else None
+    images = pictures_of(path, document["images"], labels, given, faults)
+    usable = list({id(image): image for image in images.values() if image}.values())
+    if not usable:
         raise PolymorphError("entries of pictures", "no usable one", where=f"{path}, images")
-    judged = {label for video in used.values() for label in video.annotated() | video.negative}
+    _annotate(path, document["annotations"], images, labels, videos, faults)
+    where = root or _root(path, usable)
+    written = [image.file for image in usable]
+    for image in usable:
+        image.file = picture_name(where, image.file)
+    assumed = [path_note(where, written, [image.file for image in usable])]
+    if given is None:
+        videos = _videos_of_folders(path, usable)
+    used = [video for video in videos.values() if video.images]
+    vocabulary = _vocabulary(path, used, labels)
+    file_fps = rate_of(mapping(document.get("info")).get("fps"))
+    sequences = []
+    for video in sorted(used, key=lambda video: video.name):
+        stamps_s, basis = _stamps_of(video, file_fps or fps, bool(video.fps or file_fps))
+        assumed.append(basis)
+        sequences.append(_sequence(path, video, stamps_s, where, vocabulary, faults))
+    if given is None:
+        assumed.append("the pictures of a folder are one video")
+    if not any(video.negative for video in used):
+        assumed.append("a category that is not annotated in a video is unknown there")
+    names = [str(entry.get("name")) for _, entry in entries(document["categories"])]
+    notes = tuple(dict.fromkeys(note for note in [*assumed, *spelling_notes(names)] if note))
+    return Dataset(vocabulary, tuple(sequences), tuple(faults), notes)
+
+
+def _vocabulary(path: Path, videos: Sequence[Video], labels: Mapping[Key, str]) -> Vocabulary:
+    judged = {label for video in videos for label in video.annotated() | video.negative}
+    judged |= {name for video in videos for image in video.images for name in image.negative or ()}
     names = [label for label in dict.fromkeys(labels.values()) if label in judged]
     if not names:
         raise PolymorphError("annotations of known categories", "none", where=str(path))
-    vocabulary = Vocabulary(tuple(names))
-    where = root or _root(path, [image for video in used.values() for image in video.images])
-    sequences = [
-        _sequence(path, video, where, vocabulary, faults)
-        for video in sorted(used.values(), key=lambda video: video.name)
-    ]
-    said = {key for key, entry in _entries(document["videos"]) if _positive(entry.get("fps"))}
-    assumed = [] if file_fps or set(used) <= said else [f"{fps:g} frames per second"]
-    if not any(video.negative for video in used.values()):
-        assumed.append("a category that is not annotated in a video is unknown there")
-    return Dataset(vocabulary, tuple(sequences), tuple(faults), tuple(assumed))
-
-
-def _document(path: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(path.read_bytes())
-    except OSError as error:
-        raise PolymorphError(
-            "a readable JSON file", error.strerror or str(error), where=str(path)
-        ) from None
-    except ValueError as error:
-        raise PolymorphError("a JSON file", str(error), where=str(path)) from None
-    lists = [name for name in _SECTIONS if isinstance(_mapping(document).get(name), list)]
-    if len(lists) < len(_SECTIONS):
-        raise PolymorphError(
-            f"lists named {', '.join(_SECTIONS)}",
-            ", ".join(lists) or "none of them",
-            where=str(path),
-            remedy=_REMEDY,
-        )
-    return dict(document)
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _key(value: Any) -> Key:
-    """An id, or None where there is none."""
-    return value if isinstance(value, int | str) else None
-
-
-def _keys(value: Any) -> list[Key]:
-    return [_key(one) for one in value] if isinstance(value, list) else []
-
-
-def _entries(section: Any) -> list[tuple[Key, Mapping[str, Any]]]:
-    entries = section if isinstance(section, list) else []
-    return [(_key(_mapping(entry).get("id")), _mapping(entry)) for entry in entries]
-
-
-def _positive(value: Any) -> float | None:
-    """A rate, or None where none is given."""
-    sound = isinstance(value, int | float) and 0 < value < _LIMIT
-    return float(value) if sound else None
-
-
-def _labels(categories: Any) -> dict[Key, str]:
-    """Category id -> label; a category that TAO merged into another has the other's."""
-    labels: dict[Key, str] = {}
-    for key, entry in _entries(categories):
-        name = entry.get("name")
-        if key is not None and isinstance(name, str) and name.strip():
-            labels[key] = name.strip()
-    for key, entry in _entries(categories):
-        for merged, _ in _entries(entry.get("merged")):
-            if key in labels and merged is not None:
-                labels[merged] = labels[key]
-    return labels
-
-
-def _videos(
-    path: Path,
-    section: Any,
-    labels: Mapping[Key, str],
-    fps: float,
-    faults: list[Fault],
-) -> dict[Key, _Video]:
-    videos: dict[Key, _Video] = {}
-    for key, entry in _entries(section):
-        lists = [entry.get(f"{kind}_category_ids", []) for kind in ("neg", "not_exhaustive")]
-        where = f"{path}, video {key}"
-        if key is None or key in videos:
-            faults.append(Fault(where, "expected an id of its own"))
-        elif not all(isinstance(ids, list) for ids in lists):
-            faults.append(Fault(where, "expected lists of category ids"))
-        else:
-            negative, partly = ({labels[c] for c in _keys(ids) if c in labels} for ids in lists)
-            name = str(entry.get("name") or key)
-            rate = _positive(entry.get("fps")) or fps
-            videos[key] = _Video(name, rate, negative, partly)
-    return videos
-
-
-def _images(
-    path: Path, section: Any, videos: Mapping[Key, _Video], faults: list[Fault]
-) -> dict[Key, _Image]:
-    images: dict[Key, _Image] = {}
-    for key, entry in _entries(section):
-        index = entry.get("frame_index", entry.get("frame_id"))
-        file = entry.get("file_name")
-        video = videos.get(_key(entry.get("video_id")))
-        where = f"{path}, image {key}"
-        if key is None or key in images:
-            faults.append(Fault(where, "expected an id of its own"))
-        elif not isinstance(index, int) or abs(index) > _LIMIT or not isinstance(file, str):
-            faults.append(Fault(where, "expected a frame_index and a file_name"))
-        elif video is None:
-            faults.append(Fault(where, f"expected a known video, found {entry.get('video_id')}"))
-        else:
-            images[key] = _Image(index, file)
-            video.images.append(images[key])
-    return images
+    return Vocabulary(tuple(names))
 
 
 def _annotate(
     path: Path,
     section: Any,
-    images: Mapping[Key, _Image],
+    images: Mapping[Key, Picture | None],
     labels: Mapping[Key, str],
+    videos: Mapping[Key, Video],
     faults: list[Fault],
 ) -> None:
-    for key, entry in _entries(section):
-        image = images.get(_key(entry.get("image_id")))
-        label = labels.get(_key(entry.get("category_id")))
-        if image is None or label is None:
-            kind, name = ("image", "image_id") if image is None else ("category", "category_id")
-            found = f"expected a known {kind}, found {entry.get(name)}"
-            faults.append(Fault(f"{path}, annotation {key}", found))
-        else:
+    """Enter what is annotated; what an annotation fails to say becomes doubtful."""
+    usable = [image for image in images.values() if image]
+    for key, entry in entries(section):
+        image_key = key_of(entry.get("image_id"))
+        image = images.get(image_key)
+        label = labels.get(key_of(entry.get("category_id")))
+        if image and label:
             image.present.add(label)
+            continue
+        kind, name = ("category", "category_id") if image else ("image", "image_id")
+        found = f"expected a known {kind}, found {shown(entry.get(name))}"
+        faults.append(Fault(f"{path}, annotation {shown(key)}", found))
+        if image:
+            image.doubtful.update(labels.values())
+        elif label and image_key not in images:
+            video = videos.get(key_of(entry.get("video_id")))
+            for one in video.images if video else usable:
+                one.doubtful.add(label)
 
 
-def _root(path: Path, images: Sequence[_Image]) -> Path:
+def _root(path: Path, images: Sequence[Picture]) -> Path:
     """The folder that file names are relative to: TAO keeps pictures beside its annotations."""
-    places = (path.parent, path.parent.parent, path.parent.parent / "frames")
-    for place in places:
-        if (place / images[0].file).is_file():
+    for place in (path.parent, path.parent.parent, path.parent.parent / "frames"):
+        files = (place / picture_name(place, image.file) for image in images[:_TRIED])
+        if any(os.path.isfile(file) for file in files):
             return place
     return path.parent
 
 
+def _videos_of_folders(path: Path, images: Sequence[Picture]) -> dict[Key, Video]:
+    videos: dict[Key, Video] = {}
+    for image in sorted(images, key=lambda image: image.file):
+        folder = PurePosixPath(image.file).parent.as_posix()
+        name = path.stem if folder == "." else folder
+        videos.setdefault(name, Video(name, None)).images.append(image)
+    return videos
+
+
+def _stamps_of(video: Video, fps: float, given: bool) -> tuple[list[float], str]:
+    """The stamps of a video's frames, and what was assumed."""
+    indices = [image.index for image in video.images if image.index is not None]
+    if not indices:
+        return stamps_of_names([PurePosixPath(image.file).stem for image in video.images], fps)
+    rate = video.fps or fps
+    return [index / rate for index in indices], "" if given else f"{fps:g} frames per second"
+
+
 def _sequence(
-    path: Path, video: _Video, root: Path, vocabulary: Vocabulary, faults: list[Fault]
+    path: Path,
+    video: Video,
+    stamps_s: Sequence[float],
+    root: Path,
+    vocabulary: Vocabulary,
+    faults: list[Fault],
 ) -> LabelledSequence:
-    order, doubles = stamp_order([image.index for image in video.images])
+    order, doubles = stamp_order(stamps_s)
+    first = {stamps_s[index]: video.images[index] for index in order}
     for index in doubles:
         image = video.images[index]
-        where = f"{path}, video {video.name}"
-        faults.append(Fault(where, f"{image.file}: another picture has frame {image.index} too"))
+        reason = f"{image.file}: another picture has frame {image.index} too"
+        faults.append(Fault(f"{path}, video {video.name}", reason))
+        kept = first[stamps_s[index]]
+        if kept.file == image.file:
+            kept.present |= image.present
+        kept.doubtful |= image.present | image.doubtful
     annotated = video.annotated()
     for label in sorted(annotated & video.negative):
         reason = f"expected no annotation of {label!r}, which is in neg_category_ids"
         faults.append(Fault(f"{path}, video {video.name}", reason))
     images = [video.images[index] for index in order]
+    judged = set() if video.vague else (annotated | video.negative) - video.partly
     truth = np.full((len(images), len(vocabulary)), -1, dtype=np.int8)
-    absent = (annotated | video.negative) - video.not_exhaustive
-    truth[:, list(vocabulary.ids_of(absent))] = 0
-    for row, image in enumerate(images):
-        truth[row, list(vocabulary.ids_of(image.present))] = 1
-    stamps_s = np.array([image.index / video.fps for image in images], dtype=np.float64)
-    track = Track(truth, stamps_s, video.name)
-    return LabelledSequence(track, ImageFiles(tuple(root / image.file for image in images)))
+    for row, image in zip(truth, images, strict=True):
+        absent = (judged if image.negative is None else image.negative) - image.doubtful
+        if not image.unclear:
+            row[list(vocabulary.ids_of(absent & set(vocabulary)))] = 0
+            row[list(vocabulary.ids_of(image.present))] = 1
+    stamps = np.array([stamps_s[index] for index in order], dtype=np.float64)
+    files = tuple(root / image.file for image in images)
+    return LabelledSequence(Track(truth, stamps, video.name), ImageFiles(files))

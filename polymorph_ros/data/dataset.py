@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polymorph_ros.data.clock import Clock
+from polymorph_ros.data.label_names import printable
 from polymorph_ros.data.track import Track
 from polymorph_ros.data.vocabulary import Vocabulary
 from polymorph_ros.errors import PolymorphError
@@ -22,11 +23,15 @@ class Fault:
     where: str
     reason: str
 
+    def __post_init__(self) -> None:
+        for name in ("where", "reason"):  # they quote files, which may hold anything
+            object.__setattr__(self, name, printable(getattr(self, name)))
+
     @classmethod
     def of(cls, error: PolymorphError, where: str = "") -> Fault:
-        """What an error says, as a fault; ``where`` if the error does not say it."""
+        """What an error says, as a fault; at ``where``, if that is known better."""
         remedy = f"; {error.remedy}" if error.remedy else ""
-        return cls(error.where or where, f"expected {error.expected}, found {error.found}{remedy}")
+        return cls(where or error.where, f"expected {error.expected}, found {error.found}{remedy}")
 
 
 class Pictures(Protocol):

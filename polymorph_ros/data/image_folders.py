@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from polymorph_ros.data.image_files import IMAGE_SUFFIXES, read_image, stamps_of_names
+from polymorph_ros.data.image_stream import ImageStream
 from polymorph_ros.data.joining import Moment
+from polymorph_ros.data.label_names import printable
 
 
 @dataclass(frozen=True)
@@ -19,6 +22,7 @@ class ImageFolder:
     name: str
     fps: float
     frame_id: str = ""
+    remarks: Counter[str] = field(default_factory=Counter, compare=False)
 
     @property
     def clock(self) -> None:
@@ -27,10 +31,21 @@ class ImageFolder:
 
     def moments(self) -> Iterator[Moment]:
         """Its pictures by ascending stamp."""
-        files = sorted(file for file in self.path.iterdir() if _is_image(file))
-        stamps = stamps_of_names([file.stem for file in files], self.fps)
+        stream = ImageStream(remarks=self.remarks)
+        files = self._files()
+        stamps, _ = self._stamps(files)
         for stamp_s, file in sorted(zip(stamps, files, strict=True)):
-            yield Moment(stamp_s, partial(read_image, file))
+            yield Moment(stamp_s, partial(read_image, file, stream))
+
+    def basis(self) -> str:
+        """Where its stamps are from, in words."""
+        return self._stamps(self._files())[1]
+
+    def _files(self) -> list[Path]:
+        return sorted(file for file in self.path.iterdir() if _is_image(file))
+
+    def _stamps(self, files: Sequence[Path]) -> tuple[list[float], str]:
+        return stamps_of_names([file.stem for file in files], self.fps)
 
 
 def find_image_folders(path: Path, fps: float) -> list[ImageFolder]:
@@ -41,7 +56,7 @@ def find_image_folders(path: Path, fps: float) -> list[ImageFolder]:
     folders = sorted({file.parent for file in path.rglob("*") if _is_image(file)})
     names = {folder: folder.relative_to(path).as_posix() for folder in folders}
     return [
-        ImageFolder(folder, path.resolve().name if folder == path else name, fps)
+        ImageFolder(folder, printable(path.resolve().name if folder == path else name), fps)
         for folder, name in names.items()
     ]
 

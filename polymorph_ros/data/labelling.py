@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,10 +21,9 @@ def vocabulary_of(table: LabelTable) -> Vocabulary:
     Raises:
         PolymorphError: there is none.
     """
-    names = dict.fromkeys(name for row in table.rows for name in (*row.present, *row.unknown))
-    if not names:
+    if not table.labels:
         raise PolymorphError("at least one label", "none in any row", where=str(table.path))
-    return Vocabulary(tuple(names))
+    return Vocabulary(table.labels)
 
 
 def stamp_order(stamps_s: Sequence[float]) -> tuple[list[int], list[int]]:
@@ -39,9 +39,18 @@ def stamp_order(stamps_s: Sequence[float]) -> tuple[list[int], list[int]]:
 def sort_rows(
     rows: Iterable[LabelRow], stamps_s: Sequence[float]
 ) -> tuple[list[LabelRow], NDArray[np.float64], list[Fault]]:
-    """The rows of one sequence by ascending stamp; a second row of one stamp is a fault."""
+    """The rows of one sequence by ascending stamp.
+
+    A second row of one stamp is a fault. What only it names is unknown in the first.
+    """
     rows = list(rows)
     order, doubles = stamp_order(stamps_s)
+    first = {stamps_s[index]: index for index in order}
+    for index in doubles:
+        row = rows[first[stamps_s[index]]]
+        more = dict.fromkeys(name for name in rows[index].present if name not in row.present)
+        unknown = tuple({**dict.fromkeys(row.unknown), **more})
+        rows[first[stamps_s[index]]] = replace(row, unknown=unknown)
     faults = [
         Fault(rows[index].where, f"another row has the stamp {stamps_s[index]:.10g} s too")
         for index in doubles

@@ -10,7 +10,7 @@ from polymorph_ros.data.bag_recordings import find_bags, labelled_by_truth
 from polymorph_ros.data.coco_video import read_coco_video
 from polymorph_ros.data.dataset import Dataset, Fault
 from polymorph_ros.data.image_files import labelled_files
-from polymorph_ros.data.image_folders import find_image_folders
+from polymorph_ros.data.image_folders import ImageFolder, find_image_folders
 from polymorph_ros.data.joining import Recording, labelled_recordings
 from polymorph_ros.data.label_csv import SEPARATOR, read_label_csv
 from polymorph_ros.data.video_files import VIDEO_SUFFIXES, find_videos
@@ -146,20 +146,22 @@ def _of_recordings(place: Path, labels: Path | None, options: _Options) -> Datas
         )
     videos, bad_videos = find_videos(place)
     recordings: list[Recording] = [*bags, *videos]
-    assumptions: tuple[str, ...] = ()
+    folders: list[ImageFolder] = []
     if not recordings and place.is_dir():
-        recordings = [*find_image_folders(place, options.fps)]
-        assumptions = (f"stamps from file names, at {options.fps:g} Hz",)
+        folders = find_image_folders(place, options.fps)
+        recordings = [*folders]
     if not recordings:
         first = bad_videos[0] if bad_videos else Fault(str(place), "there is none")
         raise PolymorphError(
             "a video, recording or pictures", f"{first.where}: {first.reason}", where=str(place)
         )
     dataset = labelled_recordings(table, recordings, options.tolerance_s)
+    used = {track.name for track in dataset.tracks()}
+    bases = [folder.basis() for folder in folders if folder.name in used]
     return replace(
         dataset,
         faults=(*dataset.faults, *faults, *bad_videos),
-        assumptions=(*dataset.assumptions, *assumptions),
+        assumptions=tuple(dict.fromkeys((*dataset.assumptions, *table.assumptions, *bases))),
     )
 
 

@@ -16,11 +16,13 @@ class PictureSurvey:
     Attributes:
         readable: frames with a picture, per sequence.
         sizes: (width, height) in pixels -> frames, the most frequent first.
+        remarks: what was noticed in pictures that can be read, per sequence and kind a line.
         faults: what cannot be read; one for a sequence of which nothing can.
     """
 
     readable: tuple[int, ...]
     sizes: dict[tuple[int, int], int]
+    remarks: tuple[str, ...]
     faults: tuple[Fault, ...]
 
 
@@ -28,6 +30,7 @@ def survey_pictures(dataset: Dataset, done: Callable[[], None]) -> PictureSurvey
     """Open every picture, one at a time; ``done`` is called after each."""
     readable: list[int] = []
     sizes: Counter[tuple[int, int]] = Counter()
+    remarks: list[str] = []
     faults: list[Fault] = []
     for sequence in dataset.sequences:
         bad: list[Fault] = []
@@ -38,8 +41,11 @@ def survey_pictures(dataset: Dataset, done: Callable[[], None]) -> PictureSurvey
                 sizes[picture.shape[1], picture.shape[0]] += 1
             done()
         readable.append(len(sequence) - len(bad))
+        noticed: dict[str, int] = getattr(sequence.pictures, "remarks", {})
+        name = sequence.track.name
+        remarks += [f"{name}: {text} ({count:,} pictures)" for text, count in noticed.items()]
         faults += bad if readable[-1] or len(bad) < 2 else [_nothing_of(sequence, bad)]
-    return PictureSurvey(tuple(readable), dict(sizes.most_common()), tuple(faults))
+    return PictureSurvey(tuple(readable), dict(sizes.most_common()), tuple(remarks), tuple(faults))
 
 
 def _nothing_of(sequence: LabelledSequence, faults: list[Fault]) -> Fault:

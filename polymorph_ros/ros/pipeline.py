@@ -6,7 +6,9 @@ from collections.abc import Mapping
 
 from rclpy.node import Node
 
+from polymorph_ros.arrays import Image
 from polymorph_ros.data.frame import Frame
+from polymorph_ros.data.image_stream import ImageStream
 from polymorph_ros.data.pixels import ImageError, image_of
 from polymorph_ros.interfaces.stamps import to_ns
 from polymorph_ros.ros.camera import Camera, ImageMessage
@@ -38,6 +40,7 @@ class Pipeline:
         self._node = node
         self._cameras = cameras
         self._publishers = publishers
+        self._streams = {name: ImageStream() for name in cameras}
 
     def handle(self, camera_name: str, message: ImageMessage) -> None:
         """Answer one frame. A fault in it is counted and logged; it never ends the worker."""
@@ -59,11 +62,22 @@ class Pipeline:
 
     def _label(self, camera: Camera, message: ImageMessage) -> None:
         header = message.header
-        frame = Frame(image_of(message), to_ns(header.stamp), camera.name, header.frame_id)
+        frame = Frame(
+            self._picture(camera, message), to_ns(header.stamp), camera.name, header.frame_id
+        )
         result = self.engine.step(frame)
         self._publishers.publish(result, header, self.publish)
         now_ns = self._node.get_clock().now().nanoseconds
         camera.counters.answer(result, latency_s(now_ns, header.stamp))
+
+    def _picture(self, camera: Camera, message: ImageMessage) -> Image:
+        """The message's pixels; what is peculiar about them is logged once per camera."""
+        stream = self._streams[camera.name]
+        known = len(stream.remarks)
+        image = image_of(message, stream)
+        for remark in list(stream.remarks)[known:]:
+            self._node.get_logger().warning(f"camera {camera.name}: {remark}")
+        return image
 
     def _fail(self, camera: Camera, message: ImageMessage, fault: str) -> None:
         self.engine.ledger.cancel_frame()

@@ -91,7 +91,7 @@ def test_a_bad_row_is_named_and_the_others_stay(tmp_path: Path, line: str, told:
         ("file,labels,weight\na.jpg,mug,1\n", "found file,labels,weight"),
         ("file,labels,labels\na.jpg,mug,1\n", "found file,labels,labels"),
         ("sequence,labels\na,mug\n", "found sequence,labels"),
-        ("file;labels\na.jpg;mug\n", "found file;labels"),
+        ("file:labels\na.jpg:mug\n", "found file:labels"),
         ("", "found nothing"),
         ("file,labels\n", "rows with labels, found none"),
         ("stamp,labels\nsoon,mug\n", "line 2: expected a stamp"),

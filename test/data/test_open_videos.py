@@ -108,7 +108,7 @@ def test_folders_of_pictures_with_stamps_in_their_names(tmp_path: Path) -> None:
     ],
 )
 def test_stamps_of_names(names: list[str], stamps: list[float]) -> None:
-    assert stamps_of_names(names, 10.0) == pytest.approx(stamps, rel=1e-12)
+    assert stamps_of_names(names, 10.0)[0] == pytest.approx(stamps, rel=1e-12)
 
 
 @pytest.mark.parametrize(

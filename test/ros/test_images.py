@@ -71,6 +71,7 @@ ALPHA = np.full((40, 56, 1), 77, dtype=np.uint8)
     ("encoding", "rgb", "encoded"),
     [
         ("bgr8", COLOURED, COLOURED[..., ::-1]),
+        ("8UC3", COLOURED, COLOURED[..., ::-1]),
         ("rgba8", COLOURED, np.concatenate([COLOURED, ALPHA], axis=2)),
         ("bgra8", COLOURED, np.concatenate([COLOURED[..., ::-1], ALPHA], axis=2)),
         ("mono8", GREY, GREY[..., :1]),
@@ -149,8 +150,10 @@ def broken(**fields: object) -> Image:
         broken(width=0, height=0, data=b"", step=0),
         broken(encoding="thermal42"),
         broken(encoding=""),
+        broken(encoding="h264"),
+        broken(encoding="16UC1"),
     ],
-    ids=["step", "size", "no data", "zero size", "encoding", "no encoding"],
+    ids=["step", "size", "no data", "zero size", "encoding", "no encoding", "video", "depth"],
 )
 def test_a_malformed_image_is_counted_by_reason_and_the_next_is_answered(
     peer: Peer, active_node, message: Image
