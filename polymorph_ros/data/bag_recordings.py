@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from shlex import quote
 
 import numpy as np
 
@@ -24,8 +24,9 @@ from polymorph_ros.data.bag_storages import StoredMessage
 from polymorph_ros.data.bags import TRUTH_TOPIC, Bag, open_bag, read_clock, truth_of
 from polymorph_ros.data.clock import Clock
 from polymorph_ros.data.dataset import Dataset, Fault, LabelledSequence
+from polymorph_ros.data.image_stream import ImageStream
 from polymorph_ros.data.joining import JoinedPictures, Moment, placed
-from polymorph_ros.data.pixels import ImageError, image_of
+from polymorph_ros.data.pixels import image_of
 from polymorph_ros.data.track import Track
 from polymorph_ros.data.union import union
 from polymorph_ros.data.vocabulary import Vocabulary
@@ -42,6 +43,7 @@ class BagTopic:
         topic: of the pictures.
         bag: what of it can be read.
         clock: which time each picture has.
+        remarks: what decoding its pictures brought, see ``ImageStream``.
     """
 
     path: Path
@@ -49,6 +51,7 @@ class BagTopic:
     topic: str
     bag: Bag = field(repr=False)
     clock: Clock = field(repr=False)
+    remarks: Counter[str] = field(default_factory=Counter, repr=False, compare=False)
 
     @property
     def frame_id(self) -> str:
@@ -66,16 +69,17 @@ class BagTopic:
         Raises:
             PolymorphError: it cannot be read on.
         """
+        stream = ImageStream(remarks=self.remarks)
         for time_ns, stored in self.clock.arrange(self.bag.messages(self.topic)):
             stamp_s = time_ns / NS_PER_S
-            yield Moment(stamp_s, partial(self._decoded, stored, stamp_s), time_ns)
+            yield Moment(stamp_s, partial(self._decoded, stored, stamp_s, stream), time_ns)
 
-    def _decoded(self, stored: StoredMessage, stamp_s: float) -> Image | Fault:
+    def _decoded(self, stored: StoredMessage, stamp_s: float, stream: ImageStream) -> Image | Fault:
         where = f"{self.path}, {self.topic} at {stamp_s:.9f} s"
         try:
-            return image_of(stored.read())
-        except (ImageError, PolymorphError) as error:
-            return Fault(where, f"expected {error.expected}, found {error.found}")
+            return image_of(stored.read(), stream)
+        except PolymorphError as error:
+            return Fault.of(error, where)
 
 
 def find_bags(path: Path, topic: str | None) -> tuple[list[BagTopic], list[Fault]]:
@@ -120,7 +124,7 @@ def _open_topic(place: Path, name: str, topic: str | None) -> tuple[BagTopic, li
         bag = _salvaged(bag)
         clock = read_clock(bag, chosen.name)
     faults = [
-        Fault(str(journal), f"not read; sqlite3 {quote(str(file))} vacuum saves its messages")
+        Fault(str(journal), f"its messages are not read; sqlite3 '{file}' vacuum saves them")
         for file in storage_files(place)
         for journal in (file.with_name(f"{file.name}-{kind}") for kind in ("wal", "journal"))
         if journal.exists() and journal.stat().st_size

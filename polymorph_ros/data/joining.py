@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Protocol
@@ -82,6 +82,11 @@ class JoinedPictures:
     stamps_s: NDArray[np.float64]
     wheres: Sequence[str]
     tolerance_s: float
+
+    @property
+    def remarks(self) -> Mapping[str, int]:
+        """What decoding brought, of recordings that tell."""
+        return getattr(self.recording, "remarks", {})
 
     def read(self) -> Iterator[Image | Fault]:
         """Per stamp the nearest of the pictures that are not nearer to another stamp."""

@@ -18,10 +18,15 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
+from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.typesys import Stores, get_typestore
 
+from polymorph_ros.data.bags import IMAGE
 from polymorph_ros.data.dataset import Fault
 from polymorph_ros.data.image_files import ImageFiles
 from polymorph_ros.data.image_stream import GreyScale, ImageStream
+from polymorph_ros.data.open_dataset import open_dataset
+from polymorph_ros.data.picture_survey import survey_pictures
 from polymorph_ros.data.pixels import ImageError, image_from_buffer, image_from_jpeg
 from polymorph_ros.errors import PolymorphError
 
@@ -416,3 +421,31 @@ def test_case_17_a_refused_file_is_a_fault_that_says_what_to_do(tmp_path: Path) 
     file.write_bytes(claims(32_000)["png"])
     (fault,) = ImageFiles((file,)).read()
     assert isinstance(fault, Fault) and "megapixels" in fault.reason
+
+
+def write_mono16(path: Path, images: list[np.ndarray]) -> None:
+    """A recording of mono16 images, a second apart."""
+    types = get_typestore(Stores.ROS2_HUMBLE)
+    kinds = types.types
+    with Writer(path, version=8, storage_plugin=StoragePlugin.MCAP) as writer:
+        link = writer.add_connection("/cam", IMAGE, typestore=types)
+        for second, image in enumerate(images, 1):
+            stamp = kinds["builtin_interfaces/msg/Time"](second, 0)
+            header = kinds["std_msgs/msg/Header"](stamp, "")
+            height, width = image.shape
+            data = image.astype("<u2").view(np.uint8).ravel()
+            message = kinds[IMAGE](header, height, width, "mono16", 0, 2 * width, data)
+            writer.write(link, second * 10**9, types.serialize_cdr(message, IMAGE))
+
+
+def test_case_12_the_pictures_of_a_recording_share_one_range(tmp_path: Path) -> None:
+    images = [np.full((4, 6), top, np.uint16) for top in (900, 4000, 100)]
+    write_mono16(tmp_path / "bag", images)
+    (tmp_path / "labels.csv").write_text("stamp,labels\n1,cup\n2,cup\n3,\n")
+
+    dataset = open_dataset(tmp_path / "bag", labels=tmp_path / "labels.csv")
+    opened = survey_pictures(dataset, lambda: None)
+
+    levels = [int(one[0, 0, 0]) for one in dataset.sequences[0].pictures.read()]  # type: ignore[call-overload]
+    assert levels == [900 >> 2, 4000 >> 4, 100 >> 4]
+    assert any("16-bit samples use 12 bits" in remark for remark in opened.remarks)
