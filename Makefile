@@ -68,10 +68,11 @@ bundle: build ## train the default bundle anew (up to an hour on two cores)
 test: lint ## all checks and tests (PYTEST_ARGS= for pytest)
 	@$(bin)/python -m pytest $(PYTEST_ARGS)
 
-lint: build ## style, spelling, types, and who may import whom
+lint: build ## style, spelling, sizes, types, and who may import whom
 	@$(bin)/ruff check --quiet
 	@$(bin)/ruff format --quiet --check
 	@$(bin)/codespell
+	@$(bin)/python scripts/check_sizes.py
 	@$(bin)/mypy --no-error-summary
 	@$(bin)/lint-imports --no-logo >build/lint-imports.txt || { cat build/lint-imports.txt; exit 1; }
 
