@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
 from polymorph_ros.energy.counter import CounterMeter, WrappingCounter
@@ -29,43 +30,65 @@ def open_nvml(device: str = "cuda") -> CounterMeter:
         PolymorphError: no driver, no such GPU, or one with neither counter nor power.
     """
     from zeus.device.gpu.common import ZeusGPUNotSupportedError
-    from zeus.device.gpu.nvidia import NVIDIAGPUs
     from zeus.exception import ZeusBaseError
 
     index = _index(device)
-    try:
-        # NVML is shut down when this object dies: the meter's release holds it.
-        gpus = NVIDIAGPUs()
-        if index >= len(gpus):
-            raise PolymorphError(
-                f"GPU {index}",
-                f"{len(gpus)} visible",
-                where="nvml",
-                remedy="check CUDA_VISIBLE_DEVICES and the node's device",
-            )
-        gpu = gpus.gpus[index]
-        name = gpu.get_name()
+    with ExitStack() as started:
         try:
+            gpus = _visible_gpus()
+            started.callback(_shut_down)
+            if index >= len(gpus):
+                raise PolymorphError(
+                    f"GPU {index}",
+                    f"{len(gpus)} visible",
+                    where="nvml",
+                    remedy="check CUDA_VISIBLE_DEVICES and the node's device",
+                )
+            gpu = gpus.gpus[index]
+            name = gpu.get_name()
             if not gpu.supports_get_total_energy_consumption():
                 raise ZeusGPUNotSupportedError("older than Volta")
             counter = WrappingCounter(lambda: gpu.get_total_energy_consumption() * 1e-3)
         except ZeusGPUNotSupportedError:
-            return _by_power(gpus, index, name)
-    except (ZeusBaseError, ValueError) as error:
-        raise PolymorphError(
-            "a working NVIDIA driver",
-            str(error),
-            where="nvml",
-            remedy="check nvidia-smi and CUDA_VISIBLE_DEVICES, or use energy source estimated",
-        ) from error
-    scope = f"whole GPU {index} ({name}), all processes, no CPU"
-    kept = [gpus]
-    return CounterMeter(EnergySource.NVML, scope, RESOLUTION_S, [counter], kept.clear)
+            return _by_power(gpus, index, name, started)
+        except (ZeusBaseError, ValueError) as error:
+            raise PolymorphError(
+                "a working NVIDIA driver",
+                str(error),
+                where="nvml",
+                remedy="check nvidia-smi and CUDA_VISIBLE_DEVICES, or use energy source estimated",
+            ) from error
+        scope = f"whole GPU {index} ({name}), all processes, no CPU"
+        release = started.pop_all().close
+    return CounterMeter(EnergySource.NVML, scope, RESOLUTION_S, [counter], release)
 
 
-def _by_power(gpus: NVIDIAGPUs, index: int, name: str) -> CounterMeter:
-    """A meter over a GPU without an energy counter."""
-    import pynvml  # type: ignore[import-untyped]
+def _visible_gpus() -> NVIDIAGPUs:
+    """Zeus's GPUs, of which nothing ends NVML when they are collected.
+
+    Zeus shuts NVML down in ``__del__``, which takes a lock of pynvml. The garbage collector may
+    call it while the same thread holds that lock, and the process would stand still for ever.
+    """
+    from zeus.device.gpu.nvidia import NVIDIAGPUs
+
+    class VisibleGpus(NVIDIAGPUs):
+        def __del__(self) -> None:
+            pass
+
+    return VisibleGpus()
+
+
+def _shut_down() -> None:
+    """Give back one start of NVML, which counts them."""
+    import pynvml
+
+    with suppress(pynvml.NVMLError):
+        pynvml.nvmlShutdown()
+
+
+def _by_power(gpus: NVIDIAGPUs, index: int, name: str, started: ExitStack) -> CounterMeter:
+    """A meter over a GPU without an energy counter; its release ends what is started."""
+    import pynvml
 
     def watts() -> float:
         try:
@@ -88,7 +111,9 @@ def _by_power(gpus: NVIDIAGPUs, index: int, name: str) -> CounterMeter:
         f"integrated, within 5 % and {POWER_MEAN_S:g} s of power at either end"
     )
     counter = WrappingCounter(sampler.joules)
-    return CounterMeter(EnergySource.NVML, scope, POWER_MEAN_S, [counter], sampler.close)
+    started.callback(sampler.close)
+    release = started.pop_all().close
+    return CounterMeter(EnergySource.NVML, scope, POWER_MEAN_S, [counter], release)
 
 
 def _index(device: str) -> int:

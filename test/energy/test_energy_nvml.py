@@ -6,6 +6,7 @@ Not pinned: how often a real GPU renews its counter.
 from __future__ import annotations
 
 import ctypes
+import gc
 import math
 import threading
 import time
@@ -156,6 +157,21 @@ def test_closing_ends_the_driver_session(driver: DriverLibrary) -> None:
 
     assert during == 1
     assert driver.sessions == 0
+
+
+def test_the_collector_never_ends_nvml(driver: DriverLibrary) -> None:
+    """It might run where this thread holds pynvml's lock: the process would stand still."""
+    driver.counts, driver.milliwatts = False, None
+    with pytest.raises(PolymorphError, match="neither"):
+        open_nvml()
+    assert driver.sessions == 0, "a refused GPU leaves NVML as it was"
+    driver.counts = True
+    meter = open_nvml()
+
+    del meter
+    gc.collect()
+
+    assert driver.sessions == 1
 
 
 def test_says_that_the_gpu_is_too_old(driver: DriverLibrary) -> None:
