@@ -37,7 +37,9 @@ _STILL_NS = round(STILL_S * NS_PER_S)
 # A recording may be played at another pace. Below this share of it, stamps stand still: some
 # drivers count frames in the field of nanoseconds.
 _SLOWEST = 1000
-_ALIKE = 3  # steps of a recording that is played fast are alike within this factor
+# Steps of a recording that is played fast are alike within this factor, and no longer than this.
+_ALIKE = 3
+_LONGEST_STEP_NS = 3600 * NS_PER_S
 
 
 class CameraClock(Enum):
@@ -192,4 +194,4 @@ def _goes_on(earlier: _Mark, later: _Mark, usual_ns: int = 0) -> bool:
         return step_ns >= 0
     if step_ns < _slowest(earlier, later):
         return False
-    return step_ns - received_ns <= _AHEAD_NS or step_ns <= _ALIKE * usual_ns
+    return step_ns - received_ns <= _AHEAD_NS or step_ns <= min(_ALIKE * usual_ns, _LONGEST_STEP_NS)
