@@ -19,6 +19,8 @@ class Frame:
         stamp_ns: the camera's stamp in nanoseconds.
         camera: which camera took it; each camera has its own belief.
         frame_id: the coordinate frame of the camera, as in ``std_msgs/Header``.
+        received_ns: when it was received, nanoseconds by a clock that never jumps; none where it
+            was read from a recording.
 
     Raises:
         PolymorphError: the image is not a non-empty uint8 array of shape (height, width, 3).
@@ -28,6 +30,7 @@ class Frame:
     stamp_ns: int
     camera: str = "camera"
     frame_id: str = ""
+    received_ns: int | None = None
 
     def __post_init__(self) -> None:
         image = self.image

@@ -18,6 +18,7 @@ from polymorph_ros.interfaces.bag_messages import message_types, serialise
 from polymorph_ros.interfaces.stamps import stamp_fields
 from polymorph_ros.interfaces.topics import Topic
 from polymorph_ros.runtime import message_fields
+from polymorph_ros.runtime.label_events import LabelEvents
 from polymorph_ros.runtime.result import FrameResult
 
 # Version of metadata.yaml: 9 writes QoS in a way that ROS 2 Humble cannot read.
@@ -49,6 +50,7 @@ class ResultBag:
         self._source = source
         self._total = Cost(0.0, 0.0, 0.0, 0.0)
         self._frames = 0
+        self._events = LabelEvents()
         self._connections = {
             topic: writer.add_connection(topic.under(), topic.type, typestore=message_types())
             for topic in topics.RESULTS
@@ -84,7 +86,7 @@ class ResultBag:
             for name, values in zip(result.vocabulary, message_fields.labels(result), strict=True)
         ]
         yield topics.LABELS, {**message_fields.label_array(result), "labels": labels}
-        for event in message_fields.label_events(result):
+        for event in self._events.of(result):
             yield topics.EVENTS, event
         yield topics.CONTEXT, message_fields.context_state(result)
         total = self._total

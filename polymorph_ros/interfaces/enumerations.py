@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import IntEnum
+from enum import Enum, IntEnum
 
 
 class ScoreSource(IntEnum):
@@ -28,3 +28,14 @@ class ChangeKind(IntEnum):
 
     APPEARED = 1
     VANISHED = 2
+
+
+class EndReason(Enum):
+    """Why a label vanished without being seen to leave (``reason`` of ``LabelEvent.msg``)."""
+
+    NONE = ""
+    RESET = "reset"
+    BUNDLE = "bundle"
+    DEACTIVATED = "deactivated"
+    NO_DATA = "no_data"
+    SWITCHED_OFF = "switched_off"

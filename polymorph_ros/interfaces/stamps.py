@@ -6,6 +6,9 @@ from typing import Protocol
 
 from polymorph_ros.arrays import NS_PER_S
 
+AHEAD_NS = NS_PER_S // 10
+"""How far a stamp may lie ahead of now: clocks of two computers agree no better than this."""
+
 
 class Stamp(Protocol):
     """``builtin_interfaces/msg/Time``, of rclpy or of rosbags."""

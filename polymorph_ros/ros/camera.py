@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from rclpy.exceptions import InvalidTopicNameException
@@ -24,6 +25,14 @@ except ImportError:  # ROS 2 Humble
 ImageMessage: TypeAlias = Image | CompressedImage
 
 
+@dataclass(frozen=True)
+class Received:
+    """An image and when it was received, nanoseconds by the steady clock."""
+
+    message: ImageMessage
+    received_ns: int
+
+
 class Camera:
     """Receives one camera's images and leaves the freshest in the inbox while the gate is open.
 
@@ -38,7 +47,7 @@ class Camera:
     """
 
     def __init__(
-        self, node: Node, name: str, topic: str, compressed: bool, inbox: Inbox[ImageMessage]
+        self, node: Node, name: str, topic: str, compressed: bool, inbox: Inbox[Received]
     ) -> None:
         self.name = name
         self.counters = FrameCounters()
@@ -102,7 +111,7 @@ class Camera:
             return
         self.header = message.header
         self.counters.arrived(len(message.data))
-        if self._inbox.put(self.name, message):
+        if self._inbox.put(self.name, Received(message, time.monotonic_ns())):
             self.counters.dropped += 1
 
     def _on_incompatible_qos(self, _event: Any) -> None:

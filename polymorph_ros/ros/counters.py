@@ -6,6 +6,7 @@ import time
 from collections import Counter, deque
 from dataclasses import dataclass, field
 
+from polymorph_ros.ros.stamp_health import StampHealth
 from polymorph_ros.runtime.result import FrameResult
 
 _RECENT = 100  # latencies kept for the median and the worst
@@ -29,6 +30,7 @@ class FrameCounters:
         last_fault: the last rejection or failure, for people.
         last_arrival_s, last_answer_s, last_fault_s: by the monotonic clock.
         latencies_s: of the last answers, image stamp to publication, by the node's clock.
+        stamps: what the camera's time goes by, and what was wrong with its stamps.
     """
 
     received: int = 0
@@ -46,6 +48,7 @@ class FrameCounters:
     last_answer_s: float | None = None
     largest_bytes: int = 0
     latencies_s: deque[float] = field(default_factory=lambda: deque(maxlen=_RECENT))
+    stamps: StampHealth = field(default_factory=StampHealth)
 
     def arrived(self, size_bytes: int) -> None:
         """Count an image that was received."""

@@ -13,6 +13,7 @@ from polymorph_ros.energy.reading import EnergySource
 from polymorph_ros.model.gpu import held_bytes
 from polymorph_ros.ros.camera import Camera
 from polymorph_ros.ros.counters import FrameCounters
+from polymorph_ros.runtime.time_base import StampFault
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
@@ -35,6 +36,7 @@ class _Snapshot:
         self.unusable = counters.failed + sum(counters.rejected.values())
         self.lost = counters.lost
         self.rejected_scores = counters.rejected_scores
+        self.stamp_faults = counters.stamps.faults.copy()
 
 
 class CameraReporter:
@@ -53,6 +55,8 @@ class CameraReporter:
         level, message = self._judge(before, now)
         values: dict[str, object] = {
             "topic": camera.topic,
+            "clock": counters.stamps.clock.value,
+            "late": counters.stamps.faults[StampFault.LATE],
             "received_hz": f"{(now.received - before.received) / elapsed_s:.2f}",
             "answered_hz": f"{(now.answered - before.answered) / elapsed_s:.2f}",
             "received": counters.received,
@@ -82,7 +86,8 @@ class CameraReporter:
             return WARN, _not_finite(now.rejected_scores - before.rejected_scores)
         if now.lost > before.lost:
             return WARN, self._loss(now.lost - before.lost, now.received - before.received)
-        return OK, "receiving and answering images"
+        stamps = self._camera.counters.stamps.judge(before.stamp_faults)
+        return (WARN, stamps) if stamps else (OK, "receiving and answering images")
 
     def _judge_silence(self, now: _Snapshot) -> tuple[bytes, str]:
         obstacle = self._camera.obstacle()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from builtin_interfaces.msg import Time
 from std_msgs.msg import Header
@@ -56,13 +57,10 @@ def no_data(camera: str, header: Header, reason: str) -> LabelArray:
     return LabelArray(header=header, **message_fields.no_data(camera, reason))
 
 
-def label_events(result: FrameResult, header: Header) -> list[LabelEvent]:
-    """One message for each label that appeared or vanished in this frame."""
-    events = []
-    for fields in message_fields.label_events(result):
-        first_stamp = Time(**fields.pop("first_stamp"))
-        events.append(LabelEvent(header=header, first_stamp=first_stamp, **fields))
-    return events
+def label_event(fields: Mapping[str, Any], header: Header) -> LabelEvent:
+    """A label that appeared or vanished, from the fields of ``LabelEvents``."""
+    first_stamp = Time(**fields["first_stamp"])
+    return LabelEvent(header=header, **{**fields, "first_stamp": first_stamp})
 
 
 def context_state(result: FrameResult, header: Header) -> ContextState:

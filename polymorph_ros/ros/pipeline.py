@@ -11,7 +11,7 @@ from polymorph_ros.data.frame import Frame
 from polymorph_ros.data.image_stream import ImageStream
 from polymorph_ros.data.pixels import ImageError, image_of
 from polymorph_ros.interfaces.stamps import to_ns
-from polymorph_ros.ros.camera import Camera, ImageMessage
+from polymorph_ros.ros.camera import Camera, ImageMessage, Received
 from polymorph_ros.ros.faults import one_line
 from polymorph_ros.ros.publishers import ResultPublishers
 from polymorph_ros.ros.settings import PublishSettings
@@ -42,33 +42,38 @@ class Pipeline:
         self._publishers = publishers
         self._streams = {name: ImageStream() for name in cameras}
 
-    def handle(self, camera_name: str, message: ImageMessage) -> None:
+    def handle(self, camera_name: str, image: Received) -> None:
         """Answer one frame. A fault in it is counted and logged; it never ends the worker."""
         camera = self._cameras[camera_name]
         try:
-            self._answer(camera, message)
+            self._answer(camera, image)
         except Exception as error:
             self._warn(f"camera {camera.name}: {one_line(error)}")
 
-    def _answer(self, camera: Camera, message: ImageMessage) -> None:
+    def _answer(self, camera: Camera, image: Received) -> None:
         try:
-            self._label(camera, message)
+            self._label(camera, image)
         except ImageError as error:
             camera.counters.reject(error.reason, one_line(error))
             self._warn(f"camera {camera.name}: image rejected: {one_line(error)}")
         except Exception as error:
             if self._node.context.ok():  # else only publishing failed: the node is ending
-                self._fail(camera, message, one_line(error))
+                self._fail(camera, image.message, one_line(error))
 
-    def _label(self, camera: Camera, message: ImageMessage) -> None:
-        header = message.header
+    def _label(self, camera: Camera, image: Received) -> None:
+        header = image.message.header
         frame = Frame(
-            self._picture(camera, message), to_ns(header.stamp), camera.name, header.frame_id
+            self._picture(camera, image.message),
+            to_ns(header.stamp),
+            camera.name,
+            header.frame_id,
+            image.received_ns,
         )
         result = self.engine.step(frame)
         self._publishers.publish(result, header, self.publish)
         now_ns = self._node.get_clock().now().nanoseconds
         camera.counters.answer(result, latency_s(now_ns, header.stamp))
+        camera.counters.stamps.take(result.time, frame.stamp_ns, now_ns)
 
     def _picture(self, camera: Camera, message: ImageMessage) -> Image:
         """The message's pixels; what is peculiar about them is logged once per camera."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
+from polymorph_ros.arrays import NS_PER_S
 from polymorph_ros.interfaces.enumerations import ResultState
-from polymorph_ros.interfaces.stamps import to_ns
+from polymorph_ros.interfaces.stamps import AHEAD_NS, to_ns
 from polymorph_ros.msg import LabelArray, LabelInfo
 
 
@@ -36,7 +39,8 @@ class LabelView:
 
     Feed it every message of ``~/labels`` and ``~/label_info`` and ask it. It answers UNKNOWN
     rather than repeat an old answer: after NO_DATA, in an unknown scene, when the last image
-    is older than `max_age_s`, or for a label that the bundle does not know.
+    is older than `max_age_s` by its stamp, or its message by the steady clock, when it is stamped
+    in the future, or for a label that the bundle does not know.
 
     In an unknown scene labels are still published, but training says nothing of how often they
     are right there, active or not: hence UNKNOWN, for all. A reused result (REUSED) counts by
@@ -48,14 +52,23 @@ class LabelView:
 
     Args:
         camera: which camera; messages of others are passed over.
-        max_age_s: oldest image stamp that still counts, seconds.
+        max_age_s: oldest image that still counts, seconds since its stamp and since the receipt
+            of its message.
         trust_unknown_scenes: whether answers in unknown scenes count as elsewhere.
+        steady_ns: a clock that never jumps, nanoseconds; it times the receipt.
     """
 
     def __init__(
-        self, camera: str, max_age_s: float, *, trust_unknown_scenes: bool = False
+        self,
+        camera: str,
+        max_age_s: float,
+        *,
+        trust_unknown_scenes: bool = False,
+        steady_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self._camera = camera
+        self._steady_ns = steady_ns
+        self._received_ns = 0
         self._max_age_ns = round(max_age_s * 1e9)
         self._trust_unknown_scenes = trust_unknown_scenes
         self._latest: LabelArray | None = None
@@ -65,6 +78,7 @@ class LabelView:
         """Take a message of ``~/labels``."""
         if message.camera == self._camera:
             self._latest = message
+            self._received_ns = self._steady_ns()
 
     def take_info(self, message: LabelInfo) -> None:
         """Take a message of ``~/label_info`` (subscribe transient local)."""
@@ -95,8 +109,13 @@ class LabelView:
         if message.state == ResultState.UNKNOWN_SCENE and not self._trust_unknown_scenes:
             return message.reason or "unlike anything seen in training"
         age_ns = now_ns - to_ns(message.header.stamp)
+        if age_ns < -AHEAD_NS:
+            return f"the last image is stamped {-age_ns / NS_PER_S:.2f} s in the future"
         if age_ns > self._max_age_ns:
-            return f"the last image is {age_ns * 1e-9:.2f} s old"
+            return f"the last image is {age_ns / NS_PER_S:.2f} s old"
+        waited_ns = self._steady_ns() - self._received_ns
+        if waited_ns > self._max_age_ns:
+            return f"the last message came {waited_ns / NS_PER_S:.2f} s ago"
         if label not in self._vocabulary and all(it.name != label for it in message.labels):
             return f"{label} is not in the vocabulary (or no label_info received yet)"
         return ""

@@ -12,9 +12,12 @@ from std_msgs.msg import Header
 
 from polymorph_ros.bundle.reader import Bundle
 from polymorph_ros.interfaces import topics
+from polymorph_ros.interfaces.enumerations import EndReason
 from polymorph_ros.msg import ContextState, EnergyReport, LabelArray, LabelEvent, LabelInfo
 from polymorph_ros.ros import classification, messages, qos
 from polymorph_ros.ros.settings import PublishSettings
+from polymorph_ros.runtime.label_events import LabelEvents
+from polymorph_ros.runtime.message_fields import Fields
 from polymorph_ros.runtime.result import FrameResult
 
 
@@ -22,7 +25,7 @@ class ResultPublishers:
     """The topics ``~/labels``, ``~/events``, ``~/context``, ``~/energy``, ``~/label_info``.
 
     ``~/classification`` too where vision_msgs is installed. Any thread may publish: a lock
-    keeps the label messages of a camera in order, so that NO_DATA never overtakes a result.
+    keeps labels and events of a camera in order, so that NO_DATA never overtakes a result.
     """
 
     def __init__(self, node: Node, cameras: Iterable[str]) -> None:
@@ -34,6 +37,8 @@ class ResultPublishers:
         self._info = node.create_publisher(LabelInfo, topics.LABEL_INFO.private, qos.LATCHED)
         self._classification = classification.create_publisher(node)
         self._lock = threading.Lock()
+        self._label_events = LabelEvents()
+        self._headers: dict[str, Header] = {}  # of the last answered image of each camera
         self._messages: dict[str, messages.LabelMessage] = {}
         self._names: tuple[str, ...] = ()
         self._published_s = dict.fromkeys(cameras, time.monotonic())
@@ -55,9 +60,11 @@ class ResultPublishers:
             message = self._messages[result.camera]
             self._labels.publish(message.fill(result, header, active_only=active_only))
             self._published_s[result.camera] = time.monotonic()
-        if settings.events:
-            for event in messages.label_events(result, header):
-                self._events.publish(event)
+            self._headers[result.camera] = header
+            if settings.events:
+                self._publish_events(header, self._label_events.of(result))
+            else:
+                self._end_labels(result.camera, EndReason.SWITCHED_OFF)
         if settings.context:
             self._context.publish(messages.context_state(result, header))
         if settings.energy:
@@ -83,6 +90,22 @@ class ResultPublishers:
     def _publish_no_data(self, camera: str, header: Header, reason: str) -> None:
         self._labels.publish(messages.no_data(camera, header, reason))
         self._published_s[camera] = time.monotonic()
+        self._end_labels(camera, EndReason.NO_DATA)
+
+    def end_labels(self, reason: EndReason, camera: str = "") -> None:
+        """Publish that all active labels of a camera (empty: of all) vanish, and why."""
+        with self._lock:
+            for name in [camera] if camera else list(self._headers):
+                self._end_labels(name, reason)
+
+    def _end_labels(self, camera: str, reason: EndReason) -> None:
+        events = self._label_events.end(camera, reason)
+        if events and self._node.context.ok():  # else the node is ending, and cannot publish
+            self._publish_events(self._headers[camera], events)
+
+    def _publish_events(self, header: Header, events: Iterable[Fields]) -> None:
+        for fields in events:
+            self._events.publish(messages.label_event(fields, header))
 
     def restart_silence(self) -> None:
         """Measure silence from now on (the gates were just opened)."""

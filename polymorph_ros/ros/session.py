@@ -11,7 +11,8 @@ from rclpy.node import Node
 from polymorph_ros.bundle.reader import Bundle
 from polymorph_ros.energy.ledger import EnergyLedger
 from polymorph_ros.errors import PolymorphError
-from polymorph_ros.ros.camera import Camera, ImageMessage
+from polymorph_ros.interfaces.enumerations import EndReason
+from polymorph_ros.ros.camera import Camera, Received
 from polymorph_ros.ros.inbox import Inbox
 from polymorph_ros.ros.loader import free_memory
 from polymorph_ros.ros.pipeline import Pipeline
@@ -47,7 +48,7 @@ class Session:
             undo.callback(self.ledger.close)
             self._publishers = ResultPublishers(node, settings.topics)
             undo.callback(self._publishers.destroy)
-            self._inbox: Inbox[ImageMessage] = Inbox()
+            self._inbox: Inbox[Received] = Inbox()
             self._inbox.limit_rate(settings.max_rate_hz)
             self.cameras: dict[str, Camera] = {}
             for name, topic in settings.topics.items():
@@ -82,7 +83,11 @@ class Session:
             camera.open()
 
     def close(self) -> None:
-        """Close the gates; on return nothing more is published. Weights are kept."""
+        """Close the gates; on return nothing more is published. Weights are kept.
+
+        What was believed is forgotten: every active label vanishes, and the next activation
+        starts anew.
+        """
         for camera in self.cameras.values():
             camera.close()
         if self._watchdog is not None:
@@ -90,7 +95,7 @@ class Session:
             self._watchdog = None
         for name in self._inbox.clear():
             self.cameras[name].counters.dropped += 1
-        self._worker.between_frames(lambda: None).result()
+        self._worker.between_frames(lambda: self._forget("", EndReason.DEACTIVATED)).result()
 
     def end(self) -> None:
         """Stop everything and give the memory back."""
@@ -119,13 +124,18 @@ class Session:
                 f"one of {', '.join(self.cameras)}, or nothing for all", f"{camera!r}",
                 where="camera",
             )  # fmt: skip
-        return self._worker.between_frames(lambda: self._pipeline.engine.reset(camera or None))
+        return self._worker.between_frames(lambda: self._forget(camera, EndReason.RESET))
 
     def swap(self, loaded: LoadedBundle) -> Future[None]:
         """Go over to another bundle between two frames."""
         return self._worker.between_frames(lambda: self._go_over_to(loaded))
 
+    def _forget(self, camera: str, reason: EndReason) -> None:
+        self._pipeline.engine.reset(camera or None)
+        self._publishers.end_labels(reason, camera)
+
     def _go_over_to(self, loaded: LoadedBundle) -> None:
+        self._publishers.end_labels(EndReason.BUNDLE)
         torch.set_num_threads(loaded.cpu_threads)
         self._pipeline.engine = self._engine(loaded)
         self.loaded = loaded

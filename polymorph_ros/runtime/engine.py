@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from torch import Tensor
 
@@ -21,6 +21,7 @@ from polymorph_ros.runtime.result import Cover, FrameResult
 from polymorph_ros.runtime.reuse import ReuseCache, reused_result
 from polymorph_ros.runtime.settings import EngineSettings
 from polymorph_ros.runtime.thresholds import Thresholds
+from polymorph_ros.runtime.time_base import FrameTime, TimeBase
 from polymorph_ros.runtime.unknown_scene import NOT_JUDGED, DistanceFilter, SceneNovelty, judge
 
 MakePolicy = Callable[[Knowledge, Thresholds], Policy]
@@ -86,8 +87,10 @@ class Engine:
     def step(self, frame: Frame) -> FrameResult:
         """Label one frame.
 
-        A stamp before the camera's last one (a bag that loops, a clock that was set back)
-        starts that camera anew. A frame that fails leaves no entry in the ledger, and its error
+        Time goes by the stamps of each camera, or by receipt where they are not sane
+        (``runtime/time_base.py``). Stamps that jump back (a bag that loops, a clock that was set
+        back) start a camera anew; a frame that comes a little late is labelled without moving
+        time. A frame that fails leaves no entry in the ledger, and its error
         is raised as it is.
         """
         self.ledger.start_frame()
@@ -101,26 +104,40 @@ class Engine:
         clock = _StageClock()
         with clock.stage("preprocess"):
             pixels = self.model.preprocess(frame.image)
+        time = self._go_to(frame)
         if not self._reuse_cache.wanted:
-            return self._compute(frame, pixels, clock)
+            return self._compute(frame, time, pixels, clock)
         with clock.stage("compare"):
             thumbnail = self.model.thumbnail(pixels)
-            alike = self._reuse_cache.find(frame, thumbnail)
+            alike = self._reuse_cache.find(frame.camera, time.ns, thumbnail)
         if alike is not None:
-            return self._reuse(frame, alike, clock)
-        result = self._compute(frame, pixels, clock)
+            return self._reuse(frame, time, alike, clock)
+        result = self._compute(frame, time, pixels, clock)
         self._reuse_cache.keep(thumbnail, result)
         return result
 
-    def _reuse(self, frame: Frame, alike: FrameResult, clock: _StageClock) -> FrameResult:
+    def _go_to(self, frame: Frame) -> FrameTime:
+        """The frame's time; its camera starts anew where the time base says so."""
+        camera = self._camera(frame.camera)
+        time = camera.time_base.take(frame.stamp_ns, frame.received_ns)
+        if time.restarted:
+            self._reuse_cache.forget(frame.camera)
+            camera.start_anew(time.restarted)
+        return time
+
+    def _reuse(
+        self, frame: Frame, time: FrameTime, alike: FrameResult, clock: _StageClock
+    ) -> FrameResult:
         """The result of a frame whose picture is as the last computed one's."""
         with clock.stage("reuse"):
             policy = self._camera(frame.camera).policy
-            output = policy.reuse(frame.stamp_ns, self._reuse_cache.pace)
+            output = policy.reuse(time.ns, self._reuse_cache.pace)
         energy = self.ledger.finish_frame(0, clock.seconds)
-        return reused_result(alike, frame.stamp_ns, output, clock.seconds, energy)
+        return reused_result(alike, frame.stamp_ns, time, output, clock.seconds, energy)
 
-    def _compute(self, frame: Frame, pixels: Tensor, clock: _StageClock) -> FrameResult:
+    def _compute(
+        self, frame: Frame, time: FrameTime, pixels: Tensor, clock: _StageClock
+    ) -> FrameResult:
         with clock.stage("trunk"):
             tokens = self.model.trunk(pixels)
         distance = None
@@ -129,11 +146,16 @@ class Engine:
                 distance = self.model.feature_distance(tokens)
         with clock.stage("scout"):
             label_scores, context_scores = self.model.scout(tokens)
-        novelty = self._judge(frame, distance)
-        policy = self._camera(frame.camera).policy
+        camera = self._camera(frame.camera)
+        novelty = self._judge(camera, time, distance)
+        policy = camera.policy
         with clock.stage("belief"):
             policy.update_from_scout(
-                frame.stamp_ns, label_scores, context_scores, trust=novelty.trust
+                frame.stamp_ns,
+                label_scores,
+                context_scores,
+                trust=novelty.trust,
+                time_ns=time.ns,
             )
         with clock.stage("cover"):
             cover = policy.select(self._governor.limit(self.settings))
@@ -142,20 +164,22 @@ class Engine:
             answers = self._run_adapters(pixels, tokens, adapters) if adapters else []
         with clock.stage("update"):
             output = policy.update_from_adapters(cover.adapters, answers)
-        return self._result(frame, novelty, cover, output, clock.seconds)
+        result = self._result(frame, novelty, cover, output, clock.seconds)
+        result = replace(result, time=time, started_anew=not camera.begun)
+        camera.begun = True
+        return result
 
-    def _judge(self, frame: Frame, distance: Tensor | None) -> SceneNovelty:
+    def _judge(self, camera: _Camera, time: FrameTime, distance: Tensor | None) -> SceneNovelty:
         entry = self.manifest.unknown_scene
         if entry is None or distance is None:
             return NOT_JUDGED
-        distances = self._camera(frame.camera).distances
-        return judge(distances.take(frame.stamp_ns, float(distance)), entry.threshold)
+        return judge(camera.distances.take(time.ns, float(distance)), entry.threshold)
 
     def _camera(self, name: str) -> _Camera:
         if name not in self._cameras:
             policy = self._make_policy(self._knowledge, self._thresholds)
             policy.use(self._thresholds, self.settings.probe_share)
-            self._cameras[name] = _Camera(policy, DistanceFilter())
+            self._cameras[name] = _Camera(policy)
         return self._cameras[name]
 
     def _result(
@@ -206,12 +230,20 @@ def _trust(novelty: SceneNovelty, cover: Cover) -> tuple[ResultState, str]:
     return state, "; ".join(reasons)
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Camera:
-    """What is remembered of one camera."""
+    """What is remembered of one camera; `begun`: whether a frame of it has been answered."""
 
     policy: Policy
-    distances: DistanceFilter
+    distances: DistanceFilter = field(default_factory=DistanceFilter)
+    time_base: TimeBase = field(default_factory=TimeBase)
+    begun: bool = False
+
+    def start_anew(self, reason: str) -> None:
+        """Forget all but the time."""
+        self.policy.reset(reason)
+        self.distances = DistanceFilter()
+        self.begun = False
 
 
 class _StageClock:

@@ -13,7 +13,6 @@ import numpy as np
 
 from polymorph_ros.bundle.reader import Bundle
 from polymorph_ros.interfaces.enumerations import ResultState
-from polymorph_ros.interfaces.stamps import stamp_fields
 from polymorph_ros.runtime.result import FrameResult
 from polymorph_ros.runtime.thresholds import Thresholds
 
@@ -58,21 +57,6 @@ def no_data(camera: str, reason: str) -> Fields:
         "trust": 0.0,
         "labels": [],
     }
-
-
-def label_events(result: FrameResult) -> list[Fields]:
-    """A ``LabelEvent`` for each label that appeared or vanished in this frame."""
-    return [
-        {
-            "camera": result.camera,
-            "kind": int(change.kind),
-            "name": change.name,
-            "id": change.index,
-            "score": change.score,
-            "first_stamp": stamp_fields(change.first_stamp_ns),
-        }
-        for change in result.changes
-    ]
 
 
 def context_state(result: FrameResult) -> Fields:

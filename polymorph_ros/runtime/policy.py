@@ -6,7 +6,7 @@ It knows no pixels and no model. A frame goes through it in three steps::
     cover = policy.select(limit)  # which adapters
     output = policy.update_from_adapters(cover.adapters, answers)  # active labels
 
-or, where its picture is as the last one, in one: ``output = policy.reuse(stamp_ns)``.
+or, where its picture is as the last one, in one: ``output = policy.reuse(time_ns)``.
 
 The engine drives it on a robot, ``benchmarks/policy_on_traces.py`` on label traces.
 """
@@ -69,14 +69,19 @@ class Policy:
         self.reset()
         self.use(thresholds or knowledge.thresholds)
 
-    def reset(self) -> None:
-        """Forget everything that was seen."""
+    def reset(self, reason: str = "first frame") -> None:
+        """Forget everything that was seen.
+
+        Args:
+            reason: what the next frame's cover gives as its reason.
+        """
         labels = len(self._knowledge.labels)
         self._belief = JointBelief(self._knowledge)
         self._begun = False
-        self._stamp_ns = 0
-        self._restarted = ""
+        self._time_ns = 0
+        self._restarted = reason
         self._trust = 1.0
+        self._stamp_ns = 0
         self._rejected_before = 0  # what the belief had rejected before this frame
         self._adapters: tuple[int, ...] = ()
         self._ran: list[int] = []  # the same, to index arrays with
@@ -121,37 +126,35 @@ class Policy:
         context_scores: ArrayLike,
         *,
         trust: float = 1.0,
+        time_ns: int | None = None,
     ) -> None:
-        """Go on to a frame's stamp and take the scout's evidence.
-
-        A stamp before the last one (a bag that loops, a clock that was set back) starts anew.
+        """Go on to a frame and take the scout's evidence; a time before the last one starts anew.
 
         Args:
             stamp_ns: the camera's stamp, nanoseconds.
             label_scores: P(label) as the scout says it, shape (labels,).
             context_scores: P(context), shape (contexts,).
             trust: share of the frame's evidence that counts, the adapters' too.
+            time_ns: the frame's time by ``TimeBase``; none: its stamp.
         """
-        self._go_to(stamp_ns)
+        self._go_to(stamp_ns if time_ns is None else time_ns)
+        self._stamp_ns = stamp_ns
         self._trust = trust
         self._rejected_before = self._belief.rejected
         seen = self._belief.update_from_scout(label_scores, context_scores, trust)
         np.putmask(self._ages_s, seen, 0.0)
 
-    def _go_to(self, stamp_ns: int, pace: float = 1.0) -> None:
-        elapsed_s = (stamp_ns - self._stamp_ns) * 1e-9
-        if not self._begun:
-            self._restarted = "first frame"
-        elif elapsed_s < 0.0:
-            self.reset()
-            self._restarted = f"stamps jumped back by {-elapsed_s:.3f} s: started anew"
-        else:
+    def _go_to(self, time_ns: int, pace: float = 1.0) -> None:
+        elapsed_s = (time_ns - self._time_ns) * 1e-9
+        if self._begun and elapsed_s < 0.0:
+            self.reset(f"stamps jumped back by {-elapsed_s:.3f} s: started anew")
+        elif self._begun:
             self._restarted = ""
             self._belief.predict(elapsed_s, pace)
             self._since_change_s += elapsed_s
             self._ages_s += elapsed_s
             self._probe.wait(elapsed_s)
-        self._begun, self._stamp_ns = True, stamp_ns
+        self._begun, self._time_ns = True, time_ns
 
     def select(self, limit: int = 0) -> Cover:
         """The adapters that this frame should run.
@@ -244,16 +247,16 @@ class Policy:
         np.putmask(sources, self._ages_s > 0.0, ScoreSource.REUSED)
         return self._output(sources, changes, self._belief.rejected - self._rejected_before)
 
-    def reuse(self, stamp_ns: int, pace: float = 1.0) -> PolicyOutput:
+    def reuse(self, time_ns: int, pace: float = 1.0) -> PolicyOutput:
         """Go on to a frame whose picture is as the last one, without any evidence.
 
         Beliefs relax by the elapsed time, so they are never surer; active labels stay.
 
         Args:
-            stamp_ns: the frame's stamp.
+            time_ns: the frame's time: its stamp, or as ``TimeBase`` gives it.
             pace: how fast labels change while a picture stays, as a share of their usual rates.
         """
-        self._go_to(stamp_ns, pace)
+        self._go_to(time_ns, pace)
         sources = np.full(len(self._active), ScoreSource.REUSED, dtype=np.uint8)
         return self._output(sources, (), rejected=0)
 

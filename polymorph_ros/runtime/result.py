@@ -15,9 +15,11 @@ from polymorph_ros.arrays import NS_PER_S, Mask
 from polymorph_ros.energy.reading import FrameEnergy
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.interfaces.enumerations import ChangeKind, ResultState, ScoreSource
+from polymorph_ros.runtime.time_base import FrameTime
 from polymorph_ros.runtime.unknown_scene import NOT_JUDGED, SceneNovelty
 
 _Scalar = TypeVar("_Scalar", bound=np.generic)
+_NO_TIME = FrameTime(0)
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,10 @@ class FrameResult:
         reused: whether the last result stands because the picture has not changed. ``state`` is
             REUSED then, unless something graver is to be said.
         rejected_scores: scores of scout and adapters that were not finite and were left out.
+        time: the frame's time by its camera's time base, for ages and reuse.
+        started_anew: whether nothing of earlier frames is remembered: the camera's first frame,
+            one after a reset, or one after stamps that jumped back. What was active before it
+            ceased without a change.
 
     Raises:
         PolymorphError: an array has another shape than (labels,).
@@ -151,6 +157,8 @@ class FrameResult:
     unknown_scene: SceneNovelty = NOT_JUDGED
     reused: bool = False
     rejected_scores: int = 0
+    time: FrameTime = _NO_TIME
+    started_anew: bool = False
 
     def __post_init__(self) -> None:
         shape = (len(self.vocabulary),)

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polymorph_ros.bundle.manifest import ReuseEntry
-from polymorph_ros.data.frame import Frame
 from polymorph_ros.energy.reading import FrameEnergy
 from polymorph_ros.interfaces.enumerations import ResultState
 from polymorph_ros.runtime.policy import PolicyOutput
 from polymorph_ros.runtime.result import Cover, FrameResult
+from polymorph_ros.runtime.time_base import FrameTime
 
 Thumbnail = NDArray[np.float32]
 
@@ -28,7 +28,7 @@ def difference(one: Thumbnail, other: Thumbnail) -> float:
 
 @dataclass
 class _Computed:
-    """The last computed picture of a camera, and the stamp of the last frame that was like it."""
+    """The last computed picture of a camera, and the time of the last frame that was like it."""
 
     thumbnail: Thumbnail
     result: FrameResult
@@ -67,25 +67,30 @@ class ReuseCache:
         """Whether any result can be reused."""
         return self._longest_ns > 0
 
-    def find(self, frame: Frame, thumbnail: Thumbnail) -> FrameResult | None:
+    def find(self, camera: str, time_ns: int, thumbnail: Thumbnail) -> FrameResult | None:
         """The computed result that holds for this frame too, if there is one.
 
-        None for a camera's first frame, one stamped before its last, one beyond the greatest
-        age, or one that differs by more than the threshold anywhere.
+        None for a camera's first frame, one before its last, one beyond the greatest age, or one
+        that differs by more than the threshold anywhere.
+
+        Args:
+            camera: whose frame it is.
+            time_ns: the frame's time, as ``TimeBase`` gives it.
+            thumbnail: the frame, small.
         """
-        last = self._last.get(frame.camera)
-        if last is None or self._entry is None or frame.stamp_ns < last.seen_ns:
+        last = self._last.get(camera)
+        if last is None or self._entry is None or time_ns < last.seen_ns:
             return None
-        if frame.stamp_ns - last.result.stamp_ns > self._longest_ns:
+        if time_ns - last.result.time.ns > self._longest_ns:
             return None
         if not difference(thumbnail, last.thumbnail) <= self._entry.difference:
             return None
-        last.seen_ns = frame.stamp_ns
+        last.seen_ns = time_ns
         return last.result
 
     def keep(self, thumbnail: Thumbnail, result: FrameResult) -> None:
         """Remember a computed frame."""
-        self._last[result.camera] = _Computed(thumbnail, result, result.stamp_ns)
+        self._last[result.camera] = _Computed(thumbnail, result, result.time.ns)
 
     def forget(self, camera: str | None = None) -> None:
         """Forget one camera's picture, or all."""
@@ -98,6 +103,7 @@ class ReuseCache:
 def reused_result(
     computed: FrameResult,
     stamp_ns: int,
+    time: FrameTime,
     output: PolicyOutput,
     stage_seconds: dict[str, float],
     energy: FrameEnergy,
@@ -110,13 +116,16 @@ def reused_result(
     Args:
         computed: the last computed result of the camera.
         stamp_ns: of the frame that was not computed.
+        time: of that frame.
         output: what is believed of it.
     """
-    words = f"the picture is as {(stamp_ns - computed.stamp_ns) * 1e-9:.3f} s before: reused"
+    words = f"the picture is as {(time.ns - computed.time.ns) * 1e-9:.3f} s before: reused"
     fresh = computed.state == ResultState.FRESH
     return replace(
         computed,
         stamp_ns=stamp_ns,
+        time=time,
+        started_anew=False,
         state=ResultState.REUSED if fresh else computed.state,
         reason=words if fresh else f"{computed.reason}; {words}",
         score_array=output.scores,

@@ -35,27 +35,31 @@ NOT_JUDGED = SceneNovelty(novelty=math.nan, trust=1.0)
 class DistanceFilter:
     """The distances of one camera's last frames, as one: a scene lasts longer than a frame.
 
-    A mean of logarithms that forgets with a time constant of half a second, by the stamps: a
-    frame counts by the time since the last one, the first in full.
+    A mean of logarithms that forgets with a time constant of half a second: a frame counts by the
+    time since the last one, the first in full.
     """
 
     def __init__(self) -> None:
         self._level: float | None = None
-        self._stamp_ns = 0
+        self._time_ns = 0
 
-    def take(self, stamp_ns: int, distance: float) -> float:
+    def take(self, time_ns: int, distance: float) -> float:
         """The distance of the last frames, this one included.
 
-        Infinite, and this frame alone, where its distance is not finite. Stamps that jump back
-        start anew.
+        Infinite, and this frame alone, where its distance is not finite. A time before the last
+        one starts anew.
+
+        Args:
+            time_ns: the frame's time: its stamp, or as ``TimeBase`` gives it.
+            distance: of its features from those of training.
         """
         if not math.isfinite(distance):
             return math.inf
         level = math.log(max(distance, _NEAREST))
-        elapsed_s = (stamp_ns - self._stamp_ns) * 1e-9
+        elapsed_s = (time_ns - self._time_ns) * 1e-9
         if self._level is not None and elapsed_s >= 0:
             level += (self._level - level) * math.exp(-elapsed_s / _MEMORY_S)
-        self._level, self._stamp_ns = level, stamp_ns
+        self._level, self._time_ns = level, time_ns
         return math.exp(level)
 
 

@@ -4,6 +4,7 @@ reused message carries nothing over from the last frame."""
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,12 +15,13 @@ from rclpy.serialization import deserialize_message, serialize_message
 from std_msgs.msg import Header
 
 from polymorph_ros.energy.reading import EnergySource, FrameEnergy
-from polymorph_ros.interfaces.enumerations import ChangeKind, ResultState
+from polymorph_ros.interfaces.enumerations import EndReason, ResultState
 from polymorph_ros.interfaces.stamps import to_ns
 from polymorph_ros.msg import EnergyReport, Label, LabelArray, LabelEvent
 from polymorph_ros.ros import messages
 from polymorph_ros.ros.stamps import latency_s, to_stamp
-from polymorph_ros.runtime.result import Cover, FrameResult, LabelChange
+from polymorph_ros.runtime.label_events import LabelEvents
+from polymorph_ros.runtime.result import Cover, FrameResult
 from polymorph_ros.runtime.unknown_scene import NOT_JUDGED, SceneNovelty
 
 LABELS = ("person", "desk", "car")
@@ -30,7 +32,6 @@ HEADER = Header(stamp=Time(sec=7, nanosec=8), frame_id="camera_optical")
 def result(
     scores: tuple[float, ...] = (0.9, 0.2, 0.6),
     active: tuple[int, ...] = (0, 2),
-    changes: tuple[LabelChange, ...] = (),
     joules: float = 0.5,
     unknown_scene: SceneNovelty = KNOWN,
 ) -> FrameResult:
@@ -45,7 +46,7 @@ def result(
         sources=np.array([2, 1, 1], dtype=np.uint8),
         ages_s=np.array([0.0, 0.0, 0.25], dtype=np.float32),
         active_indices=active,
-        changes=changes,
+        changes=(),
         cover=Cover((1,), True, "+street (in play: car)", uncovered=(0,)),
         stage_seconds={"preprocess": 0.001, "trunk": 0.01},
         energy=FrameEnergy(joules, 3.0, 12.0, 4, EnergySource.ESTIMATED),
@@ -136,20 +137,24 @@ def test_label_messages_survive_serialisation(active_only: bool) -> None:
 
 
 def test_events_tell_what_changed_and_since_when() -> None:
-    changes = (
-        LabelChange(ChangeKind.APPEARED, "person", 0, 0.9, 7_000_000_008),
-        LabelChange(ChangeKind.VANISHED, "desk", 1, 0.2, 5_000_000_001),
-    )
+    made = LabelEvents()
+    later = replace(result(scores=(0.9, 0.1, 0.6), active=(0,)), stamp_ns=9_000_000_001)
 
-    events = messages.label_events(result(changes=changes), HEADER)
+    fields = [*made.of(result(active=(1,))), *made.of(later), *made.end("front", EndReason.RESET)]
+    events = [messages.label_event(each, HEADER) for each in fields]
 
-    assert [(event.kind, event.name, event.id) for event in events] == [
-        (LabelEvent.APPEARED, "person", 0),
-        (LabelEvent.VANISHED, "desk", 1),
+    assert [(event.kind, event.name, event.id, event.reason) for event in events] == [
+        (LabelEvent.APPEARED, LABELS[1], 1, ""),
+        (LabelEvent.APPEARED, LABELS[0], 0, ""),
+        (LabelEvent.VANISHED, LABELS[1], 1, ""),
+        (LabelEvent.VANISHED, LABELS[0], 0, "reset"),
     ]
-    assert [event.first_stamp for event in events] == [
-        Time(sec=7, nanosec=8), Time(sec=5, nanosec=1)
+    assert [event.score for event in events[1:]] == pytest.approx([0.9, 0.1, 0.9])
+    assert [to_ns(event.first_stamp) for event in events] == [
+        result().stamp_ns, 9_000_000_001, result().stamp_ns, 9_000_000_001
     ]  # fmt: skip
+    assert [event.sequence for event in events] == [1, 2, 3, 4]
+    assert {event.incarnation for event in events} == {made.incarnation}
 
 
 def test_the_context_names_adapters_and_what_they_leave_uncovered() -> None:

@@ -201,12 +201,13 @@ def test_a_stamp_that_jumps_back_starts_anew_and_says_so(
 ) -> None:
     engine = make_engine()
     fresh = engine.step(frame(0))
-    run(engine, 10)
+    run(engine, 20)
 
     again = engine.step(frame(0))
 
-    assert "jumped back by 0.900 s" in again.cover.reason
+    assert "jumped back by 1.900 s" in again.cover.reason
     assert again.cover.changed
+    assert again.started_anew
     assert (again.score_array == fresh.score_array).all()
 
 

@@ -20,6 +20,7 @@ from polymorph_ros.runtime.pairs import make_pairs
 from polymorph_ros.runtime.policy import DWELL_S, Policy, PolicyOutput
 from polymorph_ros.runtime.result import Cover
 from polymorph_ros.runtime.thresholds import Thresholds
+from polymorph_ros.runtime.time_base import TimeBase
 
 SECOND_NS = 1_000_000_000
 CONTEXTS = ((0, 1, 2), (2, 3, 4), (4, 5), (1, 5))
@@ -203,6 +204,27 @@ def test_a_label_that_appears_is_active_at_once_or_within_a_tenth_of_a_second(hz
         _, output = step(policy, stamp_ns, high, [0.99, 0.05, 0.05, 0.05], high)
 
     assert output.active_indices == (0,)
+
+
+@pytest.mark.parametrize("stamp_ns", [0, 1_700_000_000 * SECOND_NS])
+def test_case_01_a_label_leaves_as_soon_with_stamps_that_never_advance(stamp_ns: int) -> None:
+    """It is in view in 60 frames, then in 150 not, received 30 times a second."""
+    low, high = [0.02] * LABELS, [0.95] * LABELS
+    left = []
+
+    for period_ns in (SECOND_NS // 30, 0):
+        policy, base = Policy(knowledge()), TimeBase()
+        active = []
+        for number in range(210):
+            scores = high if number < 60 else low
+            stamped_ns = stamp_ns + number * period_ns
+            time = base.take(stamped_ns, number * SECOND_NS // 30)
+            policy.update_from_scout(stamped_ns, scores, scores[:4], time_ns=time.ns)
+            active.append(bool(policy.update_from_adapters((), ()).active_indices))
+        assert active[:60] == [True] * 60
+        left.append(active.index(False))
+
+    assert left[0] <= left[1] <= left[0] + 2
 
 
 def test_a_label_dwells_before_it_vanishes() -> None:

@@ -251,13 +251,26 @@ def test_cameras_have_each_their_own_picture(make_engine: EngineMaker) -> None:
 
 def test_a_stamp_that_jumps_back_is_computed_anew(make_engine: EngineMaker) -> None:
     engine = make_engine()
-    engine.step(frame(picture(), 0.0))
-    engine.step(frame(picture(), 0.5))
+    engine.step(frame(picture(), 5.0))
+    engine.step(frame(picture(), 5.5))
 
-    again = engine.step(frame(picture(), 0.3))  # still after the computed frame
+    again = engine.step(frame(picture(), 4.4))
 
     assert is_computed(again)
     assert "jumped back" in again.cover.reason
+
+
+def test_a_late_frame_is_compared_without_moving_time(make_engine: EngineMaker) -> None:
+    engine = make_engine()
+    engine.step(frame(picture(), 5.0))
+    before = engine.step(frame(picture(), 5.5))
+
+    late = engine.step(frame(picture(), 4.6))
+
+    assert not is_computed(late)
+    assert late.stamp_ns == frame(picture(), 4.6).stamp_ns
+    assert (late.score_array == before.score_array).all()
+    assert (late.ages_s == before.ages_s).all()
 
 
 @given(
