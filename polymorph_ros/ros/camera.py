@@ -93,7 +93,10 @@ class Camera:
                 )
             )
         except InvalidTopicNameException:
-            raise PolymorphError("a valid topic name", repr(topic), where="image_topics") from None
+            raise PolymorphError(
+                "a valid topic name", repr(topic), where="image_topics",
+                remedy="restart the node with the right value",
+            ) from None  # fmt: skip
         except UnsupportedEventTypeError:  # a middleware that does not count lost messages
             return create(SubscriptionEventCallbacks(incompatible_qos=self._on_incompatible_qos))
 

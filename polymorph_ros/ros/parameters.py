@@ -66,11 +66,11 @@ class ParameterSpec:
         kind = type(self.default)
         if kind is float and type(value) is int:
             value = float(value)
-        if kind is list and value is not None and not isinstance(value, str) and not len(value):
-            value = self.default if not any(self.default) else None
+        if kind is list and not any(self.default) and (value is None or value == []):
+            value = self.default
         if type(value) is not kind or not self._in_bounds(value):
             raise PolymorphError(
-                self._wanted(), "nothing" if value is None else repr(value),
+                self._wanted(), "nothing" if value in (None, []) else repr(value),
                 where=f"parameter {self.name}", remedy=self.remedy(),
             )  # fmt: skip
         return value
@@ -83,7 +83,7 @@ class ParameterSpec:
 
     def _in_bounds(self, value: Any) -> bool:
         if isinstance(value, list):
-            return all(isinstance(item, str) for item in value)
+            return bool(value) and all(isinstance(item, str) for item in value)
         if self.bounds is None:
             return True
         return math.isfinite(value) and self.bounds[0] <= value <= self.bounds[1]
