@@ -63,7 +63,7 @@ def unmatched(
     same_type = [publisher for publisher in publishers if publisher.topic_type == type_name]
     if not same_type:
         found = publishers[0].topic_type
-        return f"{topic} has type {found}, this node expects {type_name}: set image_transport"
+        return f"{topic} has type {found}, this node expects {type_name}"
     for publisher in same_type:
         compatibility, _ = qos_check_compatible(publisher.qos_profile, asked)
         if compatibility != QoSCompatibility.ERROR:

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
+from test_live_parameters import set_together
 
 from helpers.ros_peer import Peer
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.ros.node import PolymorphNode
 from polymorph_ros.ros.parameters import SPECS, Changes
-from test_live_parameters import set_together
 
 DOUBLES = [spec for spec in SPECS if isinstance(spec.default, float)]
 
