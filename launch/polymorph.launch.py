@@ -60,7 +60,7 @@ ARGUMENTS = (
     DeclareLaunchArgument(
         "device",
         default_value=FROM_FILE,
-        description="device that runs the model: auto, cpu, cuda or cuda:N; empty: from params_file",
+        description="where the model runs: auto, cpu, cuda or cuda:N; empty: from params_file",
     ),
     DeclareLaunchArgument(
         "use_sim_time",

@@ -16,6 +16,7 @@ from polymorph_ros.ros import qos
 from polymorph_ros.ros.counters import FrameCounters
 from polymorph_ros.ros.image_transport import COMPRESSED, RAW, other_way, topic_of
 from polymorph_ros.ros.inbox import Inbox
+from polymorph_ros.ros.lazy import LazyGate
 
 try:
     from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
@@ -39,7 +40,13 @@ class Camera:
     """
 
     def __init__(
-        self, node: Node, name: str, topic: str, compressed: bool, inbox: Inbox[ImageMessage]
+        self,
+        node: Node,
+        name: str,
+        topic: str,
+        compressed: bool,
+        inbox: Inbox[ImageMessage],
+        gate: LazyGate,
     ) -> None:
         self.name = name
         self.counters = FrameCounters()
@@ -47,6 +54,7 @@ class Camera:
         self.opened_s: float | None = None
         self._node = node
         self._inbox = inbox
+        self._gate = gate
         self._message_type: type[Any] = CompressedImage if compressed else Image
         self._compressed = compressed
         self._subscription = self._subscribe(topic)
@@ -64,6 +72,11 @@ class Camera:
         """End the subscription."""
         self.close()
         self._node.destroy_subscription(self._subscription)
+
+    @property
+    def is_asleep(self) -> bool:
+        """Whether images are ignored because nobody listens (parameter `lazy`)."""
+        return self._gate.is_asleep(self.name)
 
     @property
     def qos(self) -> QoSProfile:
@@ -92,7 +105,7 @@ class Camera:
                 self._on_image,
                 qos.images(),
                 event_callbacks=events,
-                qos_overriding_options=qos.image_overrides(),
+                qos_overriding_options=qos.overrides(),
             )
 
         try:
@@ -111,6 +124,9 @@ class Camera:
 
     def _on_image(self, message: ImageMessage) -> None:
         if self.opened_s is None:
+            return
+        if not self._gate.passes(self.name):
+            self.counters.last_arrival_s = time.monotonic()
             return
         self.header = message.header
         self.counters.arrived(len(message.data))

@@ -162,6 +162,7 @@ SPECS: tuple[ParameterSpec, ...] = (
         "no_data_timeout", 1.0, _LIVE,
         "seconds without an answer after which NO_DATA is published", (0.01, 3600.0),
     ),
+    ParameterSpec("lazy", False, _LIVE, "label no images while nobody subscribes to results"),
     ParameterSpec("publish.labels", "all", _LIVE, "labels that ~/labels lists"),
     ParameterSpec("publish.events", True, _LIVE, "publish ~/events"),
     ParameterSpec("publish.context", True, _LIVE, "publish ~/context"),

@@ -21,18 +21,20 @@ from polymorph_ros.runtime.result import FrameResult
 class ResultPublishers:
     """The topics ``~/labels``, ``~/events``, ``~/context``, ``~/energy``, ``~/label_info``.
 
-    ``~/classification`` too where vision_msgs is installed. Any thread may publish: a lock
-    keeps the label messages of a camera in order, so that NO_DATA never overtakes a result.
+    ``~/classification`` and ``~/vision_label_info`` too where vision_msgs is installed. Any
+    thread may publish: a lock keeps the label messages of a camera in order, so that NO_DATA
+    never overtakes a result.
     """
 
     def __init__(self, node: Node, cameras: Iterable[str]) -> None:
         self._node = node
-        self._labels = node.create_publisher(LabelArray, topics.LABELS.private, qos.RESULTS)
-        self._events = node.create_publisher(LabelEvent, topics.EVENTS.private, qos.RESULTS)
-        self._context = node.create_publisher(ContextState, topics.CONTEXT.private, qos.RESULTS)
-        self._energy = node.create_publisher(EnergyReport, topics.ENERGY.private, qos.RESULTS)
-        self._info = node.create_publisher(LabelInfo, topics.LABEL_INFO.private, qos.LATCHED)
+        self._labels = qos.create_publisher(node, LabelArray, topics.LABELS)
+        self._events = qos.create_publisher(node, LabelEvent, topics.EVENTS)
+        self._context = qos.create_publisher(node, ContextState, topics.CONTEXT)
+        self._energy = qos.create_publisher(node, EnergyReport, topics.ENERGY)
+        self._info = qos.create_publisher(node, LabelInfo, topics.LABEL_INFO)
         self._classification = classification.create_publisher(node)
+        self._vision_info = classification.create_info_publisher(node)
         self._lock = threading.Lock()
         self._messages: dict[str, messages.LabelMessage] = {}
         self._names: tuple[str, ...] = ()
@@ -46,7 +48,21 @@ class ResultPublishers:
             self._names = names
             self._messages = {camera: messages.LabelMessage(names) for camera in self._published_s}
         stamp = self._node.get_clock().now().to_msg()
-        self._info.publish(messages.label_info(bundle, stamp, threshold_shift))
+        info = messages.label_info(bundle, stamp, threshold_shift)
+        self._info.publish(info)
+        if self._vision_info is not None:
+            lowest = min(info.on_thresholds)
+            self._vision_info.publish(classification.label_info(names, lowest, stamp))
+
+    def listened_to(self, settings: PublishSettings) -> bool:
+        """Whether anybody subscribes to results of frames that these settings publish."""
+        wanted = [self._labels]
+        wanted += [self._events] if settings.events else []
+        wanted += [self._context] if settings.context else []
+        wanted += [self._energy] if settings.energy else []
+        if settings.classification and self._classification is not None:
+            wanted.append(self._classification)
+        return any(publisher.get_subscription_count() for publisher in wanted)
 
     def publish(self, result: FrameResult, header: Header, settings: PublishSettings) -> None:
         """Publish a frame's result; labels first, since planners wait for them."""
@@ -93,7 +109,7 @@ class ResultPublishers:
         """End all topics."""
         publishers: list[Any] = [
             self._labels, self._events, self._context, self._energy, self._info,
-            self._classification,
+            self._classification, self._vision_info,
         ]  # fmt: skip
         for publisher in publishers:
             if publisher is not None:

@@ -12,12 +12,13 @@ from typing import Any, TypeVar
 from polymorph_ros.energy.meter import METER_KINDS
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.model.backend import BACKENDS, Backend
+from polymorph_ros.model.gpu import is_device_name
 from polymorph_ros.ros.image_transport import DEPTH, refusal_remedy
 from polymorph_ros.runtime.settings import EngineSettings
 
 CHOICES: Mapping[str, tuple[str, ...]] = {
     "image_transport": ("raw", "compressed"),
-    "device": ("auto", "cpu", "cuda"),
+    "device": ("auto", "cpu", "cuda", "cuda:N"),
     "engine.backend": BACKENDS,
     "energy.meter": METER_KINDS,
     "publish.labels": ("all", "active"),
@@ -63,6 +64,7 @@ class NodeSettings:
         backend: what trunk and tails compute in.
         max_rate_hz: frames per second and camera that are labelled; 0 for no limit.
         no_data_timeout_s: seconds without an answer after which NO_DATA is published.
+        lazy: whether no frame is labelled while nobody subscribes to results.
     """
 
     topics: Mapping[str, str]
@@ -77,6 +79,7 @@ class NodeSettings:
     publish: PublishSettings
     max_rate_hz: float
     no_data_timeout_s: float
+    lazy: bool
     autostart: bool
 
     def __post_init__(self) -> None:
@@ -99,7 +102,7 @@ class NodeSettings:
         for name, value in values.items():
             if isinstance(value, float) and not math.isfinite(value):
                 raise PolymorphError("a finite number", f"{value}", where=name)
-            if name in CHOICES and value not in CHOICES[name]:
+            if name in CHOICES and not _is_choice(name, value):
                 expected = f"one of {', '.join(CHOICES[name])}"
                 remedy = refusal_remedy(value) if name == "image_transport" else ""
                 raise PolymorphError(expected, f"{value!r}", where=name, remedy=remedy)
@@ -116,8 +119,15 @@ class NodeSettings:
             publish=_group(PublishSettings, values, "publish."),
             max_rate_hz=values["max_rate_hz"],
             no_data_timeout_s=values["no_data_timeout"],
+            lazy=values["lazy"],
             autostart=values["autostart"],
         )
+
+
+def _is_choice(name: str, value: str) -> bool:
+    if name == "device":
+        return is_device_name(value)
+    return value in CHOICES[name]
 
 
 def _group(kind: type[Group], values: Mapping[str, Any], prefix: str = "") -> Group:
