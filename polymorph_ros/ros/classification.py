@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from builtin_interfaces.msg import Time
-from rclpy.node import Node
 from std_msgs.msg import Header
 
 from polymorph_ros.interfaces import topics
-from polymorph_ros.ros import qos
 from polymorph_ros.runtime.result import FrameResult
 
 try:
@@ -26,18 +24,18 @@ _UNLABELLED = 65535
 """The class id that vision_msgs keeps for what has no label."""
 
 
-def create_publisher(node: Node) -> Any | None:
+def create_publisher(create: Callable[[type[Any], topics.Topic], Any]) -> Any | None:
     """A publisher on ``~/classification``; none where vision_msgs is not installed."""
     if Classification is None:
         return None
-    return qos.create_publisher(node, Classification, topics.CLASSIFICATION)
+    return create(Classification, topics.CLASSIFICATION)
 
 
-def create_info_publisher(node: Node) -> Any | None:
+def create_info_publisher(create: Callable[[type[Any], topics.Topic], Any]) -> Any | None:
     """A publisher on ``~/vision_label_info``; none where vision_msgs has no such message."""
     if LabelInfo is None:
         return None
-    return qos.create_publisher(node, LabelInfo, topics.VISION_LABEL_INFO)
+    return create(LabelInfo, topics.VISION_LABEL_INFO)
 
 
 def label_info(labels: Sequence[str], threshold: float, stamp: Time) -> Any:

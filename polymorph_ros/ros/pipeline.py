@@ -62,11 +62,11 @@ class Pipeline:
 
     def _label(self, camera: Camera, message: ImageMessage) -> None:
         header = message.header
-        frame = Frame(
-            self._picture(camera, message), to_ns(header.stamp), camera.name, header.frame_id
-        )
+        picture = self._picture(camera, message)
+        frame = Frame(picture, to_ns(header.stamp), camera.name, header.frame_id)
         result = self.engine.step(frame)
         self._publishers.publish(result, header, self.publish)
+        self._publishers.debug_images.show(result, picture, header)
         now_ns = self._node.get_clock().now().nanoseconds
         camera.counters.answer(result, latency_s(now_ns, header.stamp))
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable
-from typing import Any
+from contextlib import ExitStack
+from functools import partial
 
 from rclpy.node import Node
 from std_msgs.msg import Header
@@ -14,6 +15,7 @@ from polymorph_ros.bundle.reader import Bundle
 from polymorph_ros.interfaces import topics
 from polymorph_ros.msg import ContextState, EnergyReport, LabelArray, LabelEvent, LabelInfo
 from polymorph_ros.ros import classification, messages, qos
+from polymorph_ros.ros.debug_image import DebugImages
 from polymorph_ros.ros.settings import PublishSettings
 from polymorph_ros.runtime.result import FrameResult
 
@@ -24,17 +26,28 @@ class ResultPublishers:
     ``~/classification`` and ``~/vision_label_info`` too where vision_msgs is installed. Any
     thread may publish: a lock keeps the label messages of a camera in order, so that NO_DATA
     never overtakes a result.
+
+    Attributes:
+        debug_images: ``~/debug_image``.
+
+    Raises:
+        PolymorphError: a QoS override is not valid; nothing is left behind.
     """
 
     def __init__(self, node: Node, cameras: Iterable[str]) -> None:
         self._node = node
-        self._labels = qos.create_publisher(node, LabelArray, topics.LABELS)
-        self._events = qos.create_publisher(node, LabelEvent, topics.EVENTS)
-        self._context = qos.create_publisher(node, ContextState, topics.CONTEXT)
-        self._energy = qos.create_publisher(node, EnergyReport, topics.ENERGY)
-        self._info = qos.create_publisher(node, LabelInfo, topics.LABEL_INFO)
-        self._classification = classification.create_publisher(node)
-        self._vision_info = classification.create_info_publisher(node)
+        with ExitStack() as undo:
+            create = partial(qos.create_publisher, node, undo)
+            self._labels = create(LabelArray, topics.LABELS)
+            self._events = create(LabelEvent, topics.EVENTS)
+            self._context = create(ContextState, topics.CONTEXT)
+            self._energy = create(EnergyReport, topics.ENERGY)
+            self._info = create(LabelInfo, topics.LABEL_INFO)
+            self._classification = classification.create_publisher(create)
+            self._vision_info = classification.create_info_publisher(create)
+            self.debug_images = DebugImages(node, tuple(cameras))
+            undo.callback(self.debug_images.destroy)
+            self._undo = undo.pop_all()
         self._lock = threading.Lock()
         self._messages: dict[str, messages.LabelMessage] = {}
         self._names: tuple[str, ...] = ()
@@ -62,7 +75,9 @@ class ResultPublishers:
         wanted += [self._energy] if settings.energy else []
         if settings.classification and self._classification is not None:
             wanted.append(self._classification)
-        return any(publisher.get_subscription_count() for publisher in wanted)
+        return self.debug_images.listened_to() or any(
+            publisher.get_subscription_count() for publisher in wanted
+        )
 
     def publish(self, result: FrameResult, header: Header, settings: PublishSettings) -> None:
         """Publish a frame's result; labels first, since planners wait for them."""
@@ -98,6 +113,7 @@ class ResultPublishers:
 
     def _publish_no_data(self, camera: str, header: Header, reason: str) -> None:
         self._labels.publish(messages.no_data(camera, header, reason))
+        self.debug_images.show_no_data(camera, header, reason)
         self._published_s[camera] = time.monotonic()
 
     def restart_silence(self) -> None:
@@ -107,10 +123,4 @@ class ResultPublishers:
 
     def destroy(self) -> None:
         """End all topics."""
-        publishers: list[Any] = [
-            self._labels, self._events, self._context, self._energy, self._info,
-            self._classification, self._vision_info,
-        ]  # fmt: skip
-        for publisher in publishers:
-            if publisher is not None:
-                self._node.destroy_publisher(publisher)
+        self._undo.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Any
 
 from rclpy.exceptions import ParameterException
@@ -38,14 +39,20 @@ LATCHED = _profile(latched=True)
 """Reliable, transient local, last 1: late subscribers get the last message too."""
 
 
-def create_publisher(node: Node, message_type: type[Any], topic: Topic) -> Any:
+def create_publisher(node: Node, undo: ExitStack, message_type: type[Any], topic: Topic) -> Any:
     """A publisher of results, whose QoS ``qos_overrides.<topic>.publisher.*`` may change.
+
+    Args:
+        node: the node that publishes.
+        undo: destroys the publisher when it is closed.
+        message_type: the class of the messages.
+        topic: the topic, private to the node.
 
     Raises:
         PolymorphError: an override is no value of its policy.
     """
     try:
-        return node.create_publisher(
+        publisher = node.create_publisher(
             message_type,
             topic.private,
             _profile(latched=topic.latched),  # rclpy writes overrides into it
@@ -57,6 +64,8 @@ def create_publisher(node: Node, message_type: type[Any], topic: Topic) -> Any:
             "QoS policies that ROS 2 has", str(error), where=f"qos_overrides.{name}.publisher",
             remedy="restart the node with the right value",
         ) from None  # fmt: skip
+    undo.callback(node.destroy_publisher, publisher)
+    return publisher
 
 
 def images() -> QoSProfile:

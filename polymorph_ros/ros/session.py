@@ -95,6 +95,7 @@ class Session:
         for name in self._inbox.clear():
             self.cameras[name].counters.dropped += 1
         self._worker.between_frames(lambda: None).result()
+        self._publishers.debug_images.finish()
 
     def end(self) -> None:
         """Stop everything and give the memory back."""

@@ -54,3 +54,14 @@ def test_a_wrong_override_is_named(peer: Peer, make_node, policy: str, value: ob
     assert f"qos_overrides.{TOPIC}.publisher" in node._fault
     assert policy in node._fault
     assert "restart" in node._fault
+
+
+def test_a_wrong_override_of_the_last_topic_leaves_none_behind(peer: Peer, make_node) -> None:
+    node = make_node(**{"qos_overrides./polymorph/debug_image.publisher.reliability": "maybe"})
+
+    assert node.trigger_configure() == TransitionCallbackReturn.FAILURE
+
+    assert "/polymorph/debug_image" in node._fault
+    assert {publisher.topic_name for publisher in node.publishers} == {
+        "/parameter_events", "/diagnostics", "/rosout",
+    } & {publisher.topic_name for publisher in node.publishers}  # fmt: skip
