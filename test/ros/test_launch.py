@@ -2,11 +2,13 @@
 node as parameters of its types, an argument that is given wins over the params file and that over
 SetParameter, a missing params file ends the launch, and two launches live side by side. Skipped
 where `launch` is not installed (it is not on the Python package index). That the real nav2
-lifecycle manager brings the node up is left open: it is not installed here."""
+lifecycle manager brings the node up is left open: it is not installed here, a stand-in that asks
+the same of the node is."""
 
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
 import signal
 import subprocess
@@ -20,6 +22,7 @@ import pytest
 import yaml
 from rcl_interfaces.srv import GetParameters
 
+from helpers import nav2_manager
 from helpers.ros_peer import DEADLINE_S, Peer
 from polymorph_ros.msg import LabelArray
 
@@ -210,3 +213,29 @@ def test_two_launches_live_side_by_side_and_end_with_ctrl_c(
 
     assert [launch.returncode for launch in launches] == [0, 0]
     assert not any("Traceback" in log.read_text() for log in logs)
+
+
+@needs_ros2
+@pytest.mark.parametrize("namespace", ["", "yard"])
+def test_case_39_nav2s_lifecycle_manager_brings_the_node_up(
+    peer: Peer,
+    bundle_root: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    namespace: str,
+) -> None:
+    nav2_manager.install(tmp_path / "prefix")
+    prefixes = f"{tmp_path / 'prefix'}{os.pathsep}{os.environ['AMENT_PREFIX_PATH']}"
+    monkeypatch.setenv("AMENT_PREFIX_PATH", prefixes)
+    node = f"/{namespace}/lookout".replace("//", "/")
+    log = tmp_path / "log"
+
+    with launched(
+        *(log, LAUNCH_FILE.with_name("with_nav2_manager.launch.py"), "name:=lookout"),
+        *(f"bundle:={bundle_root / 'tiny'}", "device:=cpu"),
+        *([f"namespace:={namespace}"] if namespace else []),
+    ):
+        peer.wait_for(lambda: "Managed nodes are active" in log.read_text(), "the manager's word")
+        state = peer.state(node)
+
+    assert state == "active"
