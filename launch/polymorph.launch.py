@@ -1,5 +1,7 @@
 """Start one `polymorph` node; start several by giving each its own name or namespace.
 
+A launch argument that is given wins over `params_file`, which wins over `SetParameter`.
+
 ros2 launch polymorph_ros polymorph.launch.py image_topic:=/camera/image_raw
 ros2 launch polymorph_ros polymorph.launch.py namespace:=rear image_topic:=/rear/image_raw
 """
@@ -10,13 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ament_index_python.packages import get_package_share_directory
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
-FROM_FILE = ""  # an empty argument leaves the parameter as the params file has it
+FROM_FILE = ""  # an empty argument leaves the parameter as params_file or SetParameter has it
 
 ARGUMENTS = (
     DeclareLaunchArgument("name", default_value="polymorph", description="name of the node"),
@@ -25,16 +26,15 @@ ARGUMENTS = (
     ),
     DeclareLaunchArgument(
         "params_file",
-        default_value=str(
-            Path(get_package_share_directory("polymorph_ros")) / "config" / "polymorph.yaml"
-        ),
-        description="parameter file of the node; other arguments override it",
+        default_value="",
+        description="parameter file of the node, such as a copy of config/polymorph.yaml; other "
+        "arguments override it; empty: none",
     ),
     DeclareLaunchArgument(
         "autostart",
-        default_value="true",
-        choices=["true", "false"],
-        description="configure and activate the node at start",
+        default_value=FROM_FILE,
+        choices=[FROM_FILE, "true", "false"],
+        description="configure and activate the node at start; empty: from params_file, else true",
     ),
     DeclareLaunchArgument(
         "cameras",
@@ -60,14 +60,13 @@ ARGUMENTS = (
     DeclareLaunchArgument(
         "device",
         default_value=FROM_FILE,
-        choices=[FROM_FILE, "auto", "cpu", "cuda"],
-        description="device that runs the model; empty: from params_file",
+        description="where the model runs: auto, cpu, cuda or cuda:N; empty: from params_file",
     ),
     DeclareLaunchArgument(
         "use_sim_time",
-        default_value="false",
-        choices=["true", "false"],
-        description="use the time of /clock",
+        default_value=FROM_FILE,
+        choices=[FROM_FILE, "true", "false"],
+        description="use the time of /clock; empty: from params_file, else false",
     ),
     DeclareLaunchArgument(
         "log_level",
@@ -97,17 +96,26 @@ def _node(context: LaunchContext) -> list[Node]:
             executable="polymorph_node",
             name=value("name"),
             namespace=value("namespace"),
-            parameters=[value("params_file"), _given(value)],
-            arguments=["--ros-args", "--log-level", value("log_level")],
+            parameters=[*_params_file(value("params_file")), *filter(None, [_given(value)])],
+            # The first of all, so that everything else wins over it.
+            ros_arguments=["-p", "autostart:=true", "--log-level", value("log_level")],
             output="screen",
             emulate_tty=True,
         )
     ]
 
 
+def _params_file(path: str) -> list[Path]:
+    """The file to give to the node, if any; launch itself goes on where it does not exist."""
+    file = Path(path).expanduser()
+    if path and not file.is_file():
+        raise RuntimeError(f"params_file: expected a parameter file, found none at {file}")
+    return [file] if path else []
+
+
 def _given(value: Callable[[str], str]) -> dict[str, Any]:
     """The parameters that the arguments set, as the node's own types."""
-    parameters: dict[str, Any] = {flag: value(flag) == "true" for flag in FLAGS}
+    parameters: dict[str, Any] = {flag: value(flag) == "true" for flag in FLAGS if value(flag)}
     for argument, parameter in LISTS.items():
         if value(argument):
             parameters[parameter] = [item.strip() for item in value(argument).split(",")]

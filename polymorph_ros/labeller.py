@@ -45,7 +45,7 @@ def load(
 
     Args:
         bundle: its folder; the bundle that comes with the package if none is given.
-        device: "cpu", "cuda", or "auto" for a GPU where there is one.
+        device: "cpu", "cuda", "cuda:N", or "auto" for a GPU where there is one.
         backend: what trunk and tails compute in: "float32", "bfloat16", "float16" or, on a CPU,
             "int8_trunk".
         cpu_threads: threads of a computation on the CPU, for the whole process; 0 for as many as

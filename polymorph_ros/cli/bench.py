@@ -72,7 +72,7 @@ def compose(
 
     from polymorph_ros.evaluation.composition.bench import Plan, precision
     from polymorph_ros.evaluation.composition.synthetic import size_of
-    from polymorph_ros.model.polymorph import choose_device
+    from polymorph_ros.model.gpu import choose_device
 
     if threads:
         torch.set_num_threads(threads)

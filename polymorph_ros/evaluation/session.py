@@ -36,7 +36,7 @@ from polymorph_ros.evaluation.overlap import require_pictures
 from polymorph_ros.evaluation.peak_memory import WORDS, peak_bytes
 from polymorph_ros.evaluation.run_folder import RunFolder
 from polymorph_ros.files import write_json
-from polymorph_ros.model.polymorph import choose_device
+from polymorph_ros.model.gpu import choose_device
 from polymorph_ros.progress import progress_bar
 
 Say = Callable[[str], None]

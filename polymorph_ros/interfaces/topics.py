@@ -51,4 +51,8 @@ RESULTS = (LABELS, EVENTS, CONTEXT, ENERGY, LABEL_INFO)
 """The topics of this package's own types."""
 
 CLASSIFICATION = Topic("classification", "vision_msgs/msg/Classification")
-"""Published too where vision_msgs is installed."""
+VISION_LABEL_INFO = Topic("vision_label_info", "vision_msgs/msg/LabelInfo", latched=True)
+"""Both are published where vision_msgs is installed."""
+
+DEBUG_IMAGE = Topic("debug_image", "sensor_msgs/msg/Image")
+"""Published where someone subscribes to it."""

@@ -6,13 +6,61 @@ inputs are copied to where it reads, and its output is overwritten by the next r
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from polymorph_ros.errors import PolymorphError
+
 _WARM_UPS = 3  # libraries choose and load their kernels in the first runs, which cannot be captured
+
+
+_DEVICE_NAME = re.compile(r"auto|cpu|cuda(:(0|[1-9][0-9]*))?")
+
+
+def is_device_name(text: str) -> bool:
+    """Whether this is a name that ``choose_device`` takes, whether or not the device is there.
+
+    >>> is_device_name("cuda:1"), is_device_name("cuda:N"), is_device_name("tpu")
+    (True, False, False)
+    """
+    return bool(_DEVICE_NAME.fullmatch(text))
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of a name; of several GPUs ``cuda`` is the first.
+
+    Args:
+        name: "cpu", "cuda", "cuda:N" for the GPU of that number, or "auto" for a GPU where there
+            is one.
+
+    Raises:
+        PolymorphError: there is no such device.
+    """
+    if not is_device_name(name):
+        raise PolymorphError("auto, cpu, cuda or cuda:N", repr(name), where="device")
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if not name.startswith("cuda"):
+        return torch.device("cuda" if count and name == "auto" else "cpu")
+    if not count:
+        raise PolymorphError(
+            "a GPU that this PyTorch can use", "none", where=f"device {name}",
+            remedy="choose cpu or auto, or install PyTorch with CUDA",
+        )  # fmt: skip
+    number = int(name.partition(":")[2] or 0)
+    if number >= count:
+        there = "cuda:0" if count == 1 else f"cuda:0 to cuda:{count - 1}"
+        raise PolymorphError(f"a GPU that is there ({there})", name, where="device")
+    return torch.device(name)
+
+
+def use_device(device: torch.device) -> None:
+    """Make a GPU this thread's own: streams, events and captures are of the thread's GPU."""
+    if device.index is not None:
+        torch.cuda.set_device(device)
 
 
 def held_bytes(device: torch.device | str) -> int:

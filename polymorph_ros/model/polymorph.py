@@ -21,7 +21,7 @@ from polymorph_ros.model.backbone import Backbone, load_backbone
 from polymorph_ros.model.backend import Backend, use_backend
 from polymorph_ros.model.bank import AdapterBank
 from polymorph_ros.model.cuda_graphs import GraphedModel
-from polymorph_ros.model.gpu import GraphedRun
+from polymorph_ros.model.gpu import GraphedRun, choose_device, use_device
 from polymorph_ros.model.preprocess import Preprocessor
 from polymorph_ros.model.scout import Scout
 from polymorph_ros.model.tails import ComposedTails
@@ -100,7 +100,7 @@ class PolymorphModel:
 
         Args:
             bundle: as ``read_bundle`` returns it.
-            device: "cpu", "cuda", or "auto" for a GPU where there is one.
+            device: as ``choose_device`` takes it; a GPU of a number becomes this thread's own.
             backend: what trunk and tails compute in; the scout computes in float32.
 
         Raises:
@@ -108,6 +108,7 @@ class PolymorphModel:
                 not fit.
         """
         chosen = choose_device(device)
+        use_device(chosen)
         manifest = bundle.manifest
         backbone = load_backbone(
             bundle.backbone_location, manifest.backbone.revision, download=False
@@ -214,21 +215,6 @@ class PolymorphModel:
                 self._scout_tail = GraphedRun(self._scout_tail, inputs)
         except RuntimeError as error:
             _log.warning("no CUDA graphs: %s", str(error).splitlines()[0])
-
-
-def choose_device(device: str) -> torch.device:
-    """The device of that name ("auto": a GPU where there is one); PolymorphError without it."""
-    if device not in ("cpu", "cuda", "auto"):
-        raise PolymorphError("cpu, cuda or auto", repr(device), where="device")
-    available = torch.cuda.is_available()
-    if device == "cuda" and not available:
-        raise PolymorphError(
-            "a GPU that this PyTorch can use",
-            "none",
-            where="device cuda",
-            remedy="choose cpu or auto, or install PyTorch with CUDA",
-        )
-    return torch.device("cuda" if available and device != "cpu" else "cpu")
 
 
 def _check_size(manifest: Manifest, backbone: Backbone) -> None:

@@ -15,7 +15,9 @@ from std_msgs.msg import Header
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.ros import qos
 from polymorph_ros.ros.counters import FrameCounters
+from polymorph_ros.ros.image_transport import COMPRESSED, RAW, other_way, topic_of
 from polymorph_ros.ros.inbox import Inbox
+from polymorph_ros.ros.lazy import LazyGate
 
 try:
     from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
@@ -38,7 +40,7 @@ class Camera:
 
     Attributes:
         name: the camera's name, its key in the inbox.
-        topic: the image topic, fully resolved.
+        topic: the topic that is subscribed to, fully resolved, with the transport.
         header: header of the last image; empty before the first.
         opened_s: when the gate was opened, by the monotonic clock; none while it is closed.
 
@@ -47,7 +49,13 @@ class Camera:
     """
 
     def __init__(
-        self, node: Node, name: str, topic: str, compressed: bool, inbox: Inbox[Received]
+        self,
+        node: Node,
+        name: str,
+        topic: str,
+        compressed: bool,
+        inbox: Inbox[Received],
+        gate: LazyGate,
     ) -> None:
         self.name = name
         self.counters = FrameCounters()
@@ -55,8 +63,9 @@ class Camera:
         self.opened_s: float | None = None
         self._node = node
         self._inbox = inbox
+        self._gate = gate
         self._message_type: type[Any] = CompressedImage if compressed else Image
-        self._type_name = f"sensor_msgs/msg/{self._message_type.__name__}"
+        self._compressed = compressed
         self._subscription = self._subscribe(topic)
         self.topic: str = self._subscription.topic_name
 
@@ -74,6 +83,11 @@ class Camera:
         self._node.destroy_subscription(self._subscription)
 
     @property
+    def is_asleep(self) -> bool:
+        """Whether images are ignored because nobody listens (parameter `lazy`)."""
+        return self._gate.is_asleep(self.name)
+
+    @property
     def qos(self) -> QoSProfile:
         """What the subscription asks for, overrides included."""
         profile: QoSProfile = self._subscription.qos_profile
@@ -82,17 +96,25 @@ class Camera:
     def obstacle(self) -> str:
         """Why no image can be received; empty where a publisher matches."""
         publishers = qos.publishers_of(self._node, self.topic)
-        return qos.unmatched(publishers, self.topic, self._type_name, self.qos)
+        kind = COMPRESSED if self._compressed else RAW
+        obstacle = qos.unmatched(publishers, self.topic, kind, self.qos)
+        if any(publisher.topic_type == kind for publisher in publishers):
+            return obstacle
+        hint = other_way(self.topic, self._types_of, compressed=self._compressed)
+        return "; ".join(filter(None, (obstacle, hint)))
 
-    def _subscribe(self, topic: str) -> Any:
+    def _types_of(self, topic: str) -> list[str]:
+        return [publisher.topic_type for publisher in qos.publishers_of(self._node, topic)]
+
+    def _subscribe(self, base: str) -> Any:
         def create(events: SubscriptionEventCallbacks) -> Any:
             return self._node.create_subscription(
                 self._message_type,
-                topic,
+                topic_of(self._node, base, compressed=self._compressed),
                 self._on_image,
                 qos.images(),
                 event_callbacks=events,
-                qos_overriding_options=qos.image_overrides(),
+                qos_overriding_options=qos.overrides(),
             )
 
         try:
@@ -102,12 +124,18 @@ class Camera:
                 )
             )
         except InvalidTopicNameException:
-            raise PolymorphError("a valid topic name", repr(topic), where="image_topics") from None
+            raise PolymorphError(
+                "a valid topic name", repr(base), where="image_topics",
+                remedy="restart the node with the right value",
+            ) from None  # fmt: skip
         except UnsupportedEventTypeError:  # a middleware that does not count lost messages
             return create(SubscriptionEventCallbacks(incompatible_qos=self._on_incompatible_qos))
 
     def _on_image(self, message: ImageMessage) -> None:
         if self.opened_s is None:
+            return
+        if not self._gate.passes(self.name):
+            self.counters.last_arrival_s = time.monotonic()
             return
         self.header = message.header
         self.counters.arrived(len(message.data))

@@ -78,6 +78,8 @@ class CameraReporter:
         camera = self._camera
         if camera.opened_s is None:
             return OK, "inactive: images are ignored"
+        if camera.is_asleep:
+            return OK, "lazy: images are ignored because nobody subscribes to results"
         if now.unusable > before.unusable:
             return ERROR, camera.counters.last_fault
         if now.received == before.received:

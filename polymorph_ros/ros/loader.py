@@ -39,7 +39,7 @@ class Loader:
 
         Args:
             path: the bundle's folder.
-            device: "auto", "cpu" or "cuda".
+            device: "auto", "cpu", "cuda" or "cuda:N".
             backend: what trunk and tails compute in.
             cpu_threads: threads of a computation on the CPU; 0 for as many as pay.
             cancelled: asked between the steps; must be thread-safe.

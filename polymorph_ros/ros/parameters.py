@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
-from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
@@ -37,10 +37,12 @@ class ParameterSpec:
 
     def descriptor(self) -> ParameterDescriptor:
         """The descriptor that ``ros2 param describe`` shows."""
+        read_only = self.changes is Changes.NEVER
+        restart = ": restart the node with another value" if read_only else ""
         descriptor = ParameterDescriptor(
             name=self.name,
-            description=f"{self.description} (may change: {self.changes.value})",
-            read_only=self.changes is Changes.NEVER,
+            description=f"{self.description} (may change: {self.changes.value}{restart})",
+            read_only=read_only,
         )
         if self.name in CHOICES:
             descriptor.additional_constraints = "one of: " + ", ".join(CHOICES[self.name])
@@ -52,6 +54,51 @@ class ParameterSpec:
             descriptor.floating_point_range = [FloatingPointRange(from_value=least, to_value=most)]
         return descriptor
 
+    def checked(self, value: Any) -> Any:
+        """A value from a file or a command line, as the type of the default.
+
+        A whole number is a good double, as ``5`` is for ``5.0``. A list of nothing stands for the
+        default where that is a list of empty names.
+
+        Raises:
+            PolymorphError: the value has another type, or is out of bounds.
+        """
+        kind = type(self.default)
+        if kind is float and type(value) is int:
+            value = float(value)
+        if kind is list and not any(self.default) and (value is None or value == []):
+            value = self.default
+        if type(value) is not kind or not self._in_bounds(value):
+            raise PolymorphError(
+                self._wanted(), "nothing" if value in (None, []) else repr(value),
+                where=f"parameter {self.name}", remedy=self.remedy(),
+            )  # fmt: skip
+        return value
+
+    def remedy(self) -> str:
+        """What an operator does about a wrong value."""
+        if self.changes is Changes.NEVER:
+            return "it is read-only: restart the node with the right value"
+        return "set it right and configure again"
+
+    def _in_bounds(self, value: Any) -> bool:
+        if isinstance(value, list):
+            return bool(value) and all(isinstance(item, str) for item in value)
+        if self.bounds is None:
+            return True
+        return math.isfinite(value) and self.bounds[0] <= value <= self.bounds[1]
+
+    def _wanted(self) -> str:
+        kind = _KINDS[type(self.default)]
+        if self.bounds:
+            return f"{kind} from {self.bounds[0]:g} to {self.bounds[1]:g}"
+        return kind
+
+
+_KINDS = {
+    bool: "true or false", int: "a whole number", float: "a number", str: "text",
+    list: "a list of names",
+}  # fmt: skip
 
 _NEVER, _UNCONFIGURED, _LIVE = Changes.NEVER, Changes.UNCONFIGURED, Changes.LIVE
 
@@ -115,6 +162,7 @@ SPECS: tuple[ParameterSpec, ...] = (
         "no_data_timeout", 1.0, _LIVE,
         "seconds without an answer after which NO_DATA is published", (0.01, 3600.0),
     ),
+    ParameterSpec("lazy", False, _LIVE, "label no images while nobody subscribes to results"),
     ParameterSpec("publish.labels", "all", _LIVE, "labels that ~/labels lists"),
     ParameterSpec("publish.events", True, _LIVE, "publish ~/events"),
     ParameterSpec("publish.context", True, _LIVE, "publish ~/context"),
@@ -140,17 +188,23 @@ class NodeParameters:
         self._faults: dict[str, PolymorphError] = {}
         for spec in SPECS:
             self._declare(spec)
+        if hasattr(node, "add_pre_set_parameters_callback"):  # not in ROS 2 Humble
+            node.add_pre_set_parameters_callback(_whole_numbers_as_doubles)
 
     def _declare(self, spec: ParameterSpec) -> None:
+        """Declare one, with what was given where that is right.
+
+        The first declaration takes a value of any type, so that a wrong one can be named.
+        """
+        anything = ParameterDescriptor(dynamic_typing=True)
+        given = self._node.declare_parameter(spec.name, spec.default, anything).value
+        self._node.undeclare_parameter(spec.name)
+        value = spec.default
         try:
-            self._node.declare_parameter(spec.name, spec.default, spec.descriptor())
-        except (InvalidParameterValueException, InvalidParameterTypeException) as error:
-            self._faults[spec.name] = PolymorphError(
-                _wanted(spec), str(error), where=f"parameter {spec.name}"
-            )
-            self._node.declare_parameter(
-                spec.name, spec.default, spec.descriptor(), ignore_override=True
-            )
+            value = spec.checked(given)
+        except PolymorphError as fault:
+            self._faults[spec.name] = fault
+        self._node.declare_parameter(spec.name, value, spec.descriptor(), ignore_override=True)
 
     def settings(self) -> NodeSettings:
         """The settings that the present values mean.
@@ -160,7 +214,16 @@ class NodeParameters:
         """
         for fault in self._faults.values():
             raise fault
-        return NodeSettings.of(self._values())
+        try:
+            return NodeSettings.of(self._values())
+        except PolymorphError as error:
+            spec = _BY_NAME.get(error.where)
+            if spec is None or spec.changes is not Changes.NEVER:
+                raise
+            remedy = "; ".join(filter(None, (error.remedy, spec.remedy())))
+            raise PolymorphError(
+                error.expected, error.found, where=error.where, remedy=remedy
+            ) from None
 
     def proposed(self, changes: Iterable[Parameter], *, configured: bool) -> NodeSettings:
         """The settings that would hold with these changes, or the reason why they cannot.
@@ -189,8 +252,15 @@ class NodeParameters:
         return {spec.name: self._node.get_parameter(spec.name).value for spec in SPECS}
 
 
-def _wanted(spec: ParameterSpec) -> str:
-    kind = "a list of names" if isinstance(spec.default, list) else type(spec.default).__name__
-    if spec.bounds:
-        return f"{kind} from {spec.bounds[0]:g} to {spec.bounds[1]:g}"
-    return kind
+def _whole_numbers_as_doubles(changes: list[Parameter]) -> list[Parameter]:
+    """Let ``ros2 param set reuse_s 5`` mean 5.0."""
+    return [
+        Parameter(change.name, Parameter.Type.DOUBLE, float(change.value))
+        if change.type_ == Parameter.Type.INTEGER and _is_double(change.name)
+        else change
+        for change in changes
+    ]
+
+
+def _is_double(name: str) -> bool:
+    return name in _BY_NAME and isinstance(_BY_NAME[name].default, float)

@@ -62,15 +62,12 @@ class Pipeline:
 
     def _label(self, camera: Camera, image: Received) -> None:
         header = image.message.header
-        frame = Frame(
-            self._picture(camera, image.message),
-            to_ns(header.stamp),
-            camera.name,
-            header.frame_id,
-            image.received_ns,
-        )
+        picture = self._picture(camera, image.message)
+        stamp_ns = to_ns(header.stamp)
+        frame = Frame(picture, stamp_ns, camera.name, header.frame_id, image.received_ns)
         result = self.engine.step(frame)
         self._publishers.publish(result, header, self.publish)
+        self._publishers.debug_images.show(result, picture, header)
         now_ns = self._node.get_clock().now().nanoseconds
         camera.counters.answer(result, latency_s(now_ns, header.stamp))
         camera.counters.stamps.take(result.time, frame.stamp_ns, now_ns)

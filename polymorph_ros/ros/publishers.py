@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable
-from typing import Any
+from contextlib import ExitStack
+from functools import partial
 
 from rclpy.node import Node
 from std_msgs.msg import Header
@@ -15,6 +16,7 @@ from polymorph_ros.interfaces import topics
 from polymorph_ros.interfaces.enumerations import EndReason
 from polymorph_ros.msg import ContextState, EnergyReport, LabelArray, LabelEvent, LabelInfo
 from polymorph_ros.ros import classification, messages, qos
+from polymorph_ros.ros.debug_image import DebugImages
 from polymorph_ros.ros.settings import PublishSettings
 from polymorph_ros.runtime.label_events import LabelEvents
 from polymorph_ros.runtime.message_fields import Fields
@@ -24,18 +26,31 @@ from polymorph_ros.runtime.result import FrameResult
 class ResultPublishers:
     """The topics ``~/labels``, ``~/events``, ``~/context``, ``~/energy``, ``~/label_info``.
 
-    ``~/classification`` too where vision_msgs is installed. Any thread may publish: a lock
-    keeps labels and events of a camera in order, so that NO_DATA never overtakes a result.
+    ``~/classification`` and ``~/vision_label_info`` too where vision_msgs is installed. Any
+    thread may publish: a lock keeps labels and events of a camera in order, so that NO_DATA
+    never overtakes a result.
+
+    Attributes:
+        debug_images: ``~/debug_image``.
+
+    Raises:
+        PolymorphError: a QoS override is not valid; nothing is left behind.
     """
 
     def __init__(self, node: Node, cameras: Iterable[str]) -> None:
         self._node = node
-        self._labels = node.create_publisher(LabelArray, topics.LABELS.private, qos.RESULTS)
-        self._events = node.create_publisher(LabelEvent, topics.EVENTS.private, qos.RESULTS)
-        self._context = node.create_publisher(ContextState, topics.CONTEXT.private, qos.RESULTS)
-        self._energy = node.create_publisher(EnergyReport, topics.ENERGY.private, qos.RESULTS)
-        self._info = node.create_publisher(LabelInfo, topics.LABEL_INFO.private, qos.LATCHED)
-        self._classification = classification.create_publisher(node)
+        with ExitStack() as undo:
+            create = partial(qos.create_publisher, node, undo)
+            self._labels = create(LabelArray, topics.LABELS)
+            self._events = create(LabelEvent, topics.EVENTS)
+            self._context = create(ContextState, topics.CONTEXT)
+            self._energy = create(EnergyReport, topics.ENERGY)
+            self._info = create(LabelInfo, topics.LABEL_INFO)
+            self._classification = classification.create_publisher(create)
+            self._vision_info = classification.create_info_publisher(create)
+            self.debug_images = DebugImages(node, tuple(cameras))
+            undo.callback(self.debug_images.destroy)
+            self._undo = undo.pop_all()
         self._lock = threading.Lock()
         self._label_events = LabelEvents()
         self._headers: dict[str, Header] = {}  # of the last answered image of each camera
@@ -51,7 +66,23 @@ class ResultPublishers:
             self._names = names
             self._messages = {camera: messages.LabelMessage(names) for camera in self._published_s}
         stamp = self._node.get_clock().now().to_msg()
-        self._info.publish(messages.label_info(bundle, stamp, threshold_shift))
+        info = messages.label_info(bundle, stamp, threshold_shift)
+        self._info.publish(info)
+        if self._vision_info is not None:
+            lowest = min(info.on_thresholds)
+            self._vision_info.publish(classification.label_info(names, lowest, stamp))
+
+    def listened_to(self, settings: PublishSettings) -> bool:
+        """Whether anybody subscribes to results of frames that these settings publish."""
+        wanted = [self._labels]
+        wanted += [self._events] if settings.events else []
+        wanted += [self._context] if settings.context else []
+        wanted += [self._energy] if settings.energy else []
+        if settings.classification and self._classification is not None:
+            wanted.append(self._classification)
+        return self.debug_images.listened_to() or any(
+            publisher.get_subscription_count() for publisher in wanted
+        )
 
     def publish(self, result: FrameResult, header: Header, settings: PublishSettings) -> None:
         """Publish a frame's result; labels first, since planners wait for them."""
@@ -89,6 +120,7 @@ class ResultPublishers:
 
     def _publish_no_data(self, camera: str, header: Header, reason: str) -> None:
         self._labels.publish(messages.no_data(camera, header, reason))
+        self.debug_images.show_no_data(camera, header, reason)
         self._published_s[camera] = time.monotonic()
         self._end_labels(camera, EndReason.NO_DATA)
 
@@ -114,10 +146,4 @@ class ResultPublishers:
 
     def destroy(self) -> None:
         """End all topics."""
-        publishers: list[Any] = [
-            self._labels, self._events, self._context, self._energy, self._info,
-            self._classification,
-        ]  # fmt: skip
-        for publisher in publishers:
-            if publisher is not None:
-                self._node.destroy_publisher(publisher)
+        self._undo.close()

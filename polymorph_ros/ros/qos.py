@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import Any
 
+from rclpy.exceptions import ParameterException
 from rclpy.node import Node
 from rclpy.qos import (
     DurabilityPolicy,
@@ -17,13 +20,52 @@ from rclpy.qos import (
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
-RESULTS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=10)
+from polymorph_ros.errors import PolymorphError
+from polymorph_ros.interfaces.topics import Topic
+
+
+def _profile(*, latched: bool) -> QoSProfile:
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST,
+        depth=1 if latched else 10,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
+    )
+
+
+RESULTS = _profile(latched=False)
 """Reliable, volatile, last 10: a subscriber may ask for best effort or reliable."""
 
-LATCHED = QoSProfile(
-    history=HistoryPolicy.KEEP_LAST, depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL
-)
+LATCHED = _profile(latched=True)
 """Reliable, transient local, last 1: late subscribers get the last message too."""
+
+
+def create_publisher(node: Node, undo: ExitStack, message_type: type[Any], topic: Topic) -> Any:
+    """A publisher of results, whose QoS ``qos_overrides.<topic>.publisher.*`` may change.
+
+    Args:
+        node: the node that publishes.
+        undo: destroys the publisher when it is closed.
+        message_type: the class of the messages.
+        topic: the topic, private to the node.
+
+    Raises:
+        PolymorphError: an override is no value of its policy.
+    """
+    try:
+        publisher = node.create_publisher(
+            message_type,
+            topic.private,
+            _profile(latched=topic.latched),  # rclpy writes overrides into it
+            qos_overriding_options=overrides(),
+        )
+    except (RuntimeError, AttributeError, ParameterException) as error:
+        name = node.resolve_topic_name(topic.private)
+        raise PolymorphError(
+            "QoS policies that ROS 2 has", str(error), where=f"qos_overrides.{name}.publisher",
+            remedy="restart the node with the right value",
+        ) from None  # fmt: skip
+    undo.callback(node.destroy_publisher, publisher)
+    return publisher
 
 
 def images() -> QoSProfile:
@@ -36,8 +78,8 @@ def images() -> QoSProfile:
     )
 
 
-def image_overrides() -> QoSOverridingOptions:
-    """Lets ``qos_overrides.<topic>.subscription.*`` parameters change how images are received."""
+def overrides() -> QoSOverridingOptions:
+    """Lets ``qos_overrides.<topic>.*`` parameters change a subscription or publisher."""
     return QoSOverridingOptions(
         policy_kinds=(
             QoSPolicyKind.HISTORY,
@@ -63,7 +105,7 @@ def unmatched(
     same_type = [publisher for publisher in publishers if publisher.topic_type == type_name]
     if not same_type:
         found = publishers[0].topic_type
-        return f"{topic} has type {found}, this node expects {type_name}: set image_transport"
+        return f"{topic} has type {found}, this node expects {type_name}"
     for publisher in same_type:
         compatibility, _ = qos_check_compatible(publisher.qos_profile, asked)
         if compatibility != QoSCompatibility.ERROR:

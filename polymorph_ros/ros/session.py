@@ -12,8 +12,10 @@ from polymorph_ros.bundle.reader import Bundle
 from polymorph_ros.energy.ledger import EnergyLedger
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.interfaces.enumerations import EndReason
+from polymorph_ros.model.gpu import use_device
 from polymorph_ros.ros.camera import Camera, Received
 from polymorph_ros.ros.inbox import Inbox
+from polymorph_ros.ros.lazy import LazyGate
 from polymorph_ros.ros.loader import free_memory
 from polymorph_ros.ros.pipeline import Pipeline
 from polymorph_ros.ros.publishers import ResultPublishers
@@ -50,9 +52,10 @@ class Session:
             undo.callback(self._publishers.destroy)
             self._inbox: Inbox[Received] = Inbox()
             self._inbox.limit_rate(settings.max_rate_hz)
+            self._gate = LazyGate(settings.lazy, self._listened_to, self._wake)
             self.cameras: dict[str, Camera] = {}
             for name, topic in settings.topics.items():
-                camera = Camera(node, name, topic, settings.compressed, self._inbox)
+                camera = Camera(node, name, topic, settings.compressed, self._inbox, self._gate)
                 self.cameras[name] = camera
                 undo.callback(camera.destroy)
             self._pipeline = Pipeline(
@@ -62,6 +65,7 @@ class Session:
             self._worker = Worker(self._inbox, self._pipeline.handle)
             self._worker.start()
             undo.callback(self._worker.stop)
+            self._worker.between_frames(lambda: use_device(loaded.model.device))
             self._undo = undo.pop_all()
 
     @property
@@ -96,6 +100,7 @@ class Session:
         for name in self._inbox.clear():
             self.cameras[name].counters.dropped += 1
         self._worker.between_frames(lambda: self._forget("", EndReason.DEACTIVATED)).result()
+        self._publishers.debug_images.finish()
 
     def end(self) -> None:
         """Stop everything and give the memory back."""
@@ -106,6 +111,7 @@ class Session:
         """Use other live settings from the next frame on."""
         before, self.settings = self.settings, settings
         self._inbox.limit_rate(settings.max_rate_hz)
+        self._gate.lazy = settings.lazy
         self._worker.between_frames(lambda: self._apply_to_pipeline(before, settings))
         if self._watchdog is not None and settings.no_data_timeout_s != before.no_data_timeout_s:
             self._watchdog.stop()
@@ -125,6 +131,14 @@ class Session:
                 where="camera",
             )  # fmt: skip
         return self._worker.between_frames(lambda: self._forget(camera, EndReason.RESET))
+
+    def _listened_to(self) -> bool:
+        return self._publishers.listened_to(self.settings.publish)
+
+    def _wake(self, camera: str) -> None:
+        """Start a camera anew, whose images nobody wanted until now."""
+        self.reset(camera)
+        self._publishers.restart_silence()
 
     def swap(self, loaded: LoadedBundle) -> Future[None]:
         """Go over to another bundle between two frames."""

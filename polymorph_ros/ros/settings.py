@@ -12,11 +12,13 @@ from typing import Any, TypeVar
 from polymorph_ros.energy.meter import METER_KINDS
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.model.backend import BACKENDS, Backend
+from polymorph_ros.model.gpu import is_device_name
+from polymorph_ros.ros.image_transport import DEPTH, refusal_remedy
 from polymorph_ros.runtime.settings import EngineSettings
 
 CHOICES: Mapping[str, tuple[str, ...]] = {
     "image_transport": ("raw", "compressed"),
-    "device": ("auto", "cpu", "cuda"),
+    "device": ("auto", "cpu", "cuda", "cuda:N"),
     "engine.backend": BACKENDS,
     "energy.meter": METER_KINDS,
     "publish.labels": ("all", "active"),
@@ -53,8 +55,8 @@ class NodeSettings:
     """All parameters of the node, consistent with each other.
 
     Attributes:
-        topics: image topic of each camera, by the camera's name, in the order of `cameras`.
-        compressed: whether the topics carry ``CompressedImage`` instead of ``Image``.
+        topics: base image topic of each camera, by the camera's name, in the order of `cameras`.
+        compressed: whether ``CompressedImage`` of the topic below it is read instead of ``Image``.
         bundle: the bundle's folder; none for the one that comes with the package.
         bundle_root: bundles outside this folder are not loaded by the service; none for the
             folder of the bundles that come with the package.
@@ -62,6 +64,7 @@ class NodeSettings:
         backend: what trunk and tails compute in.
         max_rate_hz: frames per second and camera that are labelled; 0 for no limit.
         no_data_timeout_s: seconds without an answer after which NO_DATA is published.
+        lazy: whether no frame is labelled while nobody subscribes to results.
     """
 
     topics: Mapping[str, str]
@@ -76,6 +79,7 @@ class NodeSettings:
     publish: PublishSettings
     max_rate_hz: float
     no_data_timeout_s: float
+    lazy: bool
     autostart: bool
 
     def __post_init__(self) -> None:
@@ -98,9 +102,10 @@ class NodeSettings:
         for name, value in values.items():
             if isinstance(value, float) and not math.isfinite(value):
                 raise PolymorphError("a finite number", f"{value}", where=name)
-            if name in CHOICES and value not in CHOICES[name]:
+            if name in CHOICES and not _is_choice(name, value):
                 expected = f"one of {', '.join(CHOICES[name])}"
-                raise PolymorphError(expected, f"{value!r}", where=name)
+                remedy = refusal_remedy(value) if name == "image_transport" else ""
+                raise PolymorphError(expected, f"{value!r}", where=name, remedy=remedy)
         return cls(
             topics=_topics(values),
             compressed=values["image_transport"] == "compressed",
@@ -114,8 +119,15 @@ class NodeSettings:
             publish=_group(PublishSettings, values, "publish."),
             max_rate_hz=values["max_rate_hz"],
             no_data_timeout_s=values["no_data_timeout"],
+            lazy=values["lazy"],
             autostart=values["autostart"],
         )
+
+
+def _is_choice(name: str, value: str) -> bool:
+    if name == "device":
+        return is_device_name(value)
+    return value in CHOICES[name]
 
 
 def _group(kind: type[Group], values: Mapping[str, Any], prefix: str = "") -> Group:
@@ -143,7 +155,7 @@ def _topics(values: Mapping[str, Any]) -> dict[str, str]:
         )  # fmt: skip
     given = [topic for topic in values["image_topics"] if topic]
     if not given:
-        return dict(zip(cameras, _default_topics(cameras, values["image_transport"]), strict=True))
+        return dict(zip(cameras, _default_topics(cameras), strict=True))
     if len(given) != len(cameras) or len(set(given)) != len(given):
         raise PolymorphError(
             f"{len(cameras)} different topics, one for each of {', '.join(cameras)}",
@@ -151,12 +163,15 @@ def _topics(values: Mapping[str, Any]) -> dict[str, str]:
             where="image_topics",
             remedy="leave it empty for <camera>/image",
         )
+    for topic in given:
+        if topic.endswith(f"/{DEPTH}"):
+            raise PolymorphError(
+                "topics of colour or grey images", f"{topic}, which carries depth",
+                where="image_topics",
+            )  # fmt: skip
     return dict(zip(cameras, given, strict=True))
 
 
-def _default_topics(cameras: list[str], transport: str) -> list[str]:
-    """``image`` of one camera, ``<camera>/image`` of several; image_transport's suffix."""
-    suffix = "/compressed" if transport == "compressed" else ""
-    if len(cameras) == 1:
-        return [f"image{suffix}"]
-    return [f"{camera}/image{suffix}" for camera in cameras]
+def _default_topics(cameras: list[str]) -> list[str]:
+    """``image`` of one camera, ``<camera>/image`` of several."""
+    return ["image"] if len(cameras) == 1 else [f"{camera}/image" for camera in cameras]

@@ -55,6 +55,8 @@ class Watchdog:
         silent_s = now - counters.last_arrival_s
         if silent_s >= self._timeout_s:
             return f"no image on {camera.topic} for {silent_s:.1f} s"
+        if camera.is_asleep:
+            return "images were ignored because nobody subscribed to results (lazy)"
         if counters.last_fault_s is not None and counters.last_fault_s >= (
             counters.last_answer_s or 0.0
         ):

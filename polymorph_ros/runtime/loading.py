@@ -71,7 +71,7 @@ def load_bundle(
 
     Args:
         path: the bundle's folder.
-        device: "auto", "cpu" or "cuda".
+        device: "auto", "cpu", "cuda" or "cuda:N".
         backend: what trunk and tails compute in.
         cpu_threads: threads of a computation on the CPU; 0 for as many as pay, which is measured.
         between: called between the steps, which take up to seconds; may raise to give up.

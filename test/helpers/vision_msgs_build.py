@@ -1,9 +1,9 @@
 """`vision_msgs` for the tests, built where it is not installed: no wheel of it exists.
 
 The definitions here are a stand-in with the same wire format: the names, types and order of the
-fields of `Classification` and `ObjectHypothesis`, and nothing else of the package. The real
-package is used where it is installed. The stand-in is built by the real rosidl generators, as
-this project's own messages are.
+fields of `Classification`, `ObjectHypothesis`, `LabelInfo` and `VisionClass`, and nothing else of
+the package. The real package is used where it is installed. The stand-in is built by the real
+rosidl generators, as this project's own messages are.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ ROOT = Path(__file__).resolve().parents[2]
 _FILES = {
     "msg/ObjectHypothesis.msg": "string class_id\nfloat64 score\n",
     "msg/Classification.msg": "std_msgs/Header header\nObjectHypothesis[] results\n",
+    "msg/VisionClass.msg": "uint16 class_id\nstring class_name\n",
+    "msg/LabelInfo.msg": "std_msgs/Header header\nVisionClass[] class_map\nfloat32 threshold\n",
     "package.xml": """\
 <package format="3">
   <name>vision_msgs</name>
@@ -46,7 +48,8 @@ find_package(rosidl_default_generators REQUIRED)
 find_package(std_msgs REQUIRED)
 include(${ROS_WHEELS})
 rosidl_generate_interfaces(vision_msgs
-  msg/Classification.msg msg/ObjectHypothesis.msg DEPENDENCIES std_msgs)
+  msg/Classification.msg msg/ObjectHypothesis.msg msg/VisionClass.msg msg/LabelInfo.msg
+  DEPENDENCIES std_msgs)
 ament_package()
 """,
 }

@@ -1,6 +1,7 @@
-"""Pins `vision_msgs/Classification` beside the labels: with the real vision_msgs where it is
-installed, else with a stand-in of the same wire format that is built for the tests. That the node
-does without it where it is missing is what all other tests of the node show."""
+"""Pins `vision_msgs/Classification` and `LabelInfo` beside our own messages: with the real
+vision_msgs where it is installed, else with a stand-in of the same wire format that is built for
+the tests. That the node does without it where it is missing is what all other tests of the node
+show."""
 
 from __future__ import annotations
 
@@ -8,13 +9,15 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from builtin_interfaces.msg import Time
 
 from helpers.ros_peer import Peer, picture
 from helpers.vision_msgs_build import vision_msgs
 from polymorph_ros.interfaces.stamps import to_ns
-from polymorph_ros.msg import LabelArray
+from polymorph_ros.msg import LabelArray, LabelInfo
 from polymorph_ros.ros import classification as subject
 from polymorph_ros.ros.harness.images import image_message
+from polymorph_ros.ros.qos import LATCHED
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +28,7 @@ def messages(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
 @pytest.fixture
 def classification(messages: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The message type, known to the node too: its module may have been imported without."""
-    for name in ("Classification", "ObjectHypothesis"):
+    for name in ("Classification", "ObjectHypothesis", "LabelInfo", "VisionClass"):
         monkeypatch.setattr(subject, name, getattr(messages, name), raising=False)
     return messages.Classification
 
@@ -73,3 +76,26 @@ def test_it_can_be_switched_off(peer: Peer, active_node, classification) -> None
     peer.spin_for(0.3)
 
     assert heard == []
+
+
+def test_late_subscribers_get_the_vocabulary_as_vision_msgs_has_it(
+    peer: Peer, active_node, messages: ModuleType, classification
+) -> None:
+    active_node()
+
+    theirs = peer.listen(messages.LabelInfo, "polymorph/vision_label_info", LATCHED)
+    ours = peer.listen(LabelInfo, "polymorph/label_info", LATCHED)
+    peer.wait_for(lambda: theirs and ours, "both messages")
+
+    names = {item.class_id: item.class_name for item in theirs[0].class_map}
+    assert names == dict(enumerate(ours[0].labels))
+    assert theirs[0].threshold == min(ours[0].on_thresholds)
+    assert theirs[0].header.stamp == ours[0].header.stamp
+
+
+def test_more_labels_than_class_ids_leave_the_reserved_one_alone(
+    messages: ModuleType, classification
+) -> None:
+    info = subject.label_info([f"label {i}" for i in range(65540)], 0.5, Time())
+
+    assert info.class_map[-1].class_id == 65534

@@ -89,7 +89,7 @@ def test_descriptions_reach_the_operator(peer: Peer, make_node) -> None:
 
     assert "adapters per frame" in described[0].description
     assert (described[0].integer_range[0].from_value, described[0].read_only) == (0, False)
-    assert described[1].additional_constraints == "one of: auto, cpu, cuda"
+    assert described[1].additional_constraints == "one of: auto, cpu, cuda, cuda:N"
 
 
 def test_a_shift_of_thresholds_holds_from_the_next_frame_and_is_announced(

@@ -28,8 +28,8 @@ def test_the_defaults_are_valid_and_name_one_camera_on_image() -> None:
 @pytest.mark.parametrize(
     ("changes", "topics"),
     [
-        # image_transport's convention for compressed topics
-        ({"image_transport": "compressed"}, {"camera": "image/compressed"}),
+        # base topics, whatever the transport: image_transport's convention
+        ({"image_transport": "compressed"}, {"camera": "image"}),
         # several cameras: each below its own name
         ({"cameras": ["left", "right"]}, {"left": "left/image", "right": "right/image"}),
         # given topics are taken as they are
@@ -59,6 +59,8 @@ def test_topics_follow_cameras_and_transport(
         ({"cameras": ["a", "b"], "image_topics": ["/one"]}, "image_topics"),
         ({"cameras": ["a", "b"], "image_topics": ["/one", "/one"]}, "image_topics"),
         ({"image_transport": "theora"}, "image_transport"),
+        ({"image_transport": "compressedDepth"}, "image_transport"),
+        ({"image_topics": ["/cam/depth/compressedDepth"]}, "image_topics"),
         ({"device": "tpu"}, "device"),
         ({"engine.backend": "int4"}, "engine.backend"),
         ({"energy__meter": "guess"}, "energy.meter"),
@@ -76,6 +78,14 @@ def test_values_that_do_not_fit_are_refused_by_name(changes: dict[str, Any], nam
         settings(**changes)
 
     assert str(caught.value).startswith(f"{named}: expected ")
+
+
+@pytest.mark.parametrize("transport", ["theora", "ffmpeg", "zstd"])
+def test_case_11_a_video_transport_is_refused_with_the_command_that_decodes_it(
+    transport: str,
+) -> None:
+    with pytest.raises(PolymorphError, match=f"image_transport republish {transport} raw"):
+        settings(image_transport=transport)
 
 
 def test_the_shipped_yaml_holds_every_parameter_with_its_default() -> None:

@@ -17,7 +17,8 @@ from polymorph_ros.evaluation.baselines.scorer import Scorer
 from polymorph_ros.evaluation.baselines.trained import TrainedBaseline
 from polymorph_ros.evaluation.methods.engine_method import AS_THE_NODE
 from polymorph_ros.evaluation.methods.method import Labelled
-from polymorph_ros.model.polymorph import Scores, choose_device
+from polymorph_ros.model.gpu import choose_device
+from polymorph_ros.model.polymorph import Scores
 from polymorph_ros.model.preprocess import Preprocessor
 from polymorph_ros.model.thumbnail import thumbnails
 from polymorph_ros.runtime.reuse import difference
