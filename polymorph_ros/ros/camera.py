@@ -108,14 +108,16 @@ class Camera:
 
     def _subscribe(self, base: str) -> Any:
         def create(events: SubscriptionEventCallbacks) -> Any:
-            return self._node.create_subscription(
-                self._message_type,
-                topic_of(self._node, base, compressed=self._compressed),
-                self._on_image,
-                qos.images(),
-                event_callbacks=events,
-                qos_overriding_options=qos.overrides(),
-            )
+            topic = topic_of(self._node, base, compressed=self._compressed)
+            with qos.named_overrides(self._node, topic, "subscription"):
+                return self._node.create_subscription(
+                    self._message_type,
+                    topic,
+                    self._on_image,
+                    qos.images(),
+                    event_callbacks=events,
+                    qos_overriding_options=qos.overrides(),
+                )
 
         try:
             return create(

@@ -120,6 +120,8 @@ def plain(text: str) -> str:
 def _resized(picture: Image) -> Image:
     height, width = picture.shape[:2]
     factor = min(max(width, _WIDTHS[0]), _WIDTHS[1]) / width
+    if height * factor > _SIDE:
+        factor = max(_SIDE / height, _WIDTHS[0] / width)
     size = (round(width * factor), max(1, round(height * factor)))
     method = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
     canvas = cv2.resize(np.ascontiguousarray(picture), size, interpolation=method)[:_SIDE]

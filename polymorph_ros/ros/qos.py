@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from rclpy.exceptions import ParameterException
@@ -39,6 +39,30 @@ LATCHED = _profile(latched=True)
 """Reliable, transient local, last 1: late subscribers get the last message too."""
 
 
+@contextmanager
+def named_overrides(node: Node, topic: str, kind: str) -> Iterator[None]:
+    """Names the QoS overrides of a topic where rclpy refuses one of them.
+
+    Args:
+        node: whose topic it is.
+        topic: its name.
+        kind: "publisher" or "subscription".
+
+    Raises:
+        PolymorphError: rclpy refused a value.
+    """
+    try:
+        yield
+    except (RuntimeError, AttributeError, ParameterException) as error:
+        if isinstance(error, RuntimeError) and type(error) is not RuntimeError:
+            raise  # one of rclpy's own, about something else
+        name = node.resolve_topic_name(topic)
+        raise PolymorphError(
+            "QoS policies that ROS 2 has", str(error), where=f"qos_overrides.{name}.{kind}",
+            remedy="restart the node with the right value",
+        ) from None  # fmt: skip
+
+
 def create_publisher(node: Node, undo: ExitStack, message_type: type[Any], topic: Topic) -> Any:
     """A publisher of results, whose QoS ``qos_overrides.<topic>.publisher.*`` may change.
 
@@ -51,19 +75,13 @@ def create_publisher(node: Node, undo: ExitStack, message_type: type[Any], topic
     Raises:
         PolymorphError: an override is no value of its policy.
     """
-    try:
+    with named_overrides(node, topic.private, "publisher"):
         publisher = node.create_publisher(
             message_type,
             topic.private,
             _profile(latched=topic.latched),  # rclpy writes overrides into it
             qos_overriding_options=overrides(),
         )
-    except (RuntimeError, AttributeError, ParameterException) as error:
-        name = node.resolve_topic_name(topic.private)
-        raise PolymorphError(
-            "QoS policies that ROS 2 has", str(error), where=f"qos_overrides.{name}.publisher",
-            remedy="restart the node with the right value",
-        ) from None  # fmt: skip
     undo.callback(node.destroy_publisher, publisher)
     return publisher
 

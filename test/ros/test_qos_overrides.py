@@ -56,6 +56,15 @@ def test_a_wrong_override_is_named(peer: Peer, make_node, policy: str, value: ob
     assert "restart" in node._fault
 
 
+def test_a_wrong_override_of_an_image_topic_is_named(peer: Peer, make_node) -> None:
+    node = make_node(**{"qos_overrides./image.subscription.reliability": "sometimes"})
+
+    assert node.trigger_configure() == TransitionCallbackReturn.FAILURE
+
+    assert "qos_overrides./image.subscription" in node._fault
+    assert "reliability" in node._fault
+
+
 def test_a_wrong_override_of_the_last_topic_leaves_none_behind(peer: Peer, make_node) -> None:
     node = make_node(**{"qos_overrides./polymorph/debug_image.publisher.reliability": "maybe"})
 
