@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from rclpy.node import Node
+from rclpy.validate_topic_name import validate_topic_name
 
 RAW = "sensor_msgs/msg/Image"
 COMPRESSED = "sensor_msgs/msg/CompressedImage"
@@ -30,6 +31,7 @@ def topic_of(node: Node, base: str, *, compressed: bool) -> str:
     Raises:
         rclpy.exceptions.InvalidTopicNameException: the base topic is not a valid name.
     """
+    validate_topic_name(base)  # resolving an invalid name fails without saying which it is
     resolved: str = node.resolve_topic_name(base)
     return f"{resolved}/compressed" if compressed and not _is_compressed(resolved) else resolved
 
