@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from polymorph_ros.energy.meter import METER_KINDS
 from polymorph_ros.errors import PolymorphError
 
 if TYPE_CHECKING:
@@ -49,9 +50,7 @@ _Timeline = Annotated[
 _Threads = Annotated[
     int, typer.Option(min=1, help="CPU threads; another number may change last digits.")
 ]
-_Energy = Annotated[
-    str, typer.Option(help="auto, jetson_rails, nvml, rapl, raspberry_pi, estimated or none.")
-]
+_Energy = Annotated[str, typer.Option(help=f"One of {', '.join(METER_KINDS)}.")]
 _Memory = Annotated[bool, typer.Option(help="Measure peak memory, in a process per method.")]
 _Baselines = Annotated[
     Path | None, typer.Option(help="Folder of trained baselines; else beside the bundle.")

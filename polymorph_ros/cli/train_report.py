@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
     from polymorph_ros.training.pipeline import Trained
     from polymorph_ros.training.plan import Plan
+    from polymorph_ros.training.sources import SourceNotes
 
-_SHOWN = 20  # faults in the summary; the rest is counted
+_SHOWN = 20  # lines of a kind in the summary; the rest is counted
 
 
 def print_plan(console: Console, plan: Plan) -> None:
-    """A row for each stage, and the sums of what is left to do."""
+    """How the sources are read, a row for each stage, and the sums of what is left to do."""
+    _print_notes(console, plan.notes)
     table = Table("stage", "state")
     for title in ("frames", "steps", "MB", "time"):
         table.add_column(title, justify="right")
@@ -46,21 +50,31 @@ def print_plan(console: Console, plan: Plan) -> None:
 
 
 def print_summary(console: Console, trained: Trained) -> None:
-    """What was left out, what was measured, and where the bundle is."""
-    for fault in trained.left_out[:_SHOWN]:
-        console.print(
-            f"left out: {fault.where}: {fault.reason}",
-            style="yellow",
-            highlight=False,
-            soft_wrap=True,
-        )
-    if len(trained.left_out) > _SHOWN:
-        console.print(f"left out: {len(trained.left_out) - _SHOWN} more", style="yellow")
+    """How the sources were read, what was left out and measured, and where the bundle is."""
+    _print_notes(console, trained.notes)
+    faults = [f"{fault.where}: {fault.reason}" for fault in trained.left_out]
+    _print_lines(console, "left out", faults, "yellow")
     manifest = trained.bundle.manifest
     console.print(f"{len(manifest.labels)} labels in {len(manifest.contexts)} contexts")
     for name, value in manifest.metrics.items():
         console.print(f"{name}: {value:.3f}", highlight=False)
     console.print(f"bundle: {trained.bundle.path}", soft_wrap=True, highlight=False)
+
+
+def _print_notes(console: Console, notes: SourceNotes) -> None:
+    """What was taken for granted, and which clock each recording has."""
+    _print_lines(console, "assumed", notes.assumptions, "yellow")
+    clocks = [f"{name}: {clock}" for name, clock in notes.clocks]
+    _print_lines(console, "clock", clocks, "dim")
+
+
+def _print_lines(console: Console, title: str, lines: Sequence[str], style: str) -> None:
+    """Print the first lines of a kind, and how many more there are."""
+    for line in lines[:_SHOWN]:
+        text = escape(f"{title}: {line}")
+        console.print(text, style=style, highlight=False, soft_wrap=True)
+    if len(lines) > _SHOWN:
+        console.print(f"{title}: {len(lines) - _SHOWN} more", style=style)
 
 
 def _duration(seconds: float) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Literal, Protocol, get_args
+from collections.abc import Callable, Mapping
+from typing import Protocol
 
 from polymorph_ros.energy.estimated import (
     DEFAULT_CPU_WATTS,
@@ -17,9 +17,6 @@ from polymorph_ros.energy.rapl import open_rapl
 from polymorph_ros.energy.raspberry_pi import open_raspberry_pi
 from polymorph_ros.energy.reading import EnergySource
 from polymorph_ros.errors import PolymorphError
-
-MeterKind = Literal["auto", "jetson_rails", "nvml", "rapl", "raspberry_pi", "estimated", "none"]
-METER_KINDS: tuple[str, ...] = get_args(MeterKind)
 
 
 class Meter(Protocol):
@@ -48,6 +45,16 @@ class Meter(Protocol):
         """Let go of the sensor."""
 
 
+# The sensors, in the order in which "auto" tries them; each is given the model's device.
+_SENSORS: Mapping[str, Callable[[str], Meter]] = {
+    "jetson_rails": lambda _device: open_jetson(),
+    "nvml": open_nvml,
+    "rapl": lambda _device: open_rapl(),
+    "raspberry_pi": lambda _device: open_raspberry_pi(),
+}
+METER_KINDS: tuple[str, ...] = ("auto", *_SENSORS, "estimated", "none")
+
+
 def open_meter(
     kind: str = "auto",
     *,
@@ -58,8 +65,7 @@ def open_meter(
 ) -> Meter:
     """Open the meter of the given kind; "auto" takes the best one that works here.
 
-    The order of "auto": Jetson rails, NVML if the device is a CUDA one, RAPL, the
-    Raspberry Pi's rails, estimated.
+    "auto" asks NVML only if the device is a CUDA one, and ends with the estimate.
 
     Args:
         kind: one of ``METER_KINDS``.
@@ -73,38 +79,34 @@ def open_meter(
             kind, or watts that are negative or not finite.
     """
     estimated = EstimatedMeter(cpu_watts, gpu_watts, gpu_seconds)
-    openers: dict[str, Callable[[], Meter]] = {
-        "jetson_rails": open_jetson,
-        "nvml": lambda: open_nvml(device),
-        "rapl": open_rapl,
-        "raspberry_pi": open_raspberry_pi,
-        "estimated": lambda: estimated,
-        "none": UnavailableMeter,
-    }
     if kind == "auto":
-        return _best(openers, device, estimated)
-    if kind not in openers:
+        return _best(device, estimated)
+    if kind == "estimated":
+        return estimated
+    if kind == "none":
+        return UnavailableMeter()
+    if kind not in _SENSORS:
         raise PolymorphError(f"one of {', '.join(METER_KINDS)}", repr(kind), where="energy source")
-    return _open(kind, openers[kind])
+    return _open(kind, device)
 
 
-def _open(kind: str, opener: Callable[[], Meter]) -> Meter:
+def _open(kind: str, device: str) -> Meter:
     try:
-        return opener()
+        return _SENSORS[kind](device)
     except ImportError as error:
         raise PolymorphError(
             "the library zeus", str(error), where=kind, remedy="run: pip install zeus"
         ) from error
 
 
-def _best(openers: dict[str, Callable[[], Meter]], device: str, estimated: EstimatedMeter) -> Meter:
+def _best(device: str, estimated: EstimatedMeter) -> Meter:
     """The first sensor that opens, else the estimate, with the reasons of those that did not."""
     reasons: list[str] = []
-    gpu = ("nvml",) if device.startswith("cuda") else ()
-    sensors = ("jetson_rails", *gpu, "rapl", "raspberry_pi")
-    for sensor in sensors:
+    for sensor in _SENSORS:
+        if sensor == "nvml" and not device.startswith("cuda"):
+            continue
         try:
-            return _open(sensor, openers[sensor])
+            return _open(sensor, device)
         except PolymorphError as error:
             reasons.append(str(error))
     estimated.note = "no energy sensor is used: " + " | ".join(reasons)

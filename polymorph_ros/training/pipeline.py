@@ -32,6 +32,7 @@ from polymorph_ros.training.config import (
 from polymorph_ros.training.frames import LabelledFrames, load_about, load_frames, vocabulary_of
 from polymorph_ros.training.graph import TrainingGraph, Walked
 from polymorph_ros.training.loop import set_up_torch
+from polymorph_ros.training.sources import SourceNotes
 from polymorph_ros.training.stages.bundle import Tuned, assemble, engine_of
 from polymorph_ros.training.stages.reuse import load_reuse
 from polymorph_ros.training.stages.thresholds import load_tuned
@@ -49,10 +50,12 @@ class Trained:
     Attributes:
         bundle: as it is on disk now.
         left_out: labels, rows, files and pictures that nothing was learned from, and why.
+        notes: how the sources were read.
     """
 
     bundle: Bundle
     left_out: tuple[Fault, ...]
+    notes: SourceNotes
 
 
 @dataclass(frozen=True)
@@ -176,7 +179,7 @@ def _run(
     bundle = assemble(walked.parts, tuned, metrics, out)
     frames = (walked.frames.train, walked.frames.validation, walked.frames.test)
     unread = [fault for part in frames if part for fault in load_about(part.folder).faults]
-    return Trained(bundle, (*graph.sources.faults, *unread))
+    return Trained(bundle, (*graph.sources.faults, *unread), graph.sources.notes)
 
 
 def _measured(walked: Walked, tuned: Tuned, measure: Measure, work: Path) -> Mapping[str, float]:

@@ -18,6 +18,7 @@ from polymorph_ros.training.frames import count_frames, vocabulary_of
 from polymorph_ros.training.graph import TrainingGraph
 from polymorph_ros.training.pretrain import small_vit
 from polymorph_ros.training.rates import measure_rates
+from polymorph_ros.training.sources import SourceNotes
 from polymorph_ros.training.stages.backbone import backbone_location, save_weights, weights_folder
 from polymorph_ros.training.stages.contexts import load_contexts
 
@@ -43,10 +44,12 @@ class Plan:
 
     Attributes:
         free: bytes that are free on the disk.
+        notes: how the sources were read.
     """
 
     stages: tuple[PlannedStage, ...]
     free: int
+    notes: SourceNotes
 
     @property
     def left(self) -> StageCost:
@@ -82,7 +85,7 @@ def plan_training(config: TrainConfig, work: Path) -> Plan:
     existing = work
     while not existing.exists():
         existing = existing.parent
-    return Plan(tuple(stages), shutil.disk_usage(existing).free)
+    return Plan(tuple(stages), shutil.disk_usage(existing).free, graph.sources.notes)
 
 
 @dataclass(frozen=True)

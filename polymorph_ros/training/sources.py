@@ -20,18 +20,39 @@ FrameStage = SyntheticStage | DecodingStage
 
 
 @dataclass(frozen=True)
+class SourceNotes:
+    """How labelled video was read where it leaves that open.
+
+    Attributes:
+        assumptions: what the readers took for granted: units of stamps, separators, clocks.
+        clocks: of each sequence out of a recording its name, and which time its pictures have.
+    """
+
+    assumptions: tuple[str, ...] = ()
+    clocks: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> SourceNotes:
+        """Those of a data set."""
+        clocks = [(one.track.name, str(one.clock)) for one in dataset.sequences if one.clock]
+        return cls(dataset.assumptions, tuple(clocks))
+
+
+@dataclass(frozen=True)
 class FrameStages:
     """The stages that make labelled frames, all over one vocabulary.
 
     Attributes:
         train, validation, test: the stages; without a test part, nothing is measured at the end.
         faults: labels, rows and files that were left out, and why.
+        notes: how the sources were read.
     """
 
     train: FrameStage
     validation: FrameStage
     test: FrameStage | None
     faults: tuple[Fault, ...] = ()
+    notes: SourceNotes = SourceNotes()
 
     def narrowed(self, vocabulary: tuple[str, ...]) -> FrameStages:
         """The same with the labels that the training frames turned out to teach."""
@@ -88,7 +109,11 @@ def decoding_stages(config: DataConfig, preprocessing: Preprocessing, seed: int)
         if not len(sequence)
     ]
     return FrameStages(
-        stages["train"], stages["validation"], stages.get("test"), (*dataset.faults, *empty)
+        stages["train"],
+        stages["validation"],
+        stages.get("test"),
+        (*dataset.faults, *empty),
+        SourceNotes.of(dataset),
     )
 
 

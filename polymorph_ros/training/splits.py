@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
@@ -77,4 +77,4 @@ def split_by_time(sequences: Sequences, share: float) -> tuple[Sequences, Sequen
 def _excerpt(sequence: LabelledSequence, first: int, last: int) -> LabelledSequence:
     track = sequence.track
     part = Track(track.truth[first:last], track.stamps_s[first:last], track.name)
-    return LabelledSequence(part, Excerpt(sequence.pictures, first, last))
+    return replace(sequence, track=part, pictures=Excerpt(sequence.pictures, first, last))

@@ -82,3 +82,9 @@ def test_refuses_an_unknown_kind_and_names_the_known_ones() -> None:
 def test_refuses_bad_watts_whatever_the_kind() -> None:
     with pytest.raises(PolymorphError, match="cpu_watts"):
         open_meter("none", cpu_watts=-1.0)
+
+
+def test_the_energy_message_names_every_source() -> None:
+    message = (Path(__file__).resolve().parents[2] / "msg" / "EnergyReport.msg").read_text()
+
+    assert [source.value for source in EnergySource if source.value not in message] == []

@@ -115,7 +115,7 @@ def test_an_unknown_lora_target_is_refused(backbone_folders: dict[str, Path]) ->
 def test_an_unknown_family_is_refused_with_those_that_are_known(tmp_path: Path) -> None:
     BertConfig().save_pretrained(tmp_path)
 
-    with pytest.raises(PolymorphError, match="vit, deit, dinov2.*found model type 'bert'"):
+    with pytest.raises(PolymorphError, match="vit, .*dinov2.*found model type 'bert'"):
         load_backbone(tmp_path)
 
 

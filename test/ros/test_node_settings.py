@@ -11,7 +11,7 @@ import yaml
 
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.ros.parameters import SPECS, Changes
-from polymorph_ros.ros.settings import NodeSettings
+from polymorph_ros.ros.settings import CHOICES, NodeSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULTS: dict[str, Any] = {spec.name: spec.default for spec in SPECS}
@@ -105,6 +105,14 @@ def test_the_documentation_lists_every_parameter_with_default_and_change() -> No
     for spec in SPECS:
         default = yaml.safe_load(documented[spec.name][0].strip("`"))
         assert (default, documented[spec.name][1]) == (spec.default, spec.changes.value), spec.name
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_the_documentation_names_every_choice(name: str) -> None:
+    page = (ROOT / "docs" / "node.md").read_text().splitlines()
+    (row,) = [line for line in page if line.startswith(f"| `{name}` |")]
+
+    assert [choice for choice in CHOICES[name] if choice not in row] == []
 
 
 def test_every_parameter_says_what_it_is_and_when_it_may_change() -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from helpers.quick_training import QUICK
 from polymorph_ros.bundle.manifest import Preprocessing
+from polymorph_ros.data.clock import decide_clock
 from polymorph_ros.data.dataset import Fault, LabelledSequence
 from polymorph_ros.data.synthetic import SYNTHETIC_LABELS, make_sequence
 from polymorph_ros.data.track import Track
@@ -238,6 +240,19 @@ def test_decoding_goes_on_after_the_sequences_that_are_done(tmp_path: Path) -> N
         0,
         1,
     ]
+
+
+def test_a_part_of_a_recording_keeps_its_clock() -> None:
+    stamps_ns = np.arange(5) * 100_000_000 + 1
+    whole = replace(
+        sequence_of("a", np.ones((5, 1), np.int8), Numbered(5)),
+        frame_id="cam",
+        clock=decide_clock(stamps_ns, stamps_ns),
+    )
+
+    parts = split_by_time((whole,), 0.4)
+
+    assert [(part.clock, part.frame_id) for (part,) in parts] == [(whole.clock, "cam")] * 2
 
 
 TRUTHS = st.lists(
