@@ -216,7 +216,7 @@ def _results(legs: dict[str, Leg], seed: int, seconds: float) -> Results:
         "longest_answer_s": max((life["longest_answer_s"] for life in lives), default=0.0),
         "longest_gap_s": max((life["longest_gap_s"] for life in lives), default=0.0),
         "deaths": deaths,
-        "survived": deaths == 0 and whole and bool(lives or deaths == 0),
+        "survived": deaths == 0 and whole,
         "legs": {
             name: {"bursts": leg.bursts, "deaths": leg.deaths, "lives": leg.lives}
             for name, leg in legs.items()

@@ -35,8 +35,8 @@ _KINDS: Mapping[str, tuple[int, int]] = {
 
 _ENCODINGS = (
     "rgb8", "bgr8", "rgba8", "bgra8", "mono8", "mono16", "yuv422", "yuv422_yuy2", "nv12", "nv21",
-    "bayer_rggb8", "bayer_gbrg16", "16UC1", "32FC1", "8UC3", "64FC4", "RGB8", "", "rgb8 ", "rgb", "é",
-    "a" * 4000, "jpeg", "bayer_", "yuv", "16SC0", "8UC99999999",
+    "bayer_rggb8", "bayer_gbrg16", "16UC1", "32FC1", "8UC3", "64FC4", "RGB8", "", "rgb8 ", "rgb",
+    "é", "a" * 4000, "jpeg", "bayer_", "yuv", "16SC0", "8UC99999999",
 )  # fmt: skip
 _FORMATS = (
     "jpeg", "png", "rgb8; jpeg compressed bgr8", "16UC1; png compressed", "16UC1; compressedDepth",
@@ -291,6 +291,7 @@ def _service(chance: random.Random) -> Shot:
         ("", ".", "../../..", "/etc", "\x00", "é" * 2000, "nowhere", "a/b", "~", "*")
     )
     transition = Transition(id=chance.randrange(9, 256), label=chance.choice(("", "explode", text)))
+    depth = chance.choice((0, 2**63))
     requests: Mapping[str, tuple[Any, Any]] = {
         "load_bundle": (LoadBundle, LoadBundle.Request(path=text)),
         "reset_context": (ResetContext, ResetContext.Request(camera=text)),
@@ -300,7 +301,7 @@ def _service(chance: random.Random) -> Shot:
             DescribeParameters, DescribeParameters.Request(names=[_name(chance)]),
         ),
         "list_parameters": (
-            ListParameters, ListParameters.Request(prefixes=[text], depth=chance.choice((0, 2**63))),
+            ListParameters, ListParameters.Request(prefixes=[text], depth=depth),
         ),
     }  # fmt: skip
     name = chance.choice(list(requests))
