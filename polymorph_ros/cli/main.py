@@ -15,6 +15,7 @@ from polymorph_ros import __version__
 from polymorph_ros.cli.bench import bench_app
 from polymorph_ros.cli.bundle import bundle_app
 from polymorph_ros.cli.data import data_app
+from polymorph_ros.cli.doctor import doctor
 from polymorph_ros.cli.evaluate import evaluate
 from polymorph_ros.cli.train import train
 from polymorph_ros.errors import PolymorphError
@@ -25,6 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Many labels at little energy: train, check and measure bundles.",
 )
+app.command()(doctor)
 app.command()(evaluate)
 app.command()(train)
 app.add_typer(bench_app, name="bench")

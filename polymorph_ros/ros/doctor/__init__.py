@@ -1,0 +1,1 @@
+"""What `polymorph doctor` needs of ROS: nodes and image topics of the graph, by listening."""
