@@ -132,8 +132,11 @@ class ResultPublishers:
 
     def _end_labels(self, camera: str, reason: EndReason) -> None:
         events = self._label_events.end(camera, reason)
-        if events and self._node.context.ok():  # else the node is ending, and cannot publish
-            self._publish_events(self._headers[camera], events)
+        try:
+            self._publish_events(self._headers.get(camera, Header()), events)
+        except Exception:
+            if self._node.context.ok():  # else the node is ending, and can publish no more
+                raise
 
     def _publish_events(self, header: Header, events: Iterable[Fields]) -> None:
         for fields in events:

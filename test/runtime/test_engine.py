@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -209,6 +210,49 @@ def test_a_stamp_that_jumps_back_starts_anew_and_says_so(
     assert again.cover.changed
     assert again.started_anew
     assert (again.score_array == fresh.score_array).all()
+
+
+def received(frames: Sequence[Frame]) -> list[Frame]:
+    """The same frames, with times of receipt that go on evenly."""
+    start_ns = 7 * SECOND_NS
+    period_ns = frames[1].stamp_ns - frames[0].stamp_ns
+    return [
+        replace(each, received_ns=start_ns + number * period_ns)
+        for number, each in enumerate(frames)
+    ]
+
+
+def test_times_of_receipt_change_nothing_for_sane_stamps(
+    make_engine: Callable[..., Engine],
+) -> None:
+    frames = [frame(number) for number in range(20)]
+
+    for one, other in zip(
+        map(make_engine().step, frames), map(make_engine().step, received(frames)), strict=True
+    ):
+        assert (one.score_array == other.score_array).all()
+        assert (one.ages_s == other.ages_s).all()
+        assert (one.cover, one.changes) == (other.cover, other.changes)
+        assert one.time == other.time
+
+
+@pytest.mark.parametrize("offline", [True, False])
+def test_case_03_late_frames_are_labelled_with_their_own_stamp_and_start_nothing_anew(
+    make_engine: Callable[..., Engine], offline: bool
+) -> None:
+    frames = received([frame(number, hz=30.0) for number in range(60)])
+    for number in range(9, 60, 10):
+        frames[number] = replace(frames[number], stamp_ns=frames[number - 2].stamp_ns)
+    if offline:
+        frames = [replace(each, received_ns=None) for each in frames]
+
+    engine = make_engine()
+    results = [engine.step(each) for each in frames]
+
+    assert [result.stamp_ns for result in results] == [each.stamp_ns for each in frames]
+    assert [number for number, result in enumerate(results) if result.started_anew] == [0]
+    appeared = [change.name for result in results for change in result.changes]
+    assert len(appeared) == len(set(appeared))
 
 
 def test_a_frame_that_fails_leaves_the_engine_usable(make_engine: Callable[..., Engine]) -> None:
