@@ -65,10 +65,11 @@ def write_dataset(
     labels = dataset.vocabulary.names
     _check_names(labels, kind)
     faults: list[Fault] = []
+    names = folder_names([sequence.track.name for sequence in dataset.sequences])
     with new_folder(out) as folder:
         pictures = folder / _PICTURES.get(kind, "")
         rows: list[LabelRow] = []
-        for sequence, name in zip(dataset.sequences, _folder_names(dataset), strict=True):
+        for sequence, name in zip(dataset.sequences, names, strict=True):
             for row in _rows(sequence, name, labels, pictures):
                 if isinstance(row, Fault):
                     faults.append(row)
@@ -97,11 +98,15 @@ def _check_names(labels: Sequence[str], kind: str) -> None:
         )
 
 
-def _folder_names(dataset: Dataset) -> list[str]:
-    """A relative folder for each sequence, each another one."""
+def folder_names(sequences: Sequence[str]) -> list[str]:
+    """A relative folder for each sequence by its name, each another one.
+
+    >>> folder_names(["trips/monday", "../etc", "etc"])
+    ['trips/monday', 'etc', 'etc (2)']
+    """
     names: list[str] = []
-    for sequence in dataset.sequences:
-        parts = [_ODD.sub("_", part).strip(" .") for part in sequence.track.name.split("/")]
+    for sequence in sequences:
+        parts = [_ODD.sub("_", part).strip(" .") for part in sequence.split("/")]
         name = "/".join(part for part in parts if part) or "pictures"
         free, number = name, 2
         while free in names:

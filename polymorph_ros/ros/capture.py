@@ -29,7 +29,7 @@ from polymorph_ros.ros.faults import one_line
 from polymorph_ros.ros.settings import REQUESTED, UNCERTAIN, UNKNOWN_SCENE, CaptureSettings
 from polymorph_ros.runtime import message_fields
 from polymorph_ros.runtime.result import FrameResult
-from polymorph_ros.runtime.views import ALIKE, Feature, UncertainFrames, ViewSet, uncertainty
+from polymorph_ros.runtime.views import ALIKE, Feature, UncertainFrames, ViewSet, uncertainty, worth
 
 MOST_PICTURES = 1000
 _WAITING = 2  # frames that may wait for the disk; each holds a picture in memory
@@ -324,18 +324,10 @@ class _Store:
             image_topic=topic if compressed else f"{topic}/compressed",
             labels_topic=self._labels_topic,
             reason=candidate.reason,
-            weight=_weight(result),
+            weight=float(worth(uncertainty(result.score_array), result.unknown_scene.unknown)),
             trunk=candidate.trunk,
             feature=result.feature,
         )
-
-
-def _weight(result: FrameResult) -> float:
-    """What a frame is worth beside others at the same distance: the less is known of it, the more.
-
-    The page ranks frames by the same weights.
-    """
-    return 0.25 + 0.75 * uncertainty(result.score_array) + 0.5 * result.unknown_scene.unknown
 
 
 def _picture(candidate: _Candidate, stamp_ns: int) -> bytes:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from polymorph_ros.arrays import Floats, Mask
+
 Feature = NDArray[np.float32]
 
 ALIKE = 0.1
@@ -20,21 +22,40 @@ ALIKE = 0.1
 With the shipped backbone the noise of a camera makes 0.015, a tenth more light 0.06.
 """
 
+_LEAST_SURE = 3  # labels
+_LEAST_WORTH = 0.25  # of a frame that the model is sure of, beside 1 of one it knows nothing of
+_UNKNOWN_BONUS = 0.5  # an unknown scene goes before the most uncertain known one
 _RECENT = 600  # frames whose uncertainty a frame is compared with
 _TOP_SHARE = 0.1
 _FEW = 30  # recent frames below which nothing is known of what is usual
 
 
 def uncertainty(scores: NDArray[np.float32]) -> float:
-    """Probability that at least one label is judged wrongly at 0.5, were labels independent.
+    """How unsure a bundle is of a frame: the mean entropy of its least sure labels, in [0, 1].
 
     Args:
-        scores: beliefs of shape (labels,), in [0, 1].
+        scores: beliefs of shape (labels,), in [0, 1]; of none, nothing is known.
 
-    >>> round(uncertainty(np.array([0.5, 1.0, 0.0], np.float32)), 3)
-    0.5
+    >>> uncertainty(np.array([0.5, 0.5, 0.5, 0.0], np.float32))
+    1.0
     """
-    return float(1.0 - np.prod(np.maximum(scores, 1.0 - scores), dtype=np.float64))
+    chances = np.clip(scores.astype(np.float64), 1e-9, 1.0 - 1e-9)
+    bits = -chances * np.log2(chances) - (1.0 - chances) * np.log2(1.0 - chances)
+    return float(np.sort(bits)[-_LEAST_SURE:].mean()) if len(bits) else 1.0
+
+
+def worth(uncertainty: Floats | float, unknown: Mask | bool) -> Floats:
+    """What a frame is worth beside others at the same distance: the less is known, the more.
+
+    Args:
+        uncertainty: of it, in [0, 1].
+        unknown: whether its scene is unknown.
+
+    Returns:
+        above 0, of the shape of both.
+    """
+    sure = 1.0 - np.asarray(uncertainty)
+    return 1.0 - (1.0 - _LEAST_WORTH) * sure + _UNKNOWN_BONUS * np.asarray(unknown)
 
 
 class UncertainFrames:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polymorph_ros.runtime.views import UncertainFrames, ViewSet, uncertainty
+from polymorph_ros.runtime.views import UncertainFrames, ViewSet, uncertainty, worth
 
 
 def angle(degrees: float) -> np.ndarray:
@@ -89,9 +89,14 @@ def test_of_three_views_one_of_the_closest_pair_goes(degrees: list[int]) -> None
     assert nearest <= min(gaps.values()) + 1e-3
 
 
-def test_uncertainty_is_that_of_one_wrong_label_at_least() -> None:
-    assert uncertainty(np.array([1.0, 0.0], np.float32)) == 0.0
-    assert uncertainty(np.array([0.9, 0.2], np.float32)) == pytest.approx(1 - 0.9 * 0.8)
+def test_uncertainty_is_that_of_the_least_sure_labels() -> None:
+    assert uncertainty(np.array([1.0, 0.0], np.float32)) == pytest.approx(0.0, abs=1e-6)
+    assert uncertainty(np.array([0.5, 0.0, 1.0, 0.0, 0.0], np.float32)) == pytest.approx(1 / 3)
+
+
+def test_unknown_scenes_are_worth_more_than_the_most_uncertain_known_ones() -> None:
+    assert worth(0.0, True) < worth(1.0, False) < worth(1.0, True)
+    assert worth(0.5, True) > worth(0.5, False) > worth(0.0, False) > 0.0
 
 
 def test_a_tenth_of_the_frames_counts_as_uncertain() -> None:
