@@ -43,6 +43,17 @@ class Bundle:
     manifest: Manifest
     checksum: str
 
+    @property
+    def trunk_id(self) -> str:
+        """The same for bundles whose trunks compute the same: 16 hexadecimal digits."""
+        manifest = self.manifest
+        entry = manifest.backbone
+        inside = f"{entry.name}/" if entry.source == "bundle" else "\0"
+        files = [file.sha256 for file in manifest.files if file.path.startswith(inside)]
+        parts = [entry.model_dump(), manifest.preprocessing.model_dump(), manifest.tail_blocks]
+        text = json.dumps([*parts, *files], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
     def adapter_folder(self, context: int) -> Path:
         """The folder with the adapter of the context with this index."""
         return self.path / self.manifest.contexts[context].folder

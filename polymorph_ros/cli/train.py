@@ -55,7 +55,7 @@ def train(
     warnings.filterwarnings("ignore", category=FutureWarning)  # of libraries, about each other
     plain = config is None and out is None and not dry_run
     if add is not None and to is not None and plain:
-        _add(add, to, labels, topic, work, ray)
+        add_labels(add, to, labels, topic, work, ray)
     elif config is not None and add is None and to is None and (out is not None or dry_run):
         _train(config, out, work, ray, dry_run=dry_run)
     else:
@@ -86,9 +86,21 @@ def _train(config: Path, out: Path | None, work: Path, ray: str | None, *, dry_r
     print_summary(console, trained)
 
 
-def _add(
+def add_labels(
     data: Path, bundle: Path, labels: Path | None, topic: str | None, work: Path, ray: str | None
 ) -> None:
+    """Add contexts for the new labels of labelled video to a bundle, and say what came of it.
+
+    Args:
+        data: the labelled video.
+        bundle: what is added to.
+        labels, topic: of a recording.
+        work: folder for intermediate results.
+        ray: address of a Ray cluster; None for this process.
+
+    Raises:
+        PolymorphError: nothing is new, the data cannot be used, or the disk is full.
+    """
     from polymorph_ros.evaluation.replay import measure
     from polymorph_ros.training.config import SourceConfig
     from polymorph_ros.training.pipeline import grow_bundle, growth_config

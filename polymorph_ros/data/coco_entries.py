@@ -67,10 +67,10 @@ class Video:
 
 
 def read_document(path: Path) -> dict[str, Any]:
-    """An annotation file as it is written.
+    """A JSON file with an object as it is written.
 
     Raises:
-        PolymorphError: it is not readable, no JSON, or lacks a section.
+        PolymorphError: it is not readable or no JSON.
     """
     try:
         document = json.loads(path.read_bytes())
@@ -82,6 +82,15 @@ def read_document(path: Path) -> dict[str, Any]:
         raise PolymorphError("a JSON file", "one nested too deeply", where=str(path)) from None
     except ValueError as error:
         raise PolymorphError("a JSON file", printable(str(error)), where=str(path)) from None
+    return document if isinstance(document, dict) else {}
+
+
+def require_sections(path: Path, document: Mapping[str, Any]) -> None:
+    """Check that a document has COCO's lists.
+
+    Raises:
+        PolymorphError: one is missing.
+    """
     lists = [name for name in _SECTIONS if isinstance(mapping(document).get(name), list)]
     if len(lists) < len(_SECTIONS):
         raise PolymorphError(
@@ -90,7 +99,6 @@ def read_document(path: Path) -> dict[str, Any]:
             where=str(path),
             remedy="give the annotation file of a video data set",
         )
-    return dict(document)
 
 
 def mapping(value: Any) -> Mapping[str, Any]:

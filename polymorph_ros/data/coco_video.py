@@ -37,7 +37,7 @@ from polymorph_ros.data.coco_entries import (
     mapping,
     pictures_of,
     rate_of,
-    read_document,
+    require_sections,
     shown,
     videos_of,
 )
@@ -53,8 +53,8 @@ from polymorph_ros.errors import PolymorphError
 _TRIED = 50  # pictures with which a folder is tried
 
 
-def read_coco_video(path: Path, root: Path | None, fps: float) -> Dataset:
-    """Read an annotation file; the module says what "not annotated" means.
+def coco_dataset(path: Path, document: Mapping[str, Any], root: Path | None, fps: float) -> Dataset:
+    """The data set of an annotation file; the module says what "not annotated" means.
 
     The vocabulary is every category that is annotated or negative somewhere, in the order of
     ``categories``. Stamps are ``frame_index / fps``, with the ``fps`` of the video's entry, else
@@ -64,14 +64,16 @@ def read_coco_video(path: Path, root: Path | None, fps: float) -> Dataset:
 
     Args:
         path: the JSON file.
+        document: what is in it.
         root: what file names are relative to. None tries the file's own folder, its parent, and
-            ``frames`` in its parent (TAO's layout), and takes the first that has a picture.
+            ``frames`` in its parent (TAO's layout), ``data`` beside it (FiftyOne's), and takes the
+            first that has a picture.
         fps: frames per second of videos whose entry and file do not say it.
 
     Raises:
-        PolymorphError: the file is not readable, lacks a section, or has no usable picture entry.
+        PolymorphError: the document lacks a section, or has no usable picture entry.
     """
-    document = read_document(path)
+    require_sections(path, document)
     faults: list[Fault] = []
     labels = labels_of(path, document["categories"], faults)
     videos = videos_of(path, document.get("videos"), labels, faults)
@@ -144,7 +146,8 @@ def _annotate(
 
 def _root(path: Path, images: Sequence[Picture]) -> Path:
     """The folder that file names are relative to: TAO keeps pictures beside its annotations."""
-    for place in (path.parent, path.parent.parent, path.parent.parent / "frames"):
+    above = path.parent.parent
+    for place in (path.parent, path.parent / "data", above, above / "frames"):
         files = (place / picture_name(place, image.file) for image in images[:_TRIED])
         if any(os.path.isfile(file) for file in files):
             return place

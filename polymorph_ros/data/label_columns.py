@@ -10,7 +10,7 @@ from polymorph_ros.data.label_names import clean_name
 SEPARATOR = "|"
 COLUMNS = ("sequence", "stamp", "file", "labels", "unknown")
 _OTHER_NAMES = {
-    "file": ("filename", "file_name", "image"),
+    "file": ("filename", "file_name", "filepath", "image"),
     "stamp": ("timestamp",),
     "labels": ("label",),
 }
@@ -38,6 +38,8 @@ def name_columns(header: Sequence[str]) -> tuple[list[str], tuple[str, ...]] | N
     folded = [name.lower() for name in names[index:]]
     for column, others in _OTHER_NAMES.items():
         found = [other for other in others if other in folded]
+        if column == "labels":  # FiftyOne's, as ground_truth.label
+            found += [name for name in folded if name.endswith(".label")]
         if column not in folded and len(found) == 1:
             folded[folded.index(found[0])] = column
     named = [

@@ -7,8 +7,11 @@ from pathlib import Path
 
 from polymorph_ros.data.bag_files import is_bag
 from polymorph_ros.data.bag_recordings import find_bags, labelled_by_truth
-from polymorph_ros.data.coco_video import read_coco_video
+from polymorph_ros.data.coco_entries import read_document
+from polymorph_ros.data.coco_video import coco_dataset
+from polymorph_ros.data.cvat_xml import read_cvat
 from polymorph_ros.data.dataset import Dataset, Fault
+from polymorph_ros.data.datumaro_json import datumaro_root, is_datumaro, read_datumaro
 from polymorph_ros.data.image_files import labelled_files
 from polymorph_ros.data.image_folders import ImageFolder, find_image_folders
 from polymorph_ros.data.joining import Recording, labelled_recordings
@@ -19,7 +22,12 @@ from polymorph_ros.errors import PolymorphError
 DEFAULT_TOLERANCE_S = 0.05
 DEFAULT_FPS = 30.0
 
-_KINDS = "a label CSV, a COCO-video JSON, a video, a rosbag2 recording, or a folder with these"
+LABEL_SUFFIXES = (".csv", ".json", ".xml")
+
+_KINDS = (
+    "a label CSV, a JSON of COCO or Datumaro, an XML of CVAT, a video, a rosbag2 recording, or a "
+    "folder with these"
+)
 
 
 def open_dataset(
@@ -37,9 +45,9 @@ def open_dataset(
     recording that broke off is gone through, to say how much of it is lost.
 
     Args:
-        path: a label CSV that names picture files; a COCO-video JSON; a folder of pictures; a
-            video or a folder of videos; a rosbag2 recording (folder, .mcap, .db3) or a folder of
-            recordings.
+        path: a label CSV that names picture files; a JSON of COCO or Datumaro; an XML of CVAT;
+            a folder of pictures; a video or a folder of videos; a rosbag2 recording (folder, .mcap,
+            .db3) or a folder of recordings.
         labels: a label CSV, or for a folder of pictures a JSON. Without it: a folder's
             ``labels.csv`` or its only CSV or JSON, a video's CSV of the same name beside it, a
             recording's truth topic.
@@ -90,7 +98,7 @@ def _opened(place: Path, given: Path | None, options: _Options) -> Dataset:
     suffix = place.suffix.lower()
     if suffix in VIDEO_SUFFIXES:
         return _of_recordings(place, given or _table_beside(place), options)
-    if suffix not in (".csv", ".json"):
+    if suffix not in LABEL_SUFFIXES:
         raise PolymorphError(_KINDS, "a file of another kind", where=str(place))
     if given:
         raise PolymorphError(
@@ -101,8 +109,15 @@ def _opened(place: Path, given: Path | None, options: _Options) -> Dataset:
 
 def _of_label_file(file: Path, root: Path | None, options: _Options) -> Dataset:
     """Of a JSON, or of a CSV that names the pictures' files."""
-    if file.suffix.lower() == ".json":
-        return read_coco_video(file, root, options.fps)
+    suffix = file.suffix.lower()
+    if suffix == ".xml":
+        return labelled_files(read_cvat(file), root or _cvat_root(file), options.fps)
+    if suffix == ".json":
+        document = read_document(file)
+        if is_datumaro(document):
+            table = read_datumaro(file, document)
+            return labelled_files(table, root or datumaro_root(file), options.fps)
+        return coco_dataset(file, document, root, options.fps)
     table = read_label_csv(file, options.separator)
     if "file" not in table.columns:
         raise PolymorphError(
@@ -114,13 +129,19 @@ def _of_label_file(file: Path, root: Path | None, options: _Options) -> Dataset:
     return labelled_files(table, root or file.parent, options.fps)
 
 
+def _cvat_root(file: Path) -> Path:
+    """The folder of a CVAT file's pictures: ``images`` beside it, or its own."""
+    images = file.parent / "images"
+    return images if images.is_dir() else file.parent
+
+
 def _of_folder(folder: Path, given: Path | None, options: _Options) -> Dataset:
     """Of a folder with picture files, videos or recordings."""
     labels = given or _labels_in(folder)
     if labels is None:
         return _of_recordings(folder, None, options)
-    if labels.suffix.lower() == ".json":
-        return _of_label_file(labels, folder, options)
+    if labels.suffix.lower() in (".json", ".xml"):
+        return _of_label_file(labels, folder if given else None, options)
     if "file" in read_label_csv(labels, options.separator).columns:
         return _of_label_file(labels, folder, options)
     return _of_recordings(folder, labels, options)
@@ -178,7 +199,8 @@ def _table_beside(video: Path) -> Path:
 
 
 def _label_files(folder: Path) -> list[Path]:
-    return sorted([*folder.glob("*.csv"), *folder.glob("*.json")])
+    found = [file for suffix in LABEL_SUFFIXES for file in folder.glob(f"*{suffix}")]
+    return sorted(found or folder.glob("annotations/*.json"))
 
 
 def _labels_in(folder: Path) -> Path | None:

@@ -81,11 +81,7 @@ class ResultBag:
         self, result: FrameResult, cost: Cost
     ) -> Iterator[tuple[Topic, Mapping[str, Any]]]:
         """The messages about one frame in the node's order, without their headers."""
-        labels = [
-            {"name": name, **dict(zip(message_fields.LABEL_FIELDS, values, strict=True))}
-            for name, values in zip(result.vocabulary, message_fields.labels(result), strict=True)
-        ]
-        yield topics.LABELS, {**message_fields.label_array(result), "labels": labels}
+        yield topics.LABELS, message_fields.whole_label_array(result)
         for event in self._events.of(result):
             yield topics.EVENTS, event
         yield topics.CONTEXT, message_fields.context_state(result)

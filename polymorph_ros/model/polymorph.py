@@ -27,7 +27,7 @@ from polymorph_ros.model.scout import Scout
 from polymorph_ros.model.tails import ComposedTails
 from polymorph_ros.model.tensor_file import read_tensors
 from polymorph_ros.model.thumbnail import thumbnails
-from polymorph_ros.model.unknown_scene import FeatureStatistics
+from polymorph_ros.model.unknown_scene import FeatureStatistics, pooled
 
 _log = logging.getLogger(__name__)
 
@@ -156,6 +156,11 @@ class PolymorphModel:
             logits = logits + self._scout_tail(inputs).float()
         scores = logits.sigmoid().cpu().numpy()
         return scores[: len(self.labels)], scores[len(self.labels) :]
+
+    @torch.inference_mode()
+    def pooled_feature(self, tokens: Tensor) -> Scores:
+        """The feature of tokens (1, N, D) that views are compared by: float32 (2D,)."""
+        return pooled(tokens.float())[0].cpu().numpy()
 
     @torch.inference_mode()
     def feature_distance(self, tokens: Tensor) -> Tensor | None:

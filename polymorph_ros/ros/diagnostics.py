@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from pathlib import Path
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
@@ -12,6 +13,7 @@ from polymorph_ros.energy.ledger import EnergySummary
 from polymorph_ros.energy.reading import EnergySource
 from polymorph_ros.model.gpu import held_bytes
 from polymorph_ros.ros.camera import Camera
+from polymorph_ros.ros.capture import CaptureCounters
 from polymorph_ros.ros.counters import FrameCounters
 from polymorph_ros.runtime.time_base import StampFault
 
@@ -168,6 +170,31 @@ def energy_status(summary: EnergySummary | None) -> DiagnosticStatus:
         return status("energy", WARN, summary.note or "no energy values", values)
     message = f"{summary.mean_watts:.2f} W ({summary.source.value})"
     return status("energy", OK, message, values)
+
+
+def capture_status(folder: Path | None, counters: CaptureCounters) -> DiagnosticStatus:
+    """How many frames were captured and left out, and why the last one failed.
+
+    Args:
+        folder: where captures go; None where nothing is captured.
+        counters: of the captures.
+    """
+    values: dict[str, object] = {
+        "folder": folder or "",
+        "captured": counters.captured,
+        "alike": counters.alike,
+        "busy": counters.busy,
+        "dropped": counters.dropped,
+        "failed": counters.failed,
+        "stored": counters.stored,
+        "stored_mb": f"{counters.stored_bytes / 1e6:.3f}",
+        "last_error": counters.fault,
+    }
+    if folder is None:
+        return status("capture", OK, "off: capture.folder is empty", values)
+    if counters.fault:
+        return status("capture", WARN, counters.fault, values)
+    return status("capture", OK, f"{counters.stored} pictures in {folder}", values)
 
 
 def status(

@@ -15,6 +15,7 @@ from rclpy.parameter import Parameter
 from polymorph_ros.bundle.reader import default_bundle
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.ros import diagnostics, qos
+from polymorph_ros.ros.capture import CaptureCounters
 from polymorph_ros.ros.faults import one_line
 from polymorph_ros.ros.loader import LoadCancelled, Loader, wait_for
 from polymorph_ros.ros.parameters import NodeParameters
@@ -142,10 +143,10 @@ class PolymorphNode(LifecycleNode):
         """Accept all changes together or none, with the reason."""
         try:
             settings = self._node_parameters.proposed(changes, configured=self._session is not None)
+            if self._session is not None:
+                self._session.apply(settings)
         except PolymorphError as error:
             return SetParametersResult(successful=False, reason=str(error))
-        if self._session is not None:
-            self._session.apply(settings)
         return SetParametersResult(successful=True)
 
     def _report(self) -> None:
@@ -161,6 +162,13 @@ class PolymorphNode(LifecycleNode):
             )
         )
         statuses.append(diagnostics.energy_status(session.ledger.summary() if session else None))
+        capture = session.capture if session else None
+        statuses.append(
+            diagnostics.capture_status(
+                capture.settings.folder if capture else None,
+                capture.counters if capture else CaptureCounters(),
+            )
+        )
         name = self.get_fully_qualified_name()
         for status in statuses:
             status.name = f"{name}: {status.name}"

@@ -14,7 +14,7 @@ from rclpy.parameter import Parameter
 
 from polymorph_ros.energy.estimated import DEFAULT_CPU_WATTS, DEFAULT_GPU_WATTS
 from polymorph_ros.errors import PolymorphError
-from polymorph_ros.ros.settings import CHOICES, NodeSettings
+from polymorph_ros.ros.settings import CAPTURE_REASONS, CHOICES, NodeSettings
 
 
 class Changes(Enum):
@@ -163,6 +163,20 @@ SPECS: tuple[ParameterSpec, ...] = (
         "seconds without an answer after which NO_DATA is published", (0.01, 3600.0),
     ),
     ParameterSpec("lazy", False, _LIVE, "label no images while nobody subscribes to results"),
+    ParameterSpec(
+        "capture.folder", "", _LIVE,
+        "folder for the frames that would teach most; empty: none are captured",
+    ),
+    ParameterSpec(
+        "capture.max_mb", 500, _LIVE, "megabytes of all captured pictures", (1, 1000000)
+    ),
+    ParameterSpec(
+        "capture.min_interval_s", 1.0, _LIVE,
+        "seconds between two frames of a camera that are considered for capture", (0.0, 3600.0),
+    ),
+    ParameterSpec(
+        "capture.reasons", list(CAPTURE_REASONS), _LIVE, "which frames are captured"
+    ),
     ParameterSpec("publish.labels", "all", _LIVE, "labels that ~/labels lists"),
     ParameterSpec("publish.events", True, _LIVE, "publish ~/events"),
     ParameterSpec("publish.context", True, _LIVE, "publish ~/context"),

@@ -12,6 +12,7 @@ from polymorph_ros.data.image_stream import ImageStream
 from polymorph_ros.data.pixels import ImageError, image_of
 from polymorph_ros.interfaces.stamps import to_ns
 from polymorph_ros.ros.camera import Camera, ImageMessage, Received
+from polymorph_ros.ros.capture import Capture
 from polymorph_ros.ros.faults import one_line
 from polymorph_ros.ros.publishers import ResultPublishers
 from polymorph_ros.ros.settings import PublishSettings
@@ -34,12 +35,14 @@ class Pipeline:
         publishers: ResultPublishers,
         engine: Engine,
         publish: PublishSettings,
+        capture: Capture,
     ) -> None:
         self.engine = engine
         self.publish = publish
         self._node = node
         self._cameras = cameras
         self._publishers = publishers
+        self._capture = capture
         self._streams = {name: ImageStream() for name in cameras}
 
     def handle(self, camera_name: str, image: Received) -> None:
@@ -71,6 +74,7 @@ class Pipeline:
         now_ns = self._node.get_clock().now().nanoseconds
         camera.counters.answer(result, latency_s(now_ns, header.stamp))
         camera.counters.stamps.take(result.time, frame.stamp_ns, now_ns)
+        self._capture.offer(image.message, picture, result)
 
     def _picture(self, camera: Camera, message: ImageMessage) -> Image:
         """The message's pixels; what is peculiar about them is logged once per camera."""

@@ -1,4 +1,4 @@
-"""The services ``~/reset_context`` and ``~/load_bundle``."""
+"""The services ``~/reset_context``, ``~/load_bundle`` and ``~/capture``."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from polymorph_ros.ros.faults import one_line
 from polymorph_ros.ros.loader import Loader, inside
 from polymorph_ros.ros.session import Session
 from polymorph_ros.runtime.loading import LoadedBundle
-from polymorph_ros.srv import LoadBundle, ResetContext
+from polymorph_ros.srv import Capture, LoadBundle, ResetContext
 
 Answer = TypeVar("Answer")
 
 
 class Services:
-    """Offers ``~/reset_context`` and ``~/load_bundle`` as long as the node lives.
+    """Offers ``~/reset_context``, ``~/load_bundle`` and ``~/capture`` as long as the node lives.
 
-    Both answer when the change holds. Waiting for the worker or for a bundle to load does not
+    Each answers when the change holds. Waiting for the worker or for a bundle to load does not
     stop the executor: frames, timers and other services go on.
 
     Args:
@@ -44,6 +44,7 @@ class Services:
         offers: tuple[tuple[str, Any, Any], ...] = (
             ("~/reset_context", ResetContext, self._on_reset_context),
             ("~/load_bundle", LoadBundle, self._on_load_bundle),
+            ("~/capture", Capture, self._on_capture),
         )
         for name, service_type, callback in offers:
             node.create_service(service_type, name, callback, callback_group=group)
@@ -73,6 +74,24 @@ class Services:
             self._node.get_logger().error(f"load_bundle: refused: {response.message}")
         session = self._session()
         response.checksum = session.bundle.checksum if session else ""
+        return response
+
+    async def _on_capture(
+        self, request: Capture.Request, response: Capture.Response
+    ) -> Capture.Response:
+        try:
+            session = self._configured("capture")
+            wanted = [request.camera] if request.camera else list(session.cameras)
+            waiting = [session.capture.request(camera) for camera in wanted]
+            lines = []
+            for camera, future in zip(wanted, waiting, strict=True):
+                answer: str = await self._result(future)
+                lines.append(f"{camera}: {answer}")
+        except Exception as error:
+            response.message = one_line(error)
+            return response
+        response.success = True
+        response.message = "; ".join(lines)
         return response
 
     async def _replace_bundle(self, path: str) -> Bundle:

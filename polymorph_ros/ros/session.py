@@ -14,6 +14,7 @@ from polymorph_ros.errors import PolymorphError
 from polymorph_ros.interfaces.enumerations import EndReason
 from polymorph_ros.model.gpu import use_device
 from polymorph_ros.ros.camera import Camera, Received
+from polymorph_ros.ros.capture import Capture
 from polymorph_ros.ros.inbox import Inbox
 from polymorph_ros.ros.lazy import LazyGate
 from polymorph_ros.ros.loader import free_memory
@@ -58,8 +59,21 @@ class Session:
                 camera = Camera(node, name, topic, settings.compressed, self._inbox, self._gate)
                 self.cameras[name] = camera
                 undo.callback(camera.destroy)
+            self.capture = Capture(
+                settings.capture,
+                loaded.bundle,
+                {name: camera.topic for name, camera in self.cameras.items()},
+                node.get_fully_qualified_name(),
+                self._warn,
+            )
+            undo.callback(self.capture.end)
             self._pipeline = Pipeline(
-                node, self.cameras, self._publishers, self._engine(loaded), settings.publish
+                node,
+                self.cameras,
+                self._publishers,
+                self._engine(loaded),
+                settings.publish,
+                self.capture,
             )
             self._publishers.describe(loaded.bundle, settings.engine.threshold_shift)
             self._worker = Worker(self._inbox, self._pipeline.handle)
@@ -108,7 +122,12 @@ class Session:
         self._undo.close()
 
     def apply(self, settings: NodeSettings) -> None:
-        """Use other live settings from the next frame on."""
+        """Use other live settings from the next frame on, or none of them.
+
+        Raises:
+            PolymorphError: the folder for captures cannot be written.
+        """
+        self.capture.apply(settings.capture)
         before, self.settings = self.settings, settings
         self._inbox.limit_rate(settings.max_rate_hz)
         self._gate.lazy = settings.lazy
@@ -133,7 +152,8 @@ class Session:
         return self._worker.between_frames(lambda: self._forget(camera, EndReason.RESET))
 
     def _listened_to(self) -> bool:
-        return self._publishers.listened_to(self.settings.publish)
+        capturing = self.settings.capture.folder is not None
+        return capturing or self._publishers.listened_to(self.settings.publish)
 
     def _wake(self, camera: str) -> None:
         """Start a camera anew, whose images nobody wanted until now."""
@@ -152,6 +172,7 @@ class Session:
         self._publishers.end_labels(EndReason.BUNDLE)
         torch.set_num_threads(loaded.cpu_threads)
         self._pipeline.engine = self._engine(loaded)
+        self.capture.use(loaded.bundle)
         self.loaded = loaded
         self._publishers.describe(loaded.bundle, self.settings.engine.threshold_shift)
         free_memory()
@@ -161,6 +182,10 @@ class Session:
         self._pipeline.engine.apply(now.engine)
         if now.engine.threshold_shift != before.engine.threshold_shift:
             self._publishers.describe(self.bundle, now.engine.threshold_shift)
+
+    def _warn(self, line: str) -> None:
+        if self._node.context.ok():
+            self._node.get_logger().warning(line, throttle_duration_sec=5.0)
 
     def _engine(self, loaded: LoadedBundle) -> Engine:
         return loaded.engine(self.ledger, self.settings.engine)

@@ -25,6 +25,13 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
 }
 """The values of parameters that have only some, by parameter name."""
 
+UNKNOWN_SCENE, UNCERTAIN, REQUESTED = CAPTURE_REASONS = (
+    "unknown_scene",
+    "uncertain",
+    "requested",
+)
+"""Why a frame may be captured."""
+
 Group = TypeVar("Group", "EnergySettings", "PublishSettings", EngineSettings)
 
 _CAMERA_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
@@ -48,6 +55,34 @@ class PublishSettings:
     context: bool
     energy: bool
     classification: bool
+
+
+@dataclass(frozen=True)
+class CaptureSettings:
+    """Which frames are captured, and where to.
+
+    Attributes:
+        folder: where the recordings go; None for no capture.
+        max_mb: megabytes (10^6 bytes) of all pictures in the folder.
+        min_interval_s: seconds between two frames of a camera that are considered.
+        reasons: of ``CAPTURE_REASONS``.
+
+    Raises:
+        PolymorphError: there is no such reason.
+    """
+
+    folder: Path | None
+    max_mb: int
+    min_interval_s: float
+    reasons: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        for reason in self.reasons:
+            if reason not in CAPTURE_REASONS:
+                raise PolymorphError(
+                    f"reasons out of {', '.join(CAPTURE_REASONS)}", f"{reason!r}",
+                    where="capture.reasons",
+                )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -77,6 +112,7 @@ class NodeSettings:
     engine: EngineSettings
     energy: EnergySettings
     publish: PublishSettings
+    capture: CaptureSettings
     max_rate_hz: float
     no_data_timeout_s: float
     lazy: bool
@@ -114,9 +150,17 @@ class NodeSettings:
             device=values["device"],
             cpu_threads=values["cpu_threads"],
             backend=values["engine.backend"],
-            engine=_group(EngineSettings, values),
+            engine=_group(
+                EngineSettings, {**values, "pooled_features": bool(values["capture.folder"])}
+            ),
             energy=_group(EnergySettings, values, "energy."),
             publish=_group(PublishSettings, values, "publish."),
+            capture=CaptureSettings(
+                folder=_folder(values["capture.folder"]),
+                max_mb=values["capture.max_mb"],
+                min_interval_s=values["capture.min_interval_s"],
+                reasons=tuple(reason for reason in values["capture.reasons"] if reason),
+            ),
             max_rate_hz=values["max_rate_hz"],
             no_data_timeout_s=values["no_data_timeout"],
             lazy=values["lazy"],

@@ -167,7 +167,9 @@ class Engine:
         result = self._result(frame, novelty, cover, output, clock.seconds)
         result = replace(result, time=time, started_anew=not camera.begun)
         camera.begun = True
-        return result
+        if not self.settings.pooled_features:
+            return result
+        return replace(result, feature=self.model.pooled_feature(tokens))
 
     def _judge(self, camera: _Camera, time: FrameTime, distance: Tensor | None) -> SceneNovelty:
         entry = self.manifest.unknown_scene

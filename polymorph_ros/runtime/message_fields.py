@@ -34,6 +34,15 @@ def label_array(result: FrameResult) -> Fields:
     }
 
 
+def whole_label_array(result: FrameResult) -> Fields:
+    """``LabelArray`` with all its labels."""
+    listed = [
+        {"name": name, **dict(zip(LABEL_FIELDS, values, strict=True))}
+        for name, values in zip(result.vocabulary, labels(result), strict=True)
+    ]
+    return {**label_array(result), "labels": listed}
+
+
 def labels(
     result: FrameResult, *, active_only: bool = False
 ) -> Iterator[tuple[int, float, bool, int, float]]:

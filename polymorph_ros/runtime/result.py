@@ -110,6 +110,9 @@ class FrameResult:
         started_anew: whether nothing of earlier frames is remembered: the camera's first frame,
             one after a reset, or one after stamps that jumped back. What was active before it
             ceased without a change.
+        feature: float32 of shape (2D,), the trunk's pooled feature (D: width of its tokens), where
+            ``EngineSettings.pooled_features`` asks for it; a reused result has that of the
+            picture it was computed from.
 
     Raises:
         PolymorphError: an array has another shape than (labels,).
@@ -159,6 +162,7 @@ class FrameResult:
     rejected_scores: int = 0
     time: FrameTime = _NO_TIME
     started_anew: bool = False
+    feature: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         shape = (len(self.vocabulary),)

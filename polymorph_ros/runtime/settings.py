@@ -22,6 +22,7 @@ class EngineSettings:
         detect_unknown_scenes: whether scenes unlike those of training are recognised.
         probe_share: share of the adapters' work that goes into one further adapter now and then,
             to find labels that the scout does not see; from 0 (never) to 0.9.
+        pooled_features: whether results have the trunk's pooled feature.
 
     Raises:
         PolymorphError: a value is out of range.
@@ -34,6 +35,7 @@ class EngineSettings:
     reuse_s: float = 0.0
     detect_unknown_scenes: bool = True
     probe_share: float = 0.0
+    pooled_features: bool = False
 
     def __post_init__(self) -> None:
         for name in ("max_adapters", "frame_budget_s", "frame_budget_j", "reuse_s"):
