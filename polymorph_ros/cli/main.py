@@ -16,6 +16,7 @@ from polymorph_ros.cli.bench import bench_app
 from polymorph_ros.cli.bundle import bundle_app
 from polymorph_ros.cli.data import data_app
 from polymorph_ros.cli.evaluate import evaluate
+from polymorph_ros.cli.label import label
 from polymorph_ros.cli.train import train
 from polymorph_ros.errors import PolymorphError
 
@@ -23,9 +24,10 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Many labels at little energy: train, check and measure bundles.",
+    help="Many labels at little energy: label recordings, train, check and measure bundles.",
 )
 app.command()(evaluate)
+app.command()(label)
 app.command()(train)
 app.add_typer(bench_app, name="bench")
 app.add_typer(bundle_app, name="bundle")

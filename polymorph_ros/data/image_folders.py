@@ -32,10 +32,14 @@ class ImageFolder:
     def moments(self) -> Iterator[Moment]:
         """Its pictures by ascending stamp."""
         stream = ImageStream(remarks=self.remarks)
+        for stamp_s, file in self.stamped_files():
+            yield Moment(stamp_s, partial(read_image, file, stream))
+
+    def stamped_files(self) -> list[tuple[float, Path]]:
+        """Its pictures with their stamps in seconds, by ascending stamp."""
         files = self._files()
         stamps, _ = self._stamps(files)
-        for stamp_s, file in sorted(zip(stamps, files, strict=True)):
-            yield Moment(stamp_s, partial(read_image, file, stream))
+        return sorted(zip(stamps, files, strict=True))
 
     def basis(self) -> str:
         """Where its stamps are from, in words."""

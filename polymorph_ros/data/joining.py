@@ -6,6 +6,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -42,6 +43,11 @@ class Moment:
 
 class Recording(Protocol):
     """Something with the pictures of one sequence: a video, an image topic, a folder."""
+
+    @property
+    def path(self) -> Path:
+        """Its file or folder."""
+        ...
 
     @property
     def name(self) -> str:

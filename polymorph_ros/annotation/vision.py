@@ -1,0 +1,119 @@
+"""What a frame looks like, and what a bundle says of it: features, scores and whether it knows it.
+
+Frames are taken one by one, not as a stream: they are shown in any order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from polymorph_ros.arrays import Image
+from polymorph_ros.data.frame import Frame
+
+_GRID = 8  # of the features without a bundle
+_MOST_UNCERTAIN = 3
+
+Features = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Look:
+    """What is known of one frame.
+
+    Attributes:
+        features: float32 (D,), comparable between frames of the same source.
+        scores: float32 (labels,), the bundle's beliefs; empty without a bundle.
+        active: numbers of the bundle's labels that it takes for present.
+        uncertainty: in [0, 1].
+        unknown: whether the bundle takes it for an unknown scene.
+    """
+
+    features: Features
+    scores: NDArray[np.float32]
+    active: tuple[int, ...]
+    uncertainty: float
+    unknown: bool
+
+
+class Eye(Protocol):
+    """Looks at frames, in one thread."""
+
+    def look(self, image: Image) -> Look:
+        """All that can be said of a picture."""
+        ...
+
+
+class PlainEye:
+    """Without a bundle: frames are compared by their colours on a coarse grid."""
+
+    def look(self, image: Image) -> Look:
+        """Features only."""
+        small = cv2.resize(image, (_GRID, _GRID), interpolation=cv2.INTER_AREA)
+        features = small.astype(np.float32).reshape(-1) / 255.0 - 0.5
+        return Look(features, np.empty(0, np.float32), (), 1.0, False)
+
+
+class BundleEye:
+    """With a bundle: the trunk's features, and the engine's answer to a single frame.
+
+    Args:
+        bundle: its folder.
+
+    Raises:
+        PolymorphError: the bundle is not as it must be.
+    """
+
+    def __init__(self, bundle: str) -> None:
+        # Imported here: torch takes seconds, and the page opens without it.
+        from polymorph_ros.labeller import load
+        from polymorph_ros.model.unknown_scene import pooled
+
+        self._labeller = load(bundle, meter="none", reuse_s=0.0)
+        self._pooled = pooled
+        self._tap = _TrunkTap(self._labeller.engine.model)
+        self._labeller.engine.model = cast(Any, self._tap)
+
+    def look(self, image: Image) -> Look:
+        """Run the engine as on the first frame of a stream."""
+        self._labeller.reset()
+        result = self._labeller.engine.step(Frame(image, 0, "frame"))
+        features = self._pooled(self._tap.tokens.float())[0].cpu().numpy()
+        scores = result.score_array.copy()
+        return Look(
+            features.astype(np.float32, copy=False),
+            scores,
+            result.active_indices,
+            uncertainty_of(scores),
+            result.unknown_scene.unknown,
+        )
+
+
+class _TrunkTap:
+    """A model that remembers the tokens of the last picture."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self.tokens: Any = None
+
+    def trunk(self, pixels: Any) -> Any:
+        self.tokens = self._model.trunk(pixels)
+        return self.tokens
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
+
+
+def uncertainty_of(scores: NDArray[np.float32]) -> float:
+    """How unsure a bundle is of a frame: the mean entropy of its least sure labels, in [0, 1].
+
+    >>> uncertainty_of(np.array([0.5, 0.5, 0.5, 0.0], np.float32))
+    1.0
+    """
+    chances = np.clip(scores.astype(np.float64), 1e-9, 1.0 - 1e-9)
+    bits = -chances * np.log2(chances) - (1.0 - chances) * np.log2(1.0 - chances)
+    return float(np.sort(bits)[-_MOST_UNCERTAIN:].mean()) if len(bits) else 1.0
