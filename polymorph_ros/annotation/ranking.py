@@ -18,6 +18,7 @@ ALIKE = 0.1
 """Distance of unit feature vectors up to which two frames count as near-identical."""
 
 _LEAST_WEIGHT = 0.25  # of a frame that the model is sure of, beside 1 of one it knows nothing of
+_COMPARED = 200
 _UNKNOWN_BONUS = 0.5  # an unknown scene goes before the most uncertain known one
 
 
@@ -103,6 +104,22 @@ def near_identical(features: Floats, alike: float = ALIKE) -> Indices:
             nearest, count = count, count + 1
         groups[frame] = nearest
     return groups
+
+
+def usual_distance(features: Floats) -> float:
+    """How far two frames are from each other: the median over pairs, of unit vectors.
+
+    What counts as near depends on the features: those of one backbone lie closer than another's.
+
+    Args:
+        features: of shape (frames, D); at most some 200 frames of them are compared.
+    """
+    units = _unit(features[:: max(1, len(features) // _COMPARED)])
+    pairs = np.triu_indices(len(units), 1)
+    if not len(pairs[0]):
+        return 0.0
+    likeness = (units @ units.T)[pairs]
+    return float(np.median(np.sqrt(np.maximum(2.0 - 2.0 * likeness, 0.0))))
 
 
 def _representatives(groups: Indices, weights: Floats, seen: Mask) -> Indices:

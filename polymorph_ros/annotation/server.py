@@ -195,7 +195,8 @@ def _keys(session: Session, text: str) -> list[FrameKey]:
 def _proposals(session: Session, request: Request) -> Response:
     clip = request.path_params["clip"]
     with session.desk.lock:
-        found, missing = find_proposals(session.desk.book, clip, session.worker.look)
+        worker = session.worker
+        found, missing = find_proposals(session.desk.book, clip, worker.look, worker.usual_distance)
     session.worker.ask(missing)
     rows = [[one.start, one.end, labels_in(one.present)] for one in found]
     return JSONResponse({"proposals": rows})

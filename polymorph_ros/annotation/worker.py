@@ -18,7 +18,7 @@ import numpy as np
 
 from polymorph_ros.annotation.book import FrameKey
 from polymorph_ros.annotation.footage import Footage, spread_frames
-from polymorph_ros.annotation.ranking import rank_frames
+from polymorph_ros.annotation.ranking import rank_frames, usual_distance
 from polymorph_ros.annotation.vision import Eye, Look
 from polymorph_ros.data.dataset import Fault
 from polymorph_ros.errors import PolymorphError
@@ -26,6 +26,8 @@ from polymorph_ros.files import replacing
 
 MOST_FRAMES = 2_000  # that are looked at unasked; the order is made of these
 _RANK_EVERY_S = 2.0
+_ALIKE = 0.2  # of the usual distance: nearer frames are near-identical
+_ALIKE_WITHIN = (0.02, 0.2)  # where hardly anything moves, all the usual distance is noise
 _RANK_AGAIN = 10  # ranking takes at most a tenth of the time
 _STORE_EVERY_S = 30.0
 _FEATURE_TYPE = np.float16
@@ -47,6 +49,7 @@ class Worker(threading.Thread):
         error: why it gave up; empty while it works.
         order: frames in the order in which they teach most.
         order_version: goes up when the order changes.
+        usual_distance: of two frames' features; 0 while none is known.
     """
 
     def __init__(
@@ -71,6 +74,7 @@ class Worker(threading.Thread):
         self.error = ""
         self.order: list[FrameKey] = list(self._spread)
         self.order_version = 1
+        self.usual_distance = 0.0
 
     def look(self, key: FrameKey) -> Look | None:
         """What is known of a frame; None where it is not known yet, or cannot be read."""
@@ -152,11 +156,14 @@ class Worker(threading.Thread):
             return
         looks = [self._looks[key] for key in keys]
         known = [look for look in looks if look is not None]
+        features = np.stack([look.features for look in known])
+        self.usual_distance = usual_distance(features)
         ranking = rank_frames(
-            np.stack([look.features for look in known]),
+            features,
             np.array([look.uncertainty for look in known]),
             np.array([look.unknown for look in known], bool),
             np.array([key in labelled for key in keys], bool),
+            float(np.clip(_ALIKE * self.usual_distance, *_ALIKE_WITHIN)),
         )
         first = [keys[place] for place in ranking.order[: ranking.fresh].tolist()]
         seen = set(self._looks)
