@@ -6,13 +6,18 @@ new label is in every row that was there before it.
 
 from __future__ import annotations
 
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from polymorph_ros.data.label_csv import SEPARATOR
+from polymorph_ros.data.label_columns import (
+    SEPARATOR,
+    choose_separator,
+    split_labels,
+    unquote_list,
+)
+from polymorph_ros.data.label_names import clean_name
 from polymorph_ros.errors import PolymorphError
 
 LONGEST_NAME = 100
@@ -203,17 +208,21 @@ def bits_of(labels: Iterable[int]) -> int:
 
 
 def sound_name(name: str, taken: Iterable[str]) -> str:
-    """A label's name as it is stored: without spaces around it.
+    """A label's name as tables are read: one form of letters, single spaces.
 
     Raises:
         PolymorphError: a table cannot hold it, or another label has it.
     """
-    clean = name.strip()
-    expected = f"a name of 1 to {LONGEST_NAME} characters in one line, without {SEPARATOR!r}"
+    clean = clean_name(name)
+    expected = f"a name of 1 to {LONGEST_NAME} characters"
     if not clean or len(clean) > LONGEST_NAME:
         raise PolymorphError(expected, f"{len(clean)} characters", where="label")
-    if SEPARATOR in clean or any(unicodedata.category(one)[0] == "C" for one in clean):
-        raise PolymorphError(expected, repr(clean), where="label")
+    separator, _ = choose_separator([clean], SEPARATOR)
+    if split_labels(unquote_list(clean), separator) != [clean]:
+        raise PolymorphError(
+            "a name that is not read as a list of labels", repr(clean), where="label",
+            remedy="leave out | , ; and brackets around it",
+        )  # fmt: skip
     if clean in taken:
         raise PolymorphError("a new name", f"{clean!r}, which is there already", where="label")
     return clean

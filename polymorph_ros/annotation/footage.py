@@ -98,7 +98,7 @@ def open_footage(places: Sequence[Path], *, topic: str | None, fps: float) -> Fo
     clips: dict[str, Clip] = {}
     faults: list[Fault] = []
     for place in whole:
-        found, bad = find_recordings(place, topic=topic, fps=fps)
+        found, bad = find_recordings(place, topic=topic, fps=fps, quick=True)
         faults += bad
         for recording in found:
             if len(whole) > 1:

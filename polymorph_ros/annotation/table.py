@@ -124,7 +124,8 @@ def open_table(path: Path, footage: Footage) -> tuple[TableFile, LabelBook]:
     if path.is_file() and _has_rows(path):
         read = read_label_csv(path)
         _check(read, footage)
-        table.columns = _with_unknown(read.columns)
+        places = [one for one in ("sequence", "stamp", "file") if one in read.columns]
+        table.columns = (*places, "labels", "unknown")
         book, gone = _book_of(read, footage)
         table.gone = tuple(gone)
     new = [name for name in table._typed() if name not in book.names]
@@ -169,10 +170,6 @@ def _check(read: LabelTable, footage: Footage) -> None:
             "a table with the columns sequence,stamp,labels", "one that names picture files",
             where=str(read.path), remedy="name another table with --labels",
         )  # fmt: skip
-
-
-def _with_unknown(columns: _Columns) -> _Columns:
-    return columns if "unknown" in columns else (*columns, "unknown")
 
 
 def _book_of(read: LabelTable, footage: Footage) -> tuple[LabelBook, list[LabelRow]]:

@@ -156,7 +156,7 @@ class Worker(threading.Thread):
             return
         looks = [self._looks[key] for key in keys]
         known = [look for look in looks if look is not None]
-        features = np.stack([look.features for look in known])
+        features = np.stack([look.features for look in known]).astype(np.float64)
         self.usual_distance = usual_distance(features)
         ranking = rank_frames(
             features,

@@ -82,10 +82,17 @@ class BagTopic:
             return Fault.of(error, where)
 
 
-def find_bags(path: Path, topic: str | None) -> tuple[list[BagTopic], list[Fault]]:
+def find_bags(
+    path: Path, topic: str | None, *, quick: bool = False
+) -> tuple[list[BagTopic], list[Fault]]:
     """A bag, or all in a folder and below, and what is wrong with them.
 
     A bag bears the name of its folder or file, below the given folder: ``trips/monday``.
+
+    Args:
+        path: of the bag or folder.
+        topic: of the pictures.
+        quick: see ``read_clock``.
 
     Raises:
         PolymorphError: no bag can be used; the error is that of the first.
@@ -102,7 +109,7 @@ def find_bags(path: Path, topic: str | None) -> tuple[list[BagTopic], list[Fault
     errors: list[PolymorphError] = []
     for place, name in places.items():
         try:
-            bag, lost = _open_topic(place, name, topic)
+            bag, lost = _open_topic(place, name, topic, quick)
         except PolymorphError as error:
             errors.append(error)
             faults.append(Fault.of(error, str(place)))
@@ -114,12 +121,14 @@ def find_bags(path: Path, topic: str | None) -> tuple[list[BagTopic], list[Fault
     return bags, faults
 
 
-def _open_topic(place: Path, name: str, topic: str | None) -> tuple[BagTopic, list[Fault]]:
+def _open_topic(
+    place: Path, name: str, topic: str | None, quick: bool
+) -> tuple[BagTopic, list[Fault]]:
     """A recording's images, and what is lost of them."""
     bag = open_bag(place, salvage=True)
     chosen = bag.choose_topic(topic)
     try:
-        clock = read_clock(bag, chosen.name)
+        clock = read_clock(bag, chosen.name, quick=quick)
     except PolymorphError:
         bag = _salvaged(bag)
         clock = read_clock(bag, chosen.name)

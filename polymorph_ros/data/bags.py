@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from polymorph_ros.arrays import Indices
 from polymorph_ros.data.bag_files import file_kind, is_bag, storage_files
 from polymorph_ros.data.bag_salvage import SalvagedMcap
 from polymorph_ros.data.bag_storages import (
@@ -31,6 +32,7 @@ from polymorph_ros.data.bag_storages import (
 from polymorph_ros.data.clock import Clock, decide_clock
 from polymorph_ros.data.frame import Frame
 from polymorph_ros.data.pixels import image_of
+from polymorph_ros.data.quick_stamps import quick_stamps
 from polymorph_ros.errors import PolymorphError
 
 IMAGE = "sensor_msgs/msg/Image"
@@ -142,15 +144,29 @@ def _open_storage(file: Path, salvage: bool) -> tuple[Storage, dict[str, StoredT
         return salvaged, topics
 
 
-def read_clock(bag: Bag, topic: str) -> Clock:
+def read_clock(bag: Bag, topic: str, *, quick: bool = False) -> Clock:
     """The time of each picture of a topic: one pass over its messages, none is decoded.
+
+    Args:
+        bag: the recording.
+        topic: of its pictures.
+        quick: whether to read stamps alone where a file allows that: damage is not found then.
 
     Raises:
         PolymorphError: it cannot be read on.
     """
-    pairs = [(stored.stamp_ns, stored.log_ns) for stored in bag.messages(topic)]
-    stamps = np.array(pairs, dtype=np.int64).reshape(-1, 2)
+    parts = [_stamps(storage, topic, quick) for storage in bag.storages]
+    stamps = np.concatenate(parts) if parts else np.empty((0, 2), np.int64)
     return decide_clock(stamps[:, 0], stamps[:, 1])
+
+
+def _stamps(storage: Storage, topic: str, quick: bool) -> Indices:
+    """Header and log times, int64 (messages, 2)."""
+    found = quick_stamps(storage, topic) if quick else None
+    if found is None:
+        pairs = [(stored.stamp_ns, stored.log_ns) for stored in storage.messages(topic)]
+        found = np.array(pairs, dtype=np.int64).reshape(-1, 2)
+    return found
 
 
 def image_topics(path: Path) -> tuple[ImageTopic, ...]:

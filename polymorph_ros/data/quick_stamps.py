@@ -75,12 +75,12 @@ def _message_index(stream: BinaryIO, offset: int) -> list[tuple[int, int]]:
     """Log time and place in its chunk of each message of a channel."""
     stream.seek(offset + _HEAD + 2)
     (size,) = struct.unpack("<I", stream.read(4))
-    pairs: list[tuple[int, int]] = np.frombuffer(stream.read(size), "<u8").reshape(-1, 2).tolist()
-    return pairs
+    pairs = np.frombuffer(stream.read(size), "<u8").reshape(-1, 2)
+    return [(log_ns, place) for log_ns, place in pairs.tolist()]
 
 
 def _heads(stream: BinaryIO, chunk: ChunkIndex, offsets: list[int]) -> Iterator[bytes]:
-    """The first bytes of each message's data; of a chunk without compression only these are read."""
+    """The first bytes of each message's data; without compression only these are read."""
     skip = _HEAD + _BEFORE_DATA
     if not offsets:
         return

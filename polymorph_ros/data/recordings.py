@@ -13,7 +13,7 @@ from polymorph_ros.errors import PolymorphError
 
 
 def find_recordings(
-    place: Path, *, topic: str | None, fps: float
+    place: Path, *, topic: str | None, fps: float, quick: bool = False
 ) -> tuple[list[Recording], list[Fault]]:
     """The recordings of a path and below, and what cannot be used of it.
 
@@ -22,6 +22,7 @@ def find_recordings(
             folders of pictures in it.
         topic: the topic of the images, needed where a recording has several.
         fps: frames per second of pictures whose names do not say when they were taken.
+        quick: whether to read no more than stamps where that is possible: damage is not found.
 
     Raises:
         PolymorphError: there is nothing that can be used.
@@ -29,7 +30,7 @@ def find_recordings(
     expected = "a recording, a video or a folder with these or with pictures"
     if not place.exists():
         raise PolymorphError(expected, "nothing", where=str(place))
-    bags, faults = find_bags(place, topic)
+    bags, faults = find_bags(place, topic, quick=quick)
     videos, bad_videos = find_videos(place)
     faults = [*faults, *bad_videos]
     recordings: list[Recording] = [*bags, *videos]

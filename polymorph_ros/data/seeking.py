@@ -31,8 +31,9 @@ from polymorph_ros.data.bag_storages import (
 from polymorph_ros.data.dataset import Fault
 from polymorph_ros.data.image_files import read_image
 from polymorph_ros.data.image_folders import ImageFolder
+from polymorph_ros.data.image_stream import ImageStream
 from polymorph_ros.data.joining import Recording
-from polymorph_ros.data.pixels import ImageError, image_of
+from polymorph_ros.data.pixels import image_of
 from polymorph_ros.data.video_files import VideoFile, open_video
 from polymorph_ros.errors import PolymorphError
 
@@ -79,6 +80,7 @@ class FolderPictures:
 
     stamps_ns: Indices
     files: tuple[Path, ...]
+    _stream: ImageStream = field(default_factory=ImageStream, repr=False, compare=False)
 
     @classmethod
     def of(cls, folder: ImageFolder) -> FolderPictures:
@@ -89,7 +91,7 @@ class FolderPictures:
 
     def read(self, number: int) -> Image | Fault:
         """Decode a file."""
-        return read_image(self.files[number])
+        return read_image(self.files[number], self._stream)
 
 
 class BagPictures:
@@ -107,6 +109,7 @@ class BagPictures:
         self.stamps_ns: Indices = clock.times_ns[self._order]
         self._seekers = [_seeker(one, recording.topic) for one in recording.bag.storages]
         self._lock = threading.Lock()
+        self._stream = ImageStream()
 
     def read(self, number: int) -> Image | Fault:
         """Find a message by its log time and decode it."""
@@ -115,11 +118,11 @@ class BagPictures:
         try:
             with self._lock:
                 found = self._find(message)
-            return (
-                Fault(where, "it is no longer there") if found is None else image_of(found.read())
-            )
-        except (ImageError, PolymorphError) as error:
-            return Fault(where, f"expected {error.expected}, found {error.found}")
+            if found is None:
+                return Fault(where, "it is no longer there")
+            return image_of(found.read(), self._stream)
+        except PolymorphError as error:
+            return Fault.of(error, where)
 
     def _find(self, message: int) -> StoredMessage | None:
         log_ns, header_ns = int(self._log_ns[message]), int(self._header_ns[message])
