@@ -194,6 +194,8 @@ def _keys(session: Session, text: str) -> list[FrameKey]:
 
 def _proposals(session: Session, request: Request) -> Response:
     clip = request.path_params["clip"]
+    if clip >= len(session.desk.footage.clips):
+        raise PolymorphError("one of these recordings", str(clip))
     with session.desk.lock:
         worker = session.worker
         found, missing = find_proposals(session.desk.book, clip, worker.look, worker.usual_distance)

@@ -26,6 +26,7 @@ export class Model {
     this.kindOf = new Map();
     this.rows = this.clips.map(clip => new Int32Array(clip.frames).fill(-1));
     this.take(state);
+    this.before = this.rows.map(rows => Uint8Array.from(rows, kind => kind >= 0));
   }
 
   take(answer) {
@@ -59,9 +60,12 @@ export class Model {
     return this.inTable().filter(label => this.stateOf(clip, frame, label) === UNKNOWN);
   }
 
+  // Accepted here, or found with an answer for every label.
   isAccepted(clip, frame) {
     if (!this.has(clip, frame)) return false;
-    return this.accepted.has(`${clip}-${frame}`) || this.unknownIn(clip, frame).length === 0;
+    if (this.accepted.has(`${clip}-${frame}`)) return true;
+    return this.before?.[clip][frame] === 1 && this.inTable().length > 0
+      && this.unknownIn(clip, frame).length === 0;
   }
 
   inTable() { return [...this.labels.keys()].filter(label => this.labels[label].inTable); }

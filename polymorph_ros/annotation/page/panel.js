@@ -106,17 +106,19 @@ export class Panel {
       `${clip.name} · ${clock(seconds)} · frame ${viewer.frame + 1} of ${clip.frames}`;
     const status = document.getElementById("status");
     const has = model.has(viewer.clip, viewer.frame);
+    const accepted = model.isAccepted(viewer.clip, viewer.frame);
     const unknown = has ? model.unknownIn(viewer.clip, viewer.frame).length : 0;
-    status.textContent = !has ? "not labelled" : unknown ? `labelled, ${unknown} unknown` : "labelled";
-    status.classList.toggle("good", has);
+    const open = unknown ? `, ${unknown} unknown` : "";
+    status.textContent = accepted ? `labelled${open}` : has ? `begun${open}` : "not labelled";
+    status.classList.toggle("good", accepted);
     const looks = viewer.look;
     document.getElementById("unknown-scene").hidden = !(viewer.suggesting && looks?.unknownScene);
     const table = model.inTable();
     const poor = table.filter(label => model.labels[label].present < model.enough).length;
-    document.getElementById("counts").textContent = table.length
-      ? `${model.labelled} frames labelled. ` +
-        (poor ? `${poor} of ${table.length} labels still need examples.` : "Every label has enough examples.")
-      : "No labels yet: press / and type the first one.";
+    const frames = model.labelled === 1 ? "1 frame labelled." : `${model.labelled} frames labelled.`;
+    const advice = !table.length ? "Press / and type the first label." : poor
+      ? `${poor} of ${table.length} labels still need examples.` : "Every label has enough examples.";
+    document.getElementById("counts").textContent = `${frames} ${advice}`;
     for (const name of ["undo", "redo"]) {
       const button = document.getElementById(name);
       button.disabled = !model[name];
