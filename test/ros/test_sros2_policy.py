@@ -45,7 +45,5 @@ def test_the_policy_fits_an_active_node(peer: Peer, active_node) -> None:
     assert published - allowed("topic", "publish") == set()
     assert allowed("topic", "publish") - published <= OPTIONAL
     assert subscribed - allowed("topic", "subscribe") == set()
-    assert allowed("topic", "subscribe") - subscribed <= CAMERAS | SIMULATION | {
-        "/parameter_events"
-    }
+    assert allowed("topic", "subscribe") - subscribed <= CAMERAS | OTHERS
     assert offered == allowed("service", "reply")
