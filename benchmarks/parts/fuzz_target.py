@@ -70,7 +70,7 @@ class FuzzTarget:
         self._watch, self._child, self._ros = watch, child, watch.ros
         self._image_type: Any = CompressedImage if compressed else Image
         self._cameras = {
-            name: self._ros.create_publisher(self._image_type, _topic(name), _QOS)
+            name: self._ros.create_publisher(self._image_type, _topic(name, compressed), _QOS)
             for name in (FUZZED, HEALTHY)
         }
         self._clock = self._ros.create_publisher(Clock, "/clock", _QOS)
@@ -219,14 +219,14 @@ def alive(
 
 def _parameters(compressed: bool, bundle: Path | None) -> dict[str, object]:
     overrides = {
-        f"qos_overrides.{_topic(name)}.subscription.{policy}": value
+        f"qos_overrides.{_topic(name, compressed)}.subscription.{policy}": value
         for name in (FUZZED, HEALTHY)
         for policy, value in (("reliability", "reliable"), ("depth", _DEPTH))
     }
     return {
         "autostart": True,
         "cameras": f"[{FUZZED}, {HEALTHY}]",
-        "image_topics": f"['{_topic(FUZZED)}', '{_topic(HEALTHY)}']",
+        "image_topics": str([_topic(name, compressed) for name in (FUZZED, HEALTHY)]),
         "image_transport": "compressed" if compressed else "raw",
         "use_sim_time": compressed,
         "device": "cpu",
@@ -237,8 +237,8 @@ def _parameters(compressed: bool, bundle: Path | None) -> dict[str, object]:
     }
 
 
-def _topic(camera: str) -> str:
-    return f"/fuzz/{camera}"
+def _topic(camera: str, compressed: bool) -> str:
+    return f"/fuzz/{camera}" + ("/compressed" if compressed else "")
 
 
 def _good(compressed: bool) -> Any:
