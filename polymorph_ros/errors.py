@@ -7,7 +7,7 @@ from functools import partial
 
 
 class PolymorphError(Exception):
-    """A mistake in input or configuration, told in one line that says how to mend it.
+    """A mistake in input or configuration, in one line that says how to mend it.
 
     Command lines print it without a traceback and exit with code 1; the node logs it and
     stays as it was.

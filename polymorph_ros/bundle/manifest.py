@@ -152,15 +152,15 @@ class Manifest(_Strict):
     description: str = ""
     backbone: BackboneEntry
     preprocessing: Preprocessing
-    tail_blocks: int = Field(ge=1, description="the last K blocks, which carry the adapters")
+    tail_blocks: int = Field(ge=1, description="the last K blocks, which have the adapters")
     tail_tokens: TailTokens = Field(
-        default="all", description="what the last K blocks see: all tokens, or patches pooled 2 x 2"
+        default="all", description="what the last K blocks get: all tokens, or patches pooled 2 x 2"
     )
     adapter_type: AdapterType = Field(default="float32", description="of their stored weights")
     labels: tuple[LabelEntry, ...] = Field(min_length=1)
     contexts: tuple[ContextEntry, ...] = Field(min_length=1)
     correlation_s: float = Field(
-        default=0.3, gt=0, description="how long the errors of scores stay alike, seconds"
+        default=0.3, gt=0, description="how long the errors of scores stay correlated, seconds"
     )
     evidence: EvidenceEntry = EvidenceEntry()
     scout_adapter: Literal["scout"] | None = Field(

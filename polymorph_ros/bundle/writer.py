@@ -26,7 +26,7 @@ def write_bundle(
     """Write a bundle whole or not at all.
 
     Args:
-        path: the bundle's folder; its parent is made if needed.
+        path: the bundle's folder; its parent is created if needed.
         write_parts: writes backbone, adapters and scout into the folder it is given.
         make_manifest: makes the manifest from the list of those files.
         replace: whether a bundle that is already there is replaced.

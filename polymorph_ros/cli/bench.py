@@ -21,7 +21,7 @@ _TAIL_BLOCKS = [1, 2, 3, 4]
 _ACTIVE = [1, 2, 4, 8, 16, 32]
 
 _Json = Annotated[
-    Path | None, typer.Option(help="Rows go here, after each cell; cells already there are kept.")
+    Path | None, typer.Option(help="Rows go here, after each cell; cells already there stay.")
 ]
 _Quick = Annotated[bool, typer.Option(help="ViT-S, K = 2; 1, 4, 8 and 16 adapters.")]
 _Backbones = Annotated[

@@ -94,12 +94,12 @@ def import_adapter(
     names = tuple(label.strip() for label in labels.split(",") if label.strip())
     foreign = ForeignAdapter(adapter, head or adapter / HEAD_FILE, name, names)
     bundle = run_import(read_bundle(path), foreign, out)
-    manifest, seen = bundle.manifest, bundle.manifest.preprocessing
+    manifest, prepared = bundle.manifest, bundle.manifest.preprocessing
     console = Console()
     console.print(f"{bundle.path}: context {name} ({', '.join(names)}), checksum {bundle.checksum}")
     console.print(
-        f"it sees {manifest.tail_tokens} tokens of pictures squashed to {seen.size} px, "
-        f"mean {seen.mean}, std {seen.std}: it must have been trained on such, and on the "
+        f"it gets {manifest.tail_tokens} tokens of pictures squashed to {prepared.size} px, "
+        f"mean {prepared.mean}, std {prepared.std}: it must have been trained on such, and on the "
         f"backbone {manifest.backbone.name} (its own file says {base_of(adapter) or 'nothing'})"
     )
 
@@ -144,4 +144,4 @@ def pack(
         f"{after:.4f} packed ({after - before:+.4f})"
     )
     if dtype is PackType.INT8:
-        console.print("PEFT cannot open int8 adapters; keep the bundle they were made from")
+        console.print("PEFT cannot open int8 adapters; keep the bundle they come from")

@@ -1,8 +1,8 @@
-"""Contexts seen by whole label sets: what a change costs exactly, for all labels at once.
+"""Contexts judged on whole label sets: what a change costs exactly, for all labels at once.
 
 Each set is a word of bits, one bit per label that it has; each context holds a part of those bits.
 A greedy cover takes the context that holds most of what is left until nothing is left. Gains and
-losses are computed by covering anew just the sets that a change can touch.
+losses are computed by covering again only the sets that a change can touch.
 """
 
 from __future__ import annotations

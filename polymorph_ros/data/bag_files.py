@@ -1,7 +1,7 @@
 """The files of a recording: which belong to it, in which order, and what metadata.yaml says.
 
 Nothing here needs metadata.yaml: recorders that died leave none, and new ones write versions that
-no reader knows yet. It tells how many messages there should be.
+no reader knows yet. It only says how many messages there should be.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The messages of one storage file, as they were recorded: MCAP, SQLite, or a ROS 1 bag.
 
-Containers are read by mcap, sqlite3 and rosbags. What a message looks like is never read from
-them: pictures and text have had one definition since ROS 2 began, which rosbags brings. So a
-definition that is missing, or another topic's that nobody can parse, does not matter.
+Containers are read by mcap, sqlite3 and rosbags. Message definitions in them are not used: pictures
+and text have had one definition since ROS 2 began, and rosbags includes it. So a definition may be
+missing, and those of other topics need not be readable.
 """
 
 from __future__ import annotations

@@ -84,8 +84,8 @@ def _write(
             else:
                 picture = _compressed(frame.image, header, jpeg_quality)
             writer.write(images, stamp_ns, _TYPES.serialize_cdr(picture, image_type))
-            told = _TYPES.types[STRING](data=_truth_of(frame, stamp_ns, sequence.labels))
-            writer.write(truths, stamp_ns, _TYPES.serialize_cdr(told, STRING))
+            text = _TYPES.types[STRING](data=_truth_of(frame, stamp_ns, sequence.labels))
+            writer.write(truths, stamp_ns, _TYPES.serialize_cdr(text, STRING))
             count += 1
     return count
 

@@ -50,7 +50,7 @@ class LabelledSequence:
         track: its truth.
         pictures: one for each frame of the track.
         frame_id: of the camera's image messages; empty where there are none.
-        clock: which time its pictures have, where a recording tells two; None elsewhere.
+        clock: which time its pictures have, where a recording has two; None elsewhere.
     """
 
     track: Track

@@ -34,7 +34,7 @@ class ImageFiles:
 
     Attributes:
         paths: in order of time.
-        remarks: what reading them brought, see ``ImageStream``.
+        remarks: what was noticed while they were read, see ``ImageStream``.
     """
 
     paths: tuple[Path, ...]
@@ -66,8 +66,8 @@ def labelled_files(table: LabelTable, root: Path, fps: float) -> Dataset:
     """The data set of a table with a column ``file``.
 
     A row without ``sequence`` belongs to the sequence of its file's folder, as written (of the
-    table's name where there is no folder). Stamps that the table lacks are made as
-    ``stamps_of_names`` says. A file may be absolute or lead out of the folder with ``..``; paths
+    table's name where there is no folder). Stamps that the table lacks come from
+    ``stamps_of_names``. A file may be absolute or lead out of the folder with ``..``; paths
     of another system are read as ``picture_name`` says. It is only ever decoded as a picture.
 
     Args:

@@ -25,7 +25,7 @@ def spelling_notes(spellings: Iterable[str]) -> list[str]:
 
     Only form, spaces and invisible characters are looked past. Case stays: a data set may mean it
     (``US``, ``us``), names on disk and in other tools keep it, and a label taken for another
-    cannot be told apart again, while two that are one are joined by renaming.
+    cannot be separated again, while two that are one are joined by renaming.
     """
     forms: dict[str, set[str]] = {}
     for text in spellings:

@@ -11,7 +11,7 @@ import struct
 from dataclasses import dataclass
 
 _LONE = frozenset({0x01, *range(0xD0, 0xD8)})  # JPEG markers without a length
-_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # that tell the size
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # that have the size
 _SCAN, _END = 0xDA, 0xD9
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # that ends the data of a scan
 _NETPBM = re.compile(rb"P[1-6]\s+(\d{1,9})\s+(\d{1,9})\s")

@@ -11,7 +11,7 @@ from polymorph_ros.data.dataset import Dataset, Fault, LabelledSequence
 
 @dataclass(frozen=True)
 class PictureSurvey:
-    """What opening every picture brought.
+    """The result of opening every picture.
 
     Attributes:
         readable: frames with a picture, per sequence.

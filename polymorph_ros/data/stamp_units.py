@@ -1,4 +1,4 @@
-"""Which unit stamps are in, told by their size."""
+"""Which unit stamps are in, by their size."""
 
 from __future__ import annotations
 

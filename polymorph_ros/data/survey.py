@@ -1,6 +1,6 @@
-"""What labelled video is like: how many labels, how long they stay, which come together.
+"""Statistics of labelled video: how many labels, how long they stay, which occur together.
 
-Unknown is nowhere counted as absent: each figure is taken over what is known for it.
+Unknown is nowhere counted as absent: each number is taken over what is known for it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class LabelSurvey:
 
 @dataclass(frozen=True)
 class PairSurvey:
-    """Two labels that come together: in how many frames, and how much more often than by chance."""
+    """Two labels that occur together: in how many frames, and how much above chance."""
 
     first: str
     second: str

@@ -17,7 +17,7 @@ from polymorph_ros.errors import PolymorphError
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg"})
 
-# FFmpeg writes what it finds amiss to stderr by itself; faults are told by their finder.
+# FFmpeg writes errors to stderr by itself; they are reported as faults here.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
 
@@ -31,7 +31,7 @@ class VideoFile:
 
     @property
     def clock(self) -> None:
-        """None: a video tells one time only."""
+        """None: a video has one time only."""
         return None
 
     def moments(self) -> Iterator[Moment]:
@@ -45,9 +45,9 @@ class VideoFile:
             rate = capture.get(cv2.CAP_PROP_FPS) or 1.0
             number, stamp_s = 0, -np.inf
             while capture.grab():
-                told_s = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000.0
-                # some containers tell no time at all
-                stamp_s = told_s if told_s > stamp_s else max(number / rate, stamp_s + 1.0 / rate)
+                given_s = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000.0
+                # some containers have no times
+                stamp_s = given_s if given_s > stamp_s else max(number / rate, stamp_s + 1.0 / rate)
                 yield Moment(stamp_s, partial(self._decoded, capture, stamp_s))
                 number += 1
         finally:

@@ -22,7 +22,7 @@ class WrappingCounter:
     (a driver was reloaded): what was counted since the restart is added, the rest is lost.
     A step that needs more than the possible power is a gap (the machine was suspended, the
     driver reloaded): only what a counter that restarted has counted since is added.
-    Two wrap-arounds between two reads cannot be told from one.
+    Two wrap-arounds between two reads count as one.
 
     Args:
         read: the raw counter, joules.
@@ -65,8 +65,8 @@ class CounterMeter:
     """A real sensor: the sum of its counters.
 
     A sensor that fails while it is in use is lost for good: it is logged once, ``source``
-    becomes ``UNAVAILABLE``, ``note`` says why, and ``read`` gives NaN. Figures of another
-    source are never mixed into its total.
+    becomes ``UNAVAILABLE``, ``note`` says why, and ``read`` gives NaN. Joules of another
+    source are never added to its total.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Energy without a sensor: an estimate from busy seconds, and the meter that has no figure."""
+"""Energy without a sensor: an estimate from busy seconds, and the meter that measures nothing."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class EstimatedMeter:
 
 
 class UnavailableMeter:
-    """No figure at all: every reading is NaN."""
+    """Measures nothing: every reading is NaN."""
 
     source = EnergySource.UNAVAILABLE
     scope = "nothing is measured"

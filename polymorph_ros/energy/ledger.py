@@ -1,4 +1,4 @@
-"""The account of joules, seconds and adapters: per frame, over a window, and in all."""
+"""The ledger of joules, seconds and adapters: per frame, over a window, and in all."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from polymorph_ros.energy.reading import EnergySource, FrameEnergy
 # (at most 10 % off at either end); a shorter one gets its share of the mean power.
 DIRECT_RESOLUTIONS = 10.0
 
-# Readings kept over the window: its length is true to one part in this.
+# Readings held over the window: its length is true to one part in this.
 WINDOW_READINGS = 100
 
 
 @dataclass(frozen=True)
 class EnergySummary:
-    """The account so far, taken at one instant.
+    """The sums so far, taken at one instant.
 
     Attributes:
-        source: where the figures come from.
+        source: where the joules come from.
         scope: what they cover.
         note: why better sensors are not used, or why one was lost; empty if neither.
-        frames: frames in the account.
+        frames: frames counted.
         adapters: adapters run, over all frames.
         seconds: since the ledger was opened.
         busy_seconds: spent in frames.
@@ -52,16 +52,16 @@ class EnergySummary:
 
 
 class EnergyLedger:
-    """Brackets each frame and keeps the account; any thread may use it.
+    """Brackets each frame and adds up what it cost; any thread may use it.
 
     The total is the meter's own: everything that the meter covers since the ledger was opened,
     time between frames included. A frame's joules are the meter's difference over the frame.
     Where the meter renews its reading too slowly for that (see ``DIRECT_RESOLUTIONS``), the
-    frame gets its seconds x the mean power between the last two renewals the ledger saw. Such
-    a figure follows the load with that delay and does not tell busy from idle time within a
-    renewal; over many frames of a steady load it is right. It is 0 until a power is known.
+    frame gets its seconds x the mean power between the last two renewals that were read. Such
+    joules follow the load with that delay and do not separate busy from idle time within a
+    renewal; over many frames of a steady load they are right. They are 0 until a power is known.
 
-    Memory is constant: no frame is kept.
+    Memory is constant: no frame is stored.
 
     Args:
         meter: where the joules come from; the ledger closes it.
@@ -136,12 +136,12 @@ class EnergyLedger:
             )
 
     def cancel_frame(self) -> None:
-        """Forget the open frame, if any: it failed and is in no account but the total."""
+        """Forget the open frame, if any: it failed and counts in the total only."""
         with self._lock:
             self._frame_start = None
 
     def summary(self) -> EnergySummary:
-        """The account as of now."""
+        """The sums as of now."""
         with self._lock:
             now_s, total = self._record()
             return EnergySummary(
@@ -164,7 +164,7 @@ class EnergyLedger:
             self._meter.close()
 
     def _record(self) -> tuple[float, float]:
-        """Read clock and meter, and carry window and power on; (seconds, total joules)."""
+        """Read clock and meter, and bring window and power up to date; (seconds, total joules)."""
         now_s, total = self._clock(), self._meter.read() - self._opened_joules
         if math.isnan(total):
             return now_s, total

@@ -24,11 +24,11 @@ class Meter(Protocol):
 
     @property
     def source(self) -> EnergySource:
-        """Where the figures come from; ``UNAVAILABLE`` once a sensor is lost."""
+        """Where the joules come from; ``UNAVAILABLE`` once a sensor is lost."""
 
     @property
     def scope(self) -> str:
-        """What the figures cover, in plain words."""
+        """What the joules cover, in plain words."""
 
     @property
     def resolution_s(self) -> float:

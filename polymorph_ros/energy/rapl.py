@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 # The counters are renewed about once per millisecond.
 RESOLUTION_S = 0.001
 
-# More than any package takes. With 262 kJ of range a restart is told from a wrap-around if the
+# More than any package takes. With 262 kJ of range a restart is not taken for a wrap-around if the
 # meter is read at least every few minutes.
 MOST_WATTS = 1000.0
 
@@ -24,8 +24,8 @@ def open_rapl() -> CounterMeter:
     """A meter over all CPU packages and the memory domains beside them.
 
     Zeus finds the domains. Their files are read here and not through Zeus's own read, which
-    starts a helper process per domain to watch for wrap-around; a meter that is read at least
-    every few minutes sees each wrap-around itself.
+    starts a helper process per domain to count wrap-arounds; a meter that is read at least
+    every few minutes counts them itself.
 
     Raises:
         PolymorphError: no RAPL here, or its counters may not be read.

@@ -1,4 +1,4 @@
-"""Raspberry Pi 5: the rails of its power management chip, as the firmware tells them.
+"""Raspberry Pi 5: the rails of its power management chip, as the firmware gives them.
 
 Zeus 0.16 has no meter for it, and the kernel shows no currents in sysfs.
 """

@@ -1,4 +1,4 @@
-"""What an energy figure is: joules with the source that they come from."""
+"""Joules with the source that they come from."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import Enum
 
 
 class EnergySource(str, Enum):
-    """Where a figure comes from; every figure carries it."""
+    """Where joules come from; they are never reported without it."""
 
     JETSON_RAILS = "jetson_rails"
     NVML = "nvml"
@@ -19,14 +19,14 @@ class EnergySource(str, Enum):
 
 @dataclass(frozen=True)
 class FrameEnergy:
-    """What one frame cost, and the account up to it.
+    """What one frame cost, and all up to it.
 
     Attributes:
         joules: of this frame; NaN when the source is ``UNAVAILABLE``.
         mean_watts: over the ledger's window, idle time included; NaN likewise.
         total_joules: since the ledger was opened; NaN likewise.
-        frames: frames in the account so far, this one included.
-        source: where the figures come from.
+        frames: frames counted so far, this one included.
+        source: where the joules come from.
     """
 
     joules: float

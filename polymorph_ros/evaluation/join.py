@@ -63,7 +63,7 @@ class JoinedSequence:
 
 @dataclass(frozen=True)
 class JoinedData:
-    """A data set as a bundle sees it.
+    """A data set in the vocabulary of a bundle.
 
     Attributes:
         labels: the bundle's vocabulary.

@@ -171,7 +171,7 @@ def _accuracy(
 ) -> _Accuracy:
     labels = label_average_precision(scores, truth)
     mean = float(np.nanmean(labels)) if np.isfinite(labels).any() else math.nan
-    # one unit drawn again and again tells nothing
+    # draws of a single unit are all the same
     few = weights.shape[1] < 2
     draws = np.full(1, np.nan) if few else bootstrap_mean_ap(scores, truth, unit, weights)
     return _Accuracy(labels, mean, draws)

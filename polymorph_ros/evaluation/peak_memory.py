@@ -63,7 +63,7 @@ def _run_alone(method: str, bundle: Path, device: str, baselines: Path) -> int:
         return torch.cuda.max_memory_allocated()
     status = Path("/proc/self/status").read_text()
     found = re.search(r"^VmHWM:\s*(\d+) kB$", status, re.MULTILINE)
-    assert found is not None, "Linux tells every process its peak"
+    assert found is not None, "Linux gives every process its peak"
     return int(found.group(1)) * 1024
 
 

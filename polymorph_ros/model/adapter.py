@@ -118,7 +118,7 @@ def _locate(
                 f"LoRA on {', '.join(family.targets)} of a {family.name} backbone",
                 f"tensor {stem}.lora_A.weight",
                 where=str(path),
-                remedy="this adapter was made for another backbone or target",
+                remedy="this adapter is for another backbone or target",
             )
         if place in taken:
             raise PolymorphError(

@@ -27,7 +27,7 @@ def relative_costs(
     Args:
         blocks: the tail's.
         adapters: as they lie in the bank.
-        tokens: how many the tail sees.
+        tokens: how many the tail gets.
         class_token: whether the last block is computed for one token only.
 
     Returns:

@@ -20,7 +20,7 @@ from polymorph_ros.model.family import BlockWeights, Family, lora_targets
 from polymorph_ros.model.linear import InferenceLinear, replace_linear
 from polymorph_ros.model.token_grid import pool_patches
 
-transformers_logging: Any = logging  # its functions carry no types
+transformers_logging: Any = logging  # its functions have no types
 
 
 class Backbone:
@@ -86,7 +86,7 @@ class Backbone:
         return self._run(self.trunk_modules(tail_blocks), tokens)
 
     def tail_input(self, tokens: Tensor, which: TailTokens) -> Tensor:
-        """What of the trunk's tokens (B, N, D) the tail sees: (B, N or fewer, D).
+        """What of the trunk's tokens (B, N, D) the tail gets: (B, N or fewer, D).
 
         Places of pooled patches are the middles of their squares, where positions are rotations;
         where they were added in the embedding they are averaged as everything else.

@@ -31,7 +31,7 @@ class GraphedModel:
         bank: the adapters; they move into a stack. When one is added or replaced, a new object of
             this class is needed.
         tail_blocks: K.
-        tail_tokens: what of the trunk's tokens the tails see.
+        tail_tokens: what of the trunk's tokens the tails get.
         pixels: an example, float (1, 3, S, S).
     """
 

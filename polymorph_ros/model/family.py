@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from polymorph_ros.errors import PolymorphError
 
-# The linear maps of a block that may carry LoRA, in the order of a block's computation. Only a
+# The linear maps of a block that may have LoRA, in the order of a block's computation. Only a
 # gated MLP has ``gate``: its hidden layer is activation(gate(x)) * fc1(x), not activation(fc1(x)).
 TARGETS = ("q", "k", "v", "o", "gate", "fc1", "fc2")
 
@@ -104,7 +104,7 @@ class Family:
         class_tokens: tokens before the registers and patches; with any, the feature is token 0
             after the final norm, without, an attention pooling of all tokens.
         mean, std: of the pixels in [0, 1] that it was trained on, where a checkpoint does not say.
-        asks_for_resize: the embedding resizes its positions only when told to.
+        asks_for_resize: the embedding resizes its positions only on request.
         rotary: positions are rotations of queries and keys in every block.
         takes_patches: the embedding takes flattened patches and their grid instead of a picture.
         load_arguments: extra arguments of the model's constructor.

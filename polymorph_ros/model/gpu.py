@@ -66,7 +66,7 @@ def use_device(device: torch.device) -> None:
 def held_bytes(device: torch.device | str) -> int:
     """Memory of a GPU that this process keeps, for tensors, captures and reuse; 0 of a CPU.
 
-    Captures are all made while a model is warmed, so it is at its ceiling from then on, but for
+    All captures happen while a model is warmed, so it is at its ceiling from then on, but for
     what larger pictures take until they are shrunk.
     """
     chosen = torch.device(device)

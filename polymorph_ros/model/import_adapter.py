@@ -53,9 +53,9 @@ class ForeignAdapter:
 def import_adapter(bundle: Bundle, adapter: ForeignAdapter, out: Path | None = None) -> Bundle:
     """Write a bundle that has the adapter as a further context, or instead of the one of its name.
 
-    What an adapter does not bring is filled in so that it claims nothing: the scout gives a
+    What an adapter does not say is filled in without any claim: the scout gives a
     context that it was not trained for its prior in every picture, and priors and rates follow
-    from those of the labels as if these came independently. Thresholds belong to labels and stay.
+    from those of the labels as if these were independent. Thresholds belong to labels and stay.
     The bundle's metrics are dropped: they were measured without the adapter.
 
     Args:
@@ -186,7 +186,7 @@ def _entry(manifest: Manifest, adapter: ForeignAdapter) -> ContextEntry:
     appear_hz = sum(label.appear_hz for label in labels)
     others = [c for c in manifest.contexts if c.name != adapter.name]
     shares = [_share(label, prior, others) for label in labels]
-    told = all(c.shares is not None and c.label_priors is not None for c in others)
+    known = all(c.shares is not None and c.label_priors is not None for c in others)
     return ContextEntry(
         name=adapter.name,
         labels=adapter.labels,
@@ -195,18 +195,18 @@ def _entry(manifest: Manifest, adapter: ForeignAdapter) -> ContextEntry:
         appear_hz=appear_hz,
         vanish_hz=appear_hz * (1.0 - prior) / prior,
         reliability=None,
-        shares=tuple(shares) if told else None,
+        shares=tuple(shares) if known else None,
         label_priors=tuple(
             min(1.0, label.prior * share / prior)
             for label, share in zip(labels, shares, strict=True)
         )
-        if told
+        if known
         else None,
     )
 
 
 def _share(label: LabelEntry, prior: float, others: Sequence[ContextEntry]) -> float:
-    """A label's contexts share it by their priors, as where nothing is told."""
+    """A label's contexts share it by their priors, as where nothing is known."""
     return prior / (prior + sum(c.prior for c in others if label.name in c.labels))
 
 

@@ -27,7 +27,7 @@ _READ_HERE = (
     "layers_pattern",
 )  # fmt: skip
 
-# Whatever their value: they tell where the adapter comes from, matter in training only, matter only
+# Whatever their value: they say where the adapter comes from, matter in training only, matter only
 # beside a field that is refused, or change nothing for torch's linear layers (fan_in_fan_out).
 _WITHOUT_EFFECT = (
     "task_type", "auto_mapping", "base_model_name_or_path", "revision", "peft_version",

@@ -16,7 +16,7 @@ from polymorph_ros.model.gpu import PinnedUpload
 class Preprocessor:
     """Squashes pictures to a square, scales them to [0, 1] and normalises them.
 
-    The aspect ratio is not kept: labels may stand anywhere in the picture, so nothing is cropped
+    The aspect ratio changes: labels may stand anywhere in the picture, so nothing is cropped
     away and no input is spent on padding. Training and running both come through here.
 
     Resizing is bilinear with antialiasing. On the CPU it stays in uint8, which is several times
@@ -41,7 +41,7 @@ class Preprocessor:
         return self.batch(image[None])
 
     def shrunk(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """One picture, uint8 RGB (H, W, 3), as uint8 RGB (S, S, 3): what the model sees of it."""
+        """One picture, uint8 RGB (H, W, 3), as uint8 RGB (S, S, 3): what the model gets of it."""
         pixels = self._resize(_as_tensor(image[None]).permute(0, 3, 1, 2))
         return np.ascontiguousarray(pixels[0].permute(1, 2, 0).numpy())
 

@@ -1,4 +1,4 @@
-"""The scout: a small head on the trunk's tokens that sees the whole vocabulary at little cost."""
+"""The scout: a small head on the trunk's tokens that scores the whole vocabulary at little cost."""
 
 from __future__ import annotations
 

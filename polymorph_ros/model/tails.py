@@ -2,7 +2,7 @@
 
 Exact, up to rounding, against running each adapter on its own. What makes it cheap:
 
-- The first tail block sees the same tokens for every adapter: its layer norm and its base
+- The first tail block gets the same tokens for every adapter: its layer norm and its base
   query, key and value are computed once.
 - The last tail block needs only the class token's row. With one query per head, scores are
   ``q . (W_k x) = (W_k^T q) . x`` and the head's output is ``W_v (sum_n p_n x_n)``: keys and

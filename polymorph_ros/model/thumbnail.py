@@ -13,7 +13,7 @@ def thumbnails(pixels: Tensor, std: tuple[float, float, float]) -> Tensor:
     """Mean colour of each cell of a coarse grid.
 
     The mean over a cell hides the noise of its pixels, and keeps what a thing that comes into
-    the cell changes. Taken from what the model sees, so it costs no second way of resizing.
+    the cell changes. Taken from the model's input, so it needs no second resizing.
 
     Args:
         pixels: float (B, 3, S, S), preprocessed.

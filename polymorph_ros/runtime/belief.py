@@ -5,11 +5,11 @@ between two frames the belief relaxes towards the process's stationary probabili
 elapsed seconds, not by the number of frames.
 
 A score is calibrated, that is, a posterior under the training prior; its evidence is therefore
-``logit(score) - logit(prior)``. The errors of neighbouring frames are alike, so counting the
+``logit(score) - logit(prior)``. The errors of neighbouring frames are correlated, so counting the
 evidence of each in full would make a camera at 30 Hz thirty times as sure as one at 1 Hz. With
 errors of first-order autocorrelation ``rho = exp(-dt / tau)`` the new part of the evidence is
 ``(e[t] - rho * e[t-1]) / (1 + rho)``: a picture that stays adds little, a change counts at
-once. How long errors stay alike (``tau``) is learned from validation sequences.
+once. How long errors stay correlated (``tau``) is learned from validation sequences.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class TwoStateFilter:
         prior: share of time in which each is present, shape (n,), in (0, 1).
         appear_hz: rate of appearing while absent, 1/s, shape (n,).
         vanish_hz: rate of vanishing while present, 1/s, shape (n,).
-        correlation_s: how long the errors of scores stay alike, seconds.
+        correlation_s: how long the errors of scores stay correlated, seconds.
     """
 
     def __init__(
@@ -127,7 +127,7 @@ class TwoStateFilter:
         return self._news
 
     def predict(self, elapsed_s: float, pace: float = 1.0) -> None:
-        """Go on in time by the elapsed seconds (not negative) without looking.
+        """Go on in time by the elapsed seconds (not negative) without a score.
 
         `pace` is how fast things change meanwhile, as a share of the usual rates.
         """

@@ -12,7 +12,7 @@ for contexts; in each frame they are brought into agreement, in both directions:
 
 An adapter's score holds given that its context is there, where the label has the prior of that
 context's frames. So P(label) = P(context) P(label | context, answer) + the rest: what is believed
-of the label if the context is not there. How the derivation goes stands in ``docs/belief.md``.
+of the label if the context is not there. The derivation is in ``docs/belief.md``.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class JointBelief:
         return self._both.rejected + self._rejected_answers
 
     def predict(self, elapsed_s: float, pace: float = 1.0) -> None:
-        """Go on in time by the elapsed seconds without looking."""
+        """Go on in time by the elapsed seconds without a score."""
         self._both.predict(elapsed_s, pace)
         self._alike *= math.exp(-elapsed_s / self._weights.correlation_s)
 

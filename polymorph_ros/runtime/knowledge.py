@@ -32,7 +32,7 @@ class EvidenceWeights:
         cooccurrence: of what contexts say of labels: all of it where scores of a frame's labels
             err independently; less where each of them was learned from the whole picture, so that
             it has taken the other labels into account already.
-        correlation_s: time after which the likeness of a score's errors has fallen to 1/e,
+        correlation_s: time after which the autocorrelation of a score's errors has fallen to 1/e,
             seconds.
     """
 

@@ -43,7 +43,7 @@ class LoadedBundle:
         cpu_watts: float = DEFAULT_CPU_WATTS,
         gpu_watts: float = DEFAULT_GPU_WATTS,
     ) -> EnergyLedger:
-        """An account of the model's energy; its owner closes it.
+        """A ledger of the model's energy; its owner closes it.
 
         Args:
             meter: one of ``METER_KINDS``; "auto" takes the best sensor that works for the device.

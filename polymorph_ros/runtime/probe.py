@@ -1,4 +1,4 @@
-"""The rotating probe: now and then one further adapter looks for what the scout does not see."""
+"""The rotating probe: now and then one further adapter looks for what the scout misses."""
 
 from __future__ import annotations
 

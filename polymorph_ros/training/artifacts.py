@@ -99,7 +99,7 @@ def make(stage: Stage, work: Path, log: Log = lambda line: None) -> Artifact:
         return found
     place = folder_of(stage, work)
     if place.exists():
-        log(f"{place} is damaged: it is made again")
+        log(f"{place} is damaged: it is computed again")
         shutil.rmtree(place)
     scratch = _scratch_of(stage, work)
     with disk_full_as_error(work):
@@ -170,7 +170,7 @@ def sole_use(work: Path) -> Iterator[None]:
 
 @contextmanager
 def sole_attempt(stage: Stage, work: Path) -> Iterator[None]:
-    """Wait until no other process, on any machine that sees the folder, works on a stage."""
+    """Wait until no other process, on any machine that has the folder, works on a stage."""
     work.mkdir(parents=True, exist_ok=True)
     place = folder_of(stage, work)
     file = place.with_name(f".{place.name}.lock")

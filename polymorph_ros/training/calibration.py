@@ -67,10 +67,10 @@ def _fit(logits: Floats, present: NDArray[np.bool_], expected: Floats) -> Floats
 
 
 def skill(scores: NDArray[np.float64], truth: NDArray[np.int8]) -> Floats:
-    """How much the scores of each label tell: the share of its uncertainty that they resolve.
+    """The share of each label's uncertainty that its scores resolve.
 
     ``1 - log loss of the scores / log loss of always saying the label's own frequency``, with one
-    example of either kind added at the frequency, so that few examples tell little.
+    example of either kind added at the frequency, so that few examples give a value near 0.
 
     Args:
         scores: probabilities (frames, labels).

@@ -151,7 +151,7 @@ class ScoutConfig(_Strict):
     rank: int = Field(
         0,
         ge=0,
-        description="of a LoRA of its own on the last K blocks, which sees more and costs one more "
+        description="of a LoRA of its own on the last K blocks: often better scores, for one more "
         "tail per frame; 0: none, it reads the trunk's tokens only",
     )
     epochs: int = Field(ge=1)
@@ -170,7 +170,7 @@ class AdaptersConfig(_Strict):
     alpha: int = Field(16, ge=1)
     targets: tuple[str, ...] = ("q", "v", "fc1", "fc2")
     tail_tokens: TailTokens = Field(
-        "all", description="pooled: the tails see patches averaged 2 x 2, for a fourth of the work"
+        "all", description="pooled: the tails get patches averaged 2 x 2, for a fourth of the work"
     )
     others: float = Field(
         0.0, ge=0, description="frames of other contexts, per frame of the adapter's own"

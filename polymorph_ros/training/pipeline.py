@@ -63,7 +63,7 @@ class Runner:
     """Runs the stages of a graph (its visitor).
 
     Attributes:
-        work: where artifacts are; what is there already is not made again.
+        work: where artifacts are; what is there already is not computed again.
         log: takes a line on what was done.
         workers: who computes tokens and trains adapters.
     """

@@ -1,4 +1,4 @@
-"""Stages as tasks of a Ray cluster, all nodes of which see the work folder under one path."""
+"""Stages as tasks of a Ray cluster, all nodes of which have the work folder under one path."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from polymorph_ros.errors import PolymorphError
 from polymorph_ros.progress import progress_bar
 from polymorph_ros.training.artifacts import Artifact, Log, Stage, find, make, sole_attempt
 
-# A task begins anew where its worker was killed or its node was lost; each attempt goes on from the
-# checkpoint of the last.
+# A task starts again where its worker was killed or its node was lost; each attempt goes on from
+# the checkpoint of the last.
 _RETRIES = 5
 _PATIENCE_S = 10.0
 

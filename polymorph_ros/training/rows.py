@@ -35,7 +35,7 @@ class RowWriter:
     Args:
         folder: of the files; those that are there are continued, with the rows that all have.
         rows: what a row of each is; the files are called ``<name>.npy``.
-        whole: of the rows that are there, only a multiple of this many is kept.
+        whole: of the rows that are there, only a multiple of this many stays.
 
     Attributes:
         rows: how many there are.

@@ -40,7 +40,7 @@ class SourceNotes:
 
 @dataclass(frozen=True)
 class FrameStages:
-    """The stages that make labelled frames, all over one vocabulary.
+    """The stages that write labelled frames, all over one vocabulary.
 
     Attributes:
         train, validation, test: the stages; without a test part, nothing is measured at the end.

@@ -23,7 +23,7 @@ _BATCH = 256
 
 @dataclass(frozen=True)
 class TokenSet:
-    """Frames as scout and adapters see them.
+    """Frames as scout and adapters get them.
 
     Attributes:
         tokens: float16 (views * frames, N, D), memory-mapped: all frames as they are, then all

@@ -1,7 +1,7 @@
 """Who runs stages that do not wait for each other: this process, or a cluster (``ray_workers``).
 
 An artifact's name holds everything that decides its content. So it does not matter where a stage
-runs, or how often it has to begin anew.
+runs, or how often it has to start again.
 """
 
 from __future__ import annotations

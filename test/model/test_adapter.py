@@ -159,7 +159,7 @@ def test_an_adapter_on_a_deeper_tail_is_refused(
         ),
         (
             lambda t: t.update({"base_model.model.pooler.dense.lora_A.weight": torch.zeros(4, 24)}),
-            "made for another backbone or target",
+            "is for another backbone or target",
         ),
         (
             lambda t: t.update({f"{Q}.lora_A.weight": torch.zeros(4, 24, dtype=torch.int64)}),

@@ -1,7 +1,7 @@
 """synthetic scenes: labelled video sequences of rooms and streets, drawn on the spot.
 
 ``make_sequence`` gives a sequence; ``SYNTHETIC_LABELS`` is its vocabulary in order. Pictures and
-truth are synthetic: figures measured on them say so.
+truth are synthetic: results measured on them say so.
 """
 
 from polymorph_ros.data.synthetic.objects import SYNTHETIC_LABELS

@@ -26,7 +26,7 @@ def pick(rng: np.random.Generator, colours: Sequence[Colour], spread: float = 0.
 
 
 def shade(colour: Colour, factor: float) -> Colour:
-    """The colour made darker (< 1) or lighter (> 1)."""
+    """The colour, darker (< 1) or lighter (> 1)."""
     red, green, blue = (int(min(255, max(0, value * factor))) for value in colour)
     return red, green, blue
 

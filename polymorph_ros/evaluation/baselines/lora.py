@@ -281,7 +281,7 @@ BASELINES = (
     ),
     Entry(
         "restricted_head",
-        "all_label_lora, scores kept for active contexts only",
+        "all_label_lora, scores of active contexts only",
         _restricted_head,
         RANK,
     ),

@@ -1,6 +1,6 @@
 """What all trained baselines share: the bundle's own frames and configuration, and thresholds.
 
-All see the bundle's training frames and take as many gradient steps of the same batch size as all
+All get the bundle's training frames and take as many gradient steps of the same batch size as all
 of its adapters together (up to half an epoch). Learning rate and decay are the adapters' own
 (a tenth of the rate for the whole backbone); nothing is tuned for any of them, nor for Polymorph.
 """
@@ -128,7 +128,7 @@ def train_baselines(
         work: where stages keep artifacts; with the bundle's own, frames and tokens are found.
         log: takes a line on what was done.
         larger: the next larger backbone's Hub name. Without it, a backbone that was trained from
-            scratch is made twice as wide, and for any other this baseline is left out.
+            scratch is twice as wide, and for any other this baseline is left out.
 
     Raises:
         PolymorphError: the configuration is not this bundle's.

@@ -37,7 +37,7 @@ class Cell(NamedTuple):
     Attributes:
         device: the CPU or GPU by name.
         dtype: what all methods compute in.
-        tail_tokens: what the composed tails see.
+        tail_tokens: what the composed tails get.
         threads: of a computation on the CPU.
         clock: on the wall, or the process's CPU time (all threads together).
     """

@@ -45,7 +45,7 @@ class Ways:
         count: how many adapters there are.
         separate: how many separate fine-tuned models there are room for.
         device: where everything runs.
-        tail_tokens: what the composed tails see; all other methods see all tokens.
+        tail_tokens: what the composed tails get; all other methods get all tokens.
         dtype: what everything computes in.
     """
 

@@ -1,8 +1,8 @@
 """Confidence intervals of mean average precision, by resampling whole sequences.
 
-Frames of one sequence are alike, so they are never drawn apart (cluster bootstrap: Davison and
-Hinkley 1997, section 3.8). What a draw needs is counted once for each sequence: with weights
-``w`` (how often each sequence was drawn), the precision at a positive frame's score is
+Frames of one sequence are correlated, so they are always drawn together (cluster bootstrap:
+Davison and Hinkley 1997, section 3.8). What a draw needs is counted once for each sequence: with
+weights ``w`` (how often each sequence was drawn), the precision at a positive frame's score is
 ``w . (positives at or above it) / w . (frames at or above it)``, and average precision is its
 mean over the positives, weighted by ``w``. All draws are then a few matrix products.
 """
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 DRAWS = 1000
-_LEVELS = 512  # distinct scores of positives kept apart per label; more are grouped evenly
+_LEVELS = 512  # distinct scores of positives per label; more are grouped evenly
 
 
 @dataclass(frozen=True)

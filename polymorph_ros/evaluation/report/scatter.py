@@ -22,7 +22,7 @@ def cost_words(metrics: Sequence[MethodMetrics]) -> str:
     """What the axis of costs says."""
     energy = metrics[0].energy
     if not math.isfinite(energy.joules_per_frame):
-        return "time per frame (ms; no energy figure)"
+        return "time per frame (ms; no energy values)"
     return f"energy per frame (mJ, {energy.source.value})"
 
 

@@ -1,4 +1,4 @@
-"""Colours and fonts that all plots share; everyone can tell the colours apart (Okabe and Ito)."""
+"""Colours and fonts that all plots share; the colours suit colour-blind readers (Okabe and Ito)."""
 
 from __future__ import annotations
 

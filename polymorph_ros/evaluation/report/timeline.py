@@ -191,7 +191,7 @@ def _add_power(figure: go.Figure, log: FrameLog, edges: NDArray[np.float64]) -> 
     seconds = np.maximum(np.diff(edges), 1e-6)
     known = bool(np.isfinite(log.joules).all())
     watts = (log.joules if known else log.seconds) / seconds
-    words = "W" if known else "busy share (no energy figure)"
+    words = "W" if known else "busy share (no energy values)"
     figure.add_trace(
         go.Scatter(
             x=log.stamps_s,

@@ -1,6 +1,6 @@
 """Stage: one context's LoRA adapter and head, trained with PEFT on cached trunk tokens.
 
-It needs nothing but files: it can run in any process that sees the work folder.
+It needs nothing but files: it can run in any process that has the work folder.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from polymorph_ros.training.tails import tail_feature
 from polymorph_ros.training.token_set import Features, TokenSet
 
 RELIABILITY_FILE = "reliability.json"
-"""How much the adapter's score of each label tells."""
+"""The file with the reliability of the adapter's score of each label."""
 _CONTEXTS_PER_FRAME = 1.5  # estimated, while contexts are not known yet
 
 
@@ -136,7 +136,7 @@ class TrainableAdapter(nn.Module):
     """A LoRA on the last K blocks of a frozen backbone, and a head: tokens to logits.
 
     Args:
-        config: rank, alpha, targets, K and what the tails see.
+        config: rank, alpha, targets, K and what the tails get.
         backbone_folder: the backbone's checkpoint; it is loaded for this adapter alone.
         outputs: rows of the head.
     """

@@ -1,4 +1,4 @@
-"""Stage: decode labelled video once, shrunk to what the backbone sees of it."""
+"""Stage: decode labelled video once, shrunk to the backbone's input."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ class ReuseStage:
 
 
 def load_reuse(reuse: Artifact) -> ReuseEntry | None:
-    """The manifest's entry, if pictures were alike enough to learn one."""
+    """The manifest's entry, if pictures were similar enough to learn one."""
     document = json.loads((reuse.folder / _FILE).read_text(encoding="utf-8"))
     return ReuseEntry.model_validate(document) if document else None
 
@@ -94,7 +94,7 @@ def learn_reuse(
         max_age_s: longest time over which a result will be reused.
 
     Returns:
-        none where fewer than 50 pairs are as alike as that: nothing is then reused.
+        none where fewer than 50 pairs are that similar: nothing is then reused.
     """
     pairs = _pairs(frames, max_age_s)
     if len(pairs) < _FEWEST:

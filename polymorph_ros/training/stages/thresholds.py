@@ -94,11 +94,11 @@ def first_thresholds(labels: int) -> Thresholds:
 
 
 def choose_weights(stored: StoredScores, knowledge: Knowledge) -> EvidenceWeights:
-    """How much of which evidence counts: what makes beliefs tell the truth best.
+    """The weights of evidence at which beliefs fit the truth best.
 
-    Evidence that counts again and again, because its errors stay alike or because other evidence
-    holds it already, makes beliefs too sure; evidence that is left out makes them slow. The least
-    log loss of the beliefs decides, one weight after the other.
+    Evidence that counts again and again, because its errors are correlated or because other
+    evidence contains it, makes beliefs too sure. Evidence that is left out makes them slow. Each
+    weight in turn takes the value with the least log loss of the beliefs.
 
     Returns:
         weights of a coarse grid.
@@ -125,7 +125,7 @@ def choose_thresholds(
     """The thresholds of some labels; those of the others stay as the knowledge has them.
 
     ``cover`` is one for all of these labels, so that the last adapter that runs covers as much per
-    cost for one as for another: the highest at which the beliefs tell the truth as well as at any
+    cost for one as for another: the highest at which the beliefs fit the truth as well as at any
     other, up to ``TOLERATED``. So an adapter runs where it makes a difference to what is believed.
     ``on`` has the best F1 of each label's active frames.
 

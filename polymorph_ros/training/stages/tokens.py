@@ -1,4 +1,4 @@
-"""Stage: the trunk's tokens of every frame, computed once and kept on disk.
+"""Stage: the trunk's tokens of every frame, computed once and stored on disk.
 
 The trunk is frozen, so scout and adapters never need to run it again: an adapter then costs
 only its tails.
