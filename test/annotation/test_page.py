@@ -58,9 +58,7 @@ def add(page: Page, *names: str) -> None:
 
 def labelled(page: Page, frames: int) -> None:
     """Wait until so many frames are labelled; that the page says so means that it is saved."""
-    expect(page.locator("#counts")).to_contain_text(
-        f"{frames} frame labelled" if frames == 1 else f"{frames} frames labelled"
-    )
+    expect(page.locator("#counts")).to_contain_text(re.compile(rf"^{frames} frames? labelled"))
 
 
 def rows_of(table: Path) -> dict[float, LabelRow]:

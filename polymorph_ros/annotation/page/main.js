@@ -76,6 +76,9 @@ function connect() {
       model.change(() => ({ action: "rename_label", label, name }));
     }
   });
+  for (const dialog of document.querySelectorAll("dialog")) {
+    dialog.addEventListener("close", () => byId("viewer").focus());
+  }
   byId("suggest").addEventListener("change", toggleSuggest);
   byId("order").addEventListener("change", event => {
     viewer.mode = event.target.value;
@@ -94,7 +97,7 @@ function connect() {
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => strip.draw());
 }
 
-function fillIn() {
+function showClips() {
   byId("clip").replaceChildren(...model.clips.map((clip, place) => new Option(clip.name, String(place))));
   byId("clip-field").hidden = model.clips.length < 2;
   byId("suggest-field").hidden = !model.bundle;
@@ -145,7 +148,7 @@ async function begin() {
   history.replaceState(null, "", "/");
   await model.load();
   await viewer.readOrder();
-  fillIn();
+  showClips();
   connect();
   let clipOfProposals = -1, versionOfProposals = -1;
   const proposals = () => {

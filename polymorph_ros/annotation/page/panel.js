@@ -111,6 +111,9 @@ export class Panel {
     const open = unknown ? `, ${unknown} unknown` : "";
     status.textContent = accepted ? `labelled${open}` : has ? `begun${open}` : "not labelled";
     status.classList.toggle("good", accepted);
+    const marked = [...model.labels.keys()].filter(label => ["present", "suggested"].includes(this.stateOf(label)));
+    const names = marked.map(label => model.labels[label].name).join(", ") || "none of the labels";
+    document.getElementById("will").textContent = `${accepted ? "Present" : "Enter accepts"}: ${names}`;
     const looks = viewer.look;
     document.getElementById("unknown-scene").hidden = !(viewer.suggesting && looks?.unknownScene);
     const table = model.inTable();
