@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -61,6 +62,7 @@ class Camera:
         self.counters = FrameCounters()
         self.header = Header()
         self.opened_s: float | None = None
+        self._lock = threading.Lock()
         self._node = node
         self._inbox = inbox
         self._gate = gate
@@ -75,7 +77,8 @@ class Camera:
 
     def close(self) -> None:
         """Let no more frames through; those that arrive are not counted."""
-        self.opened_s = None
+        with self._lock:  # on return none is on its way into the inbox
+            self.opened_s = None
 
     def destroy(self) -> None:
         """End the subscription."""
@@ -134,15 +137,16 @@ class Camera:
             return create(SubscriptionEventCallbacks(incompatible_qos=self._on_incompatible_qos))
 
     def _on_image(self, message: ImageMessage) -> None:
-        if self.opened_s is None:
-            return
-        if not self._gate.passes(self.name):
-            self.counters.last_arrival_s = time.monotonic()
-            return
-        self.header = message.header
-        self.counters.arrived(len(message.data))
-        if self._inbox.put(self.name, Received(message, time.monotonic_ns())):
-            self.counters.dropped += 1
+        with self._lock:
+            if self.opened_s is None:
+                return
+            if not self._gate.passes(self.name):
+                self.counters.last_arrival_s = time.monotonic()
+                return
+            self.header = message.header
+            self.counters.arrived(len(message.data))
+            if self._inbox.put(self.name, Received(message, time.monotonic_ns())):
+                self.counters.dropped += 1
 
     def _on_incompatible_qos(self, _event: Any) -> None:
         self._node.get_logger().warning(

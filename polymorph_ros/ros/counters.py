@@ -26,6 +26,7 @@ class FrameCounters:
         dropped: replaced by a fresher frame before the worker came to it.
         rejected: malformed, by reason.
         failed: raised an error in the engine; answered by NO_DATA.
+        damaged: of those answered, damaged, though a picture could be decoded.
         lost: never reached this node, as the middleware counts it.
         last_fault: the last rejection or failure, for people.
         last_arrival_s, last_answer_s, last_fault_s: by the monotonic clock.
@@ -41,6 +42,7 @@ class FrameCounters:
     dropped: int = 0
     failed: int = 0
     lost: int = 0
+    damaged: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
     last_fault: str = ""
     last_fault_s: float | None = None
@@ -49,9 +51,22 @@ class FrameCounters:
     largest_bytes: int = 0
     latencies_s: deque[float] = field(default_factory=lambda: deque(maxlen=_RECENT))
     stamps: StampHealth = field(default_factory=StampHealth)
+    _waiting_since_s: float = 0.0
+
+    @property
+    def waiting_since_s(self) -> float | None:
+        """Since when there has been an image that waits or is in work; None if there is none."""
+        return self._waiting_since_s if self._unsettled else None
+
+    @property
+    def _unsettled(self) -> int:
+        settled = self.answered + self.dropped + self.failed + sum(self.rejected.values())
+        return self.received - settled
 
     def arrived(self, size_bytes: int) -> None:
         """Count an image that was received."""
+        if not self._unsettled:
+            self._waiting_since_s = time.monotonic()
         self.received += 1
         self.largest_bytes = max(self.largest_bytes, size_bytes)
         self.last_arrival_s = time.monotonic()

@@ -1,7 +1,8 @@
-"""The node's diagnostics: its cameras, model and energy, once a second."""
+"""The node's diagnostics: itself, its cameras, model and energy, once a second."""
 
 from __future__ import annotations
 
+import platform
 import statistics
 import time
 from pathlib import Path
@@ -12,55 +13,42 @@ from polymorph_ros.bundle.reader import Bundle
 from polymorph_ros.energy.ledger import EnergySummary
 from polymorph_ros.energy.reading import EnergySource
 from polymorph_ros.model.gpu import held_bytes
-from polymorph_ros.ros.camera import Camera
 from polymorph_ros.ros.capture import CaptureCounters
 from polymorph_ros.ros.counters import FrameCounters
+from polymorph_ros.ros.faults import CallbackFaults
+from polymorph_ros.ros.health import Level
+from polymorph_ros.ros.monitor import CameraMonitor
 from polymorph_ros.runtime.time_base import StampFault
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
-# Fast DDS's default shared-memory segment holds 512 KB, and best-effort images above it get lost.
-_LARGE_IMAGE_BYTES = 512 * 1024
-_LARGE_IMAGE_ADVICE = (
-    "large best-effort images do not fit the default shared-memory segment of Fast DDS: start "
-    "the camera with FASTDDS_DEFAULT_PROFILES_FILE=<share>/polymorph_ros/config/"
-    "fastdds_large_images.xml"
-)
+_LEVELS = {Level.OK: OK, Level.WARN: WARN, Level.ERROR: ERROR}
+_COMPUTER = platform.node()
 
-
-class _Snapshot:
-    """The counts that the next report is compared with."""
-
-    def __init__(self, counters: FrameCounters) -> None:
-        self.time_s = time.monotonic()
-        self.received = counters.received
-        self.answered = counters.answered
-        self.unusable = counters.failed + sum(counters.rejected.values())
-        self.lost = counters.lost
-        self.rejected_scores = counters.rejected_scores
-        self.stamp_faults = counters.stamps.faults.copy()
+# Nobody labels an image that is so old: its stamp is of another clock.
+_OLDEST_IMAGE_S = 60.0
 
 
 class CameraReporter:
     """Reports on one camera, with rates since its last report."""
 
-    def __init__(self, camera: Camera) -> None:
-        self._camera = camera
-        self._last = _Snapshot(camera.counters)
+    def __init__(self, monitor: CameraMonitor) -> None:
+        self._monitor = monitor
+        self._last = self._counts()
 
     def report(self) -> DiagnosticStatus:
         """Level, message and counts, with rates since the last call."""
-        camera, counters = self._camera, self._camera.counters
-        before, now = self._last, _Snapshot(counters)
-        self._last = now
-        elapsed_s = max(now.time_s - before.time_s, 1e-3)
-        level, message = self._judge(before, now)
+        camera, counters = self._monitor.camera, self._monitor.camera.counters
+        before_s, received, answered = self._last
+        self._last = self._counts()
+        elapsed_s = max(self._last[0] - before_s, 1e-3)
+        health = self._monitor.health(look_for_publishers=True)
         values: dict[str, object] = {
             "topic": camera.topic,
             "clock": counters.stamps.clock.value,
             "late": counters.stamps.faults[StampFault.LATE],
-            "received_hz": f"{(now.received - before.received) / elapsed_s:.2f}",
-            "answered_hz": f"{(now.answered - before.answered) / elapsed_s:.2f}",
+            "received_hz": f"{(self._last[1] - received) / elapsed_s:.2f}",
+            "answered_hz": f"{(self._last[2] - answered) / elapsed_s:.2f}",
             "received": counters.received,
             "answered": counters.answered,
             "reused": counters.reused,
@@ -71,54 +59,30 @@ class CameraReporter:
             "failed": counters.failed,
             "lost_before_this_node": counters.lost,
             **{f"rejected.{reason}": count for reason, count in sorted(counters.rejected.items())},
+            "damaged_but_read": counters.damaged,
             **_latencies(counters),
             "last_error": counters.last_fault,
         }
-        return status(f"camera {camera.name}", level, message, values, hardware_id=camera.name)
+        level = _LEVELS[health.level]
+        return status(f"camera {camera.name}", level, health.reason, values, camera.name)
 
-    def _judge(self, before: _Snapshot, now: _Snapshot) -> tuple[bytes, str]:
-        camera = self._camera
-        if camera.opened_s is None:
-            return OK, "inactive: images are ignored"
-        if camera.is_asleep:
-            return OK, "lazy: images are ignored because nobody subscribes to results"
-        if now.unusable > before.unusable:
-            return ERROR, camera.counters.last_fault
-        if now.received == before.received:
-            return self._judge_silence(now)
-        if now.rejected_scores > before.rejected_scores:
-            return WARN, _not_finite(now.rejected_scores - before.rejected_scores)
-        if now.lost > before.lost:
-            return WARN, self._loss(now.lost - before.lost, now.received - before.received)
-        stamps = self._camera.counters.stamps.judge(before.stamp_faults)
-        return (WARN, stamps) if stamps else (OK, "receiving and answering images")
-
-    def _judge_silence(self, now: _Snapshot) -> tuple[bytes, str]:
-        obstacle = self._camera.obstacle()
-        if obstacle:
-            return ERROR, obstacle
-        since_s = self._camera.counters.last_arrival_s or self._camera.opened_s or now.time_s
-        return WARN, f"no image on {self._camera.topic} for {now.time_s - since_s:.1f} s"
-
-    def _loss(self, lost: int, received: int) -> str:
-        message = f"{lost} of {lost + received} images were lost before this node"
-        large = self._camera.counters.largest_bytes > _LARGE_IMAGE_BYTES
-        return f"{message}; {_LARGE_IMAGE_ADVICE}" if large else message
-
-
-def _not_finite(scores: int) -> str:
-    return (
-        f"{scores} score(s) of the model were not finite and were left out; if this persists, "
-        "load the bundle again or set engine.backend to float32"
-    )
+    def _counts(self) -> tuple[float, int, int]:
+        counters = self._monitor.camera.counters
+        return time.monotonic(), counters.received, counters.answered
 
 
 def _latencies(counters: FrameCounters) -> dict[str, str]:
     recent = list(counters.latencies_s)
     if not recent:
         return {}
+    median_s = statistics.median(recent)
+    if median_s > _OLDEST_IMAGE_S:
+        return {
+            "latency": f"none: stamps are {median_s:.0f} s behind this node's clock; if this is a "
+            "bag, play it with --clock and set use_sim_time"
+        }
     return {
-        "latency_median_s": f"{statistics.median(recent):.4f}",
+        "latency_median_s": f"{median_s:.4f}",
         "latency_worst_s": f"{max(recent):.4f}",
     }
 
@@ -197,13 +161,29 @@ def capture_status(folder: Path | None, counters: CaptureCounters) -> Diagnostic
     return status("capture", OK, f"{counters.stored} pictures in {folder}", values)
 
 
+def node_status(state: str, faults: CallbackFaults, new_faults: int) -> DiagnosticStatus:
+    """The node itself: its state, and errors of callbacks, after which it went on.
+
+    Args:
+        state: of its life.
+        faults: all since the node was started.
+        new_faults: how many of them are new since the last report.
+    """
+    values: dict[str, object] = {
+        "state": state, "callback_errors": faults.count, "last_callback_error": faults.last
+    }  # fmt: skip
+    if new_faults:
+        message = f"the node goes on after {new_faults} error(s) in callbacks: {faults.last}"
+        return status("node", WARN, message, values)
+    return status("node", OK, state, values)
+
+
 def status(
     name: str,
     level: bytes,
     message: str,
     values: dict[str, object] | None = None,
-    *,
-    hardware_id: str = "",
+    hardware_id: str = _COMPUTER,
 ) -> DiagnosticStatus:
     """One status, its values as text."""
     return DiagnosticStatus(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import torch
 
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.model.backend import Backend
+from polymorph_ros.ros.threads import TaskThread
 from polymorph_ros.runtime.loading import LoadedBundle, load_bundle
 
 _PATIENCE_S = 0.1  # how long a cancelled wait may still last
@@ -25,7 +28,7 @@ class Loader:
     """Loads bundles on a thread of its own, one at a time."""
 
     def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="polymorph-loader")
+        self._thread = TaskThread("polymorph-loader")
 
     def start(
         self,
@@ -48,11 +51,22 @@ class Loader:
             the bundle to be; or PolymorphError where the bundle or the device is not as it must
             be, LoadCancelled where `cancelled` said so.
         """
-        return self._pool.submit(_load, path, device, backend, cpu_threads, cancelled)
+
+        def load() -> LoadedBundle:
+            with _modules_left_out_of_collection():
+                return load_bundle(
+                    path, device, backend, cpu_threads, between=partial(_go_on, cancelled)
+                )
+
+        return self._thread.run(load)
+
+    def free_memory(self) -> Future[None]:
+        """Give memory back beside the frames; after a bundle was replaced."""
+        return self._thread.run(free_memory)
 
     def end(self) -> None:
         """Take no more; what is being loaded is not waited for."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._thread.end()
 
 
 def wait_for(loading: Future[LoadedBundle], cancelled: Callable[[], bool]) -> LoadedBundle:
@@ -67,20 +81,35 @@ def wait_for(loading: Future[LoadedBundle], cancelled: Callable[[], bool]) -> Lo
     return loading.result()
 
 
-def _load(
-    path: Path, device: str, backend: Backend, cpu_threads: int, cancelled: Callable[[], bool]
-) -> LoadedBundle:
-    return load_bundle(path, device, backend, cpu_threads, between=partial(_go_on, cancelled))
+@contextmanager
+def _modules_left_out_of_collection() -> Iterator[None]:
+    """Take the modules that the first load imports out of all searches for cycles.
+
+    One search through all of PyTorch and transformers holds every thread up for a quarter of a
+    second: while they are imported, and again after each change of the bundle.
+    """
+    first = gc.get_freeze_count() == 0
+    if not first:
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _go_on(cancelled: Callable[[], bool]) -> None:
     if cancelled():
-        raise LoadCancelled
+        raise LoadCancelled("the node is ending, or was cleaned up while the bundle was loaded")
 
 
 def free_memory() -> None:
     """Give memory of models that are no longer used back to the system and the GPU."""
     gc.collect()
+    with suppress(AttributeError):  # a C library other than glibc
+        ctypes.CDLL(None).malloc_trim(0)
     if torch.cuda.is_initialized():
         torch.cuda.empty_cache()
 

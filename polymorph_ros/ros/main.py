@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 # A signal that comes so long after the first one means that ending in order takes too long:
 # `ros2 launch` sends SIGTERM 5 s after SIGINT, and SIGKILL 10 s later.
@@ -19,28 +18,34 @@ _PATIENCE_S = 3.0
 _asked_to_end_s: float | None = None
 
 
-def main(args: Sequence[str] | None = None) -> int:
+def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run the node until it is asked to end, however often and at whatever moment.
 
-    Returns:
-        0 when it was asked to end, 1 when it could not start.
+    The process ends here, whatever threads still do, with one of these codes:
+
+    * 0: it was asked to end.
+    * 1: it could not start, or not go on. A supervisor starts it again.
     """
     _on_signals(_leave)  # importing takes seconds, and there is nothing to put in order yet
-    import rclpy
-
-    from polymorph_ros.ros.node import PolymorphNode
-
-    _on_signals(_note)
     try:
+        import rclpy
+
+        from polymorph_ros.ros.node import PolymorphNode
+
+        _on_signals(_note)
         rclpy.init(args=list(args) if args is not None else None)
         node = PolymorphNode()
     except Exception as error:
-        return _finish(_cannot_start(error))
+        _finish(_cannot_start(error))
     if _asked_to_end_s is None:
-        _spin(node)
+        try:
+            _spin(node)
+        except Exception as error:
+            _say(f"polymorph cannot go on: {type(error).__name__}: {error}")
+            _finish(1)  # at once: what is broken may hang in the end, too
     node.destroy_node()
     rclpy.try_shutdown()
-    return _finish(0)
+    _finish(0)
 
 
 def _spin(node: Any) -> None:
@@ -49,38 +54,37 @@ def _spin(node: Any) -> None:
     rclpy's own signal handler does that. It then calls ours, which takes the place of the one
     that raises KeyboardInterrupt in the middle of things.
     """
-    import rclpy
-    from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+    from rclpy.executors import ExternalShutdownException
 
-    executor = SingleThreadedExecutor()
+    from polymorph_ros.ros.spinning import SteadyExecutor
+
+    executor = SteadyExecutor(node.callback_faults.note)
     executor.add_node(node)
-    try:
+    with suppress(ExternalShutdownException):
         executor.spin()
-    except ExternalShutdownException:
-        pass
-    except Exception:
-        if rclpy.ok():  # else a callback could not publish any more
-            raise
     executor.shutdown()
 
 
 def _cannot_start(error: Exception) -> int:
     if _asked_to_end_s is not None:
         return 0
-    print(f"polymorph cannot start: {error}", file=sys.stderr)
+    text = " ".join(str(error).split())
+    if "logging" in text:
+        text += "; set ROS_LOG_DIR to a folder that this user can write to"
+    _say(f"polymorph cannot start: {text}")
     return 1
 
 
-def _finish(code: int) -> int:
-    """Give the exit code, or leave with it where a bundle is still being loaded."""
-    _on_signals(signal.SIG_IGN)  # the interpreter's last steps are not interrupted
-    gc.freeze()  # nor lengthened by a search through all of PyTorch for cycles
-    others = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
-    if any(not thread.daemon for thread in others):
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
-    return code
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)
+
+
+def _finish(code: int) -> NoReturn:
+    """Leave with an exit code, and wait for no thread and no search through all of PyTorch."""
+    _on_signals(signal.SIG_IGN)  # the last steps are not interrupted
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _on_signals(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
@@ -102,4 +106,4 @@ def _note(_number: int, _frame: FrameType | None) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,19 +11,25 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.logging import LoggingSeverity
 from rclpy.parameter import Parameter
 
 from polymorph_ros.bundle.reader import default_bundle
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.ros import diagnostics, qos
 from polymorph_ros.ros.capture import CaptureCounters
-from polymorph_ros.ros.faults import one_line
-from polymorph_ros.ros.loader import LoadCancelled, Loader, wait_for
+from polymorph_ros.ros.faults import CallbackFaults, one_line
+from polymorph_ros.ros.loader import Loader, wait_for
+from polymorph_ros.ros.malformed import answer_malformed_parameters
 from polymorph_ros.ros.parameters import NodeParameters
 from polymorph_ros.ros.services import Services
 from polymorph_ros.ros.session import Session
+from polymorph_ros.ros.settings import NodeSettings
+from polymorph_ros.ros.transitions import Transitions
+from polymorph_ros.runtime.loading import LoadedBundle
 
 _DIAGNOSTICS_PERIOD_S = 1.0
+_PATIENCE_S = 2.0  # for a transition that is under way when the node ends
 
 
 class PolymorphNode(LifecycleNode):
@@ -37,12 +44,18 @@ class PolymorphNode(LifecycleNode):
 
     def __init__(self, node_name: str = "polymorph", **kwargs: Any) -> None:
         super().__init__(node_name, **kwargs)
+        self.callback_faults = CallbackFaults(self)
+        self._reported_faults = 0
+        self._lock = threading.Lock()  # between the threads of transitions and of the executor
         self._session: Session | None = None
         self._reporters: list[diagnostics.CameraReporter] = []
         self._fault = ""
-        self._life_state = "unconfigured"
+        self._ending = False
         self._node_parameters = NodeParameters(self)
+        self._settings: NodeSettings | None = None
         self.add_on_set_parameters_callback(self._on_set_parameters)
+        answer_malformed_parameters(self, self.callback_faults.note)
+        self._transitions = Transitions(self)
         self._loader = Loader()
         self._node_services = Services(self, self._loader, lambda: self._session)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -57,6 +70,9 @@ class PolymorphNode(LifecycleNode):
         self._start_timer.cancel()
         if not self.get_parameter("autostart").value:
             return
+        self._transitions.run(self._start)
+
+    def _start(self) -> None:
         if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
             self.trigger_activate()
 
@@ -64,67 +80,99 @@ class PolymorphNode(LifecycleNode):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Check the parameters, load the bundle and warm it."""
-        return self._change("configure", "inactive", self._configure)
+        return self._change("configure", self._configure)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Open the gates."""
-        return self._change("activate", "active", lambda: self._configured().open())
+        return self._change("activate", self._activate)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Close the gates; the weights stay."""
-        return self._change("deactivate", "inactive", lambda: self._configured().close())
+        return self._change("deactivate", self._deactivate)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Free the memory."""
-        return self._change("clean up", "unconfigured", self._end_session)
+        return self._change("clean up", self._clean_up)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """End from any state."""
-        return self._change("shut down", "finalized", self._end_session)
+        return self._change("shut down", self._shut_down)
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Back to unconfigured, with nothing left behind."""
-        return self._change("recover", "unconfigured", self._end_session)
+        return self._change("recover", self._clean_up)
 
-    def _change(
-        self, what: str, state: str, action: Callable[[], None]
-    ) -> TransitionCallbackReturn:
-        """Run a transition; a fault in it is one clear line and FAILURE."""
+    def _change(self, what: str, action: Callable[[], str]) -> TransitionCallbackReturn:
+        """Run a transition: one line in the log, of what was done or why it FAILED."""
         try:
-            action()
-        except LoadCancelled:
-            return TransitionCallbackReturn.FAILURE
+            done = action()
         except Exception as error:
+            if self._is_ending():
+                # what rclpy logs as errors from here on is the end that was asked for
+                self.get_logger().set_level(LoggingSeverity.FATAL)
+                return TransitionCallbackReturn.FAILURE
             self._fault = f"cannot {what}: {one_line(error)}"
-            if self.context.ok():
-                self.get_logger().error(self._fault)
+            self.get_logger().error(self._fault)
             return TransitionCallbackReturn.FAILURE
         self._fault = ""
-        self._life_state = state
+        self.get_logger().info(done)
         return TransitionCallbackReturn.SUCCESS
 
-    def _configure(self) -> None:
+    def _configure(self) -> str:
         start = time.monotonic()
-        settings = self._node_parameters.settings()
+        with self._lock:
+            self._settings = settings = self._node_parameters.settings()
+        try:
+            loaded = self._load(settings)
+            session = Session(self, settings, loaded)
+            self._take(session)
+        finally:
+            self._settings = None
+        self._reporters = [diagnostics.CameraReporter(it) for it in session.monitors.values()]
+        manifest = loaded.bundle.manifest
+        return (
+            f"{manifest.name}: {len(manifest.labels)} labels in {len(manifest.contexts)} contexts "
+            f"on {session.device} with {loaded.cpu_threads} CPU thread(s), "
+            f"ready after {time.monotonic() - start:.1f} s"
+        )
+
+    def _take(self, session: Session) -> None:
+        """Own a new session, with the live parameters that were set while it was made."""
+        try:
+            with self._lock:
+                if self._settings is not None:
+                    session.apply(self._settings)
+                self._session = session
+        except PolymorphError:
+            session.end()
+            raise
+
+    def _load(self, settings: NodeSettings) -> LoadedBundle:
         path = settings.bundle or default_bundle()
         self.get_logger().info(f"loading {path}")
         loading = self._loader.start(
             path, settings.device, settings.backend, settings.cpu_threads, self._is_ending
         )
-        loaded = wait_for(loading, self._is_ending)
-        self._session = Session(self, settings, loaded)
-        self._reporters = [
-            diagnostics.CameraReporter(camera) for camera in self._session.cameras.values()
-        ]
-        manifest = loaded.bundle.manifest
-        self.get_logger().info(
-            f"{manifest.name}: {len(manifest.labels)} labels in {len(manifest.contexts)} contexts "
-            f"on {self._session.device} with {loaded.cpu_threads} CPU thread(s), "
-            f"ready after {time.monotonic() - start:.1f} s"
-        )
+        return wait_for(loading, self._is_ending)
+
+    def _activate(self) -> str:
+        self._configured().open()
+        return f"active: images of {', '.join(self._configured().cameras)} are answered"
+
+    def _deactivate(self) -> str:
+        self._configured().close()
+        return "inactive: images are ignored, the bundle stays loaded"
+
+    def _clean_up(self) -> str:
+        self._end_session()
+        return "unconfigured: topics and memory are given back"
+
+    def _shut_down(self) -> str:
+        self._end_session()
+        return "shut down: this node does nothing any more"
 
     def _is_ending(self) -> bool:
-        return not self.context.ok()
+        return self._ending or not self.context.ok()
 
     def _configured(self) -> Session:
         if self._session is None:
@@ -132,7 +180,8 @@ class PolymorphNode(LifecycleNode):
         return self._session
 
     def _end_session(self) -> None:
-        session, self._session = self._session, None
+        with self._lock:
+            session, self._session = self._session, None
         self._reporters = []
         if session is not None:
             session.end()
@@ -141,20 +190,29 @@ class PolymorphNode(LifecycleNode):
 
     def _on_set_parameters(self, changes: Sequence[Parameter]) -> SetParametersResult:
         """Accept all changes together or none, with the reason."""
-        try:
-            settings = self._node_parameters.proposed(changes, configured=self._session is not None)
-            if self._session is not None:
-                self._session.apply(settings)
-        except PolymorphError as error:
-            return SetParametersResult(successful=False, reason=str(error))
-        return SetParametersResult(successful=True)
+        with self._lock:
+            session = self._session
+            configured = session is not None or self._settings is not None
+            try:
+                settings = self._node_parameters.proposed(changes, configured=configured)
+                if session is not None:
+                    session.apply(settings)
+                elif configured:
+                    self._settings = settings
+            except PolymorphError as error:
+                return SetParametersResult(successful=False, reason=str(error))
+            return SetParametersResult(successful=True)
 
     def _report(self) -> None:
         session = self._session
-        statuses = [reporter.report() for reporter in self._reporters]
+        faults, before = self.callback_faults.count, self._reported_faults
+        self._reported_faults = faults
+        state = self._state_machine.current_state[1]
+        statuses = [diagnostics.node_status(state, self.callback_faults, faults - before)]
+        statuses += [reporter.report() for reporter in self._reporters]
         statuses.append(
             diagnostics.model_status(
-                self._life_state,
+                state,
                 session.bundle if session else None,
                 session.device if session else "",
                 self.get_parameter("device").value,
@@ -180,6 +238,8 @@ class PolymorphNode(LifecycleNode):
 
     def destroy_node(self) -> None:
         """Stop the worker, then end as every node does; a bundle being loaded is left behind."""
+        self._ending = True
+        self._transitions.end(_PATIENCE_S)
         self._end_session()
         self._loader.end()
         super().destroy_node()

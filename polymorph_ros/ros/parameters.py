@@ -12,6 +12,7 @@ from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescri
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
+from polymorph_ros.data.image_stream import MAX_IMAGE_MEGAPIXELS
 from polymorph_ros.energy.estimated import DEFAULT_CPU_WATTS, DEFAULT_GPU_WATTS
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.ros.settings import CAPTURE_REASONS, CHOICES, NodeSettings
@@ -161,6 +162,10 @@ SPECS: tuple[ParameterSpec, ...] = (
     ParameterSpec(
         "no_data_timeout", 1.0, _LIVE,
         "seconds without an answer after which NO_DATA is published", (0.01, 3600.0),
+    ),
+    ParameterSpec(
+        "max_image_megapixels", MAX_IMAGE_MEGAPIXELS, _LIVE,
+        "largest image that is decoded, in millions of pixels", (0.01, 10000.0),
     ),
     ParameterSpec("lazy", False, _LIVE, "label no images while nobody subscribes to results"),
     ParameterSpec(

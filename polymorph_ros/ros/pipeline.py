@@ -13,6 +13,7 @@ from polymorph_ros.data.pixels import ImageError, image_of
 from polymorph_ros.interfaces.stamps import to_ns
 from polymorph_ros.ros.camera import Camera, ImageMessage, Received
 from polymorph_ros.ros.capture import Capture
+from polymorph_ros.ros.decoder_output import decoder_output
 from polymorph_ros.ros.faults import one_line
 from polymorph_ros.ros.publishers import ResultPublishers
 from polymorph_ros.ros.settings import PublishSettings
@@ -44,6 +45,11 @@ class Pipeline:
         self._publishers = publishers
         self._capture = capture
         self._streams = {name: ImageStream() for name in cameras}
+
+    def limit_images(self, megapixels: float) -> None:
+        """From the next image on, reject those that claim to be larger."""
+        for stream in self._streams.values():
+            stream.max_image_megapixels = megapixels
 
     def handle(self, camera_name: str, image: Received) -> None:
         """Answer one frame. A fault in it is counted and logged; it never ends the worker."""
@@ -80,7 +86,9 @@ class Pipeline:
         """The message's pixels; what is peculiar about them is logged once per camera."""
         stream = self._streams[camera.name]
         known = len(stream.remarks)
-        image = image_of(message, stream)
+        with decoder_output() as complaints:
+            image = image_of(message, stream)
+        camera.counters.damaged += bool(complaints)
         for remark in list(stream.remarks)[known:]:
             self._node.get_logger().warning(f"camera {camera.name}: {remark}")
         return image

@@ -118,6 +118,10 @@ class ResultPublishers:
             if time.monotonic() - self._published_s[camera] >= timeout_s:
                 self._publish_no_data(camera, header, reason)
 
+    def published_s(self, camera: str) -> float:
+        """When something was published about a camera last, by the monotonic clock."""
+        return self._published_s[camera]
+
     def _publish_no_data(self, camera: str, header: Header, reason: str) -> None:
         self._labels.publish(messages.no_data(camera, header, reason))
         self.debug_images.show_no_data(camera, header, reason)

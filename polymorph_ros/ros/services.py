@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future
-from typing import Any, TypeVar
+from typing import Any
 
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
-from rclpy.task import Future as RosFuture
 
 from polymorph_ros.bundle.reader import Bundle
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.interfaces.share import share_folder
 from polymorph_ros.ros.faults import one_line
-from polymorph_ros.ros.loader import Loader, inside
+from polymorph_ros.ros.loader import LoadCancelled, Loader, inside
 from polymorph_ros.ros.session import Session
-from polymorph_ros.runtime.loading import LoadedBundle
+from polymorph_ros.ros.threads import result_of
 from polymorph_ros.srv import Capture, LoadBundle, ResetContext
-
-Answer = TypeVar("Answer")
 
 
 class Services:
@@ -53,7 +49,8 @@ class Services:
         self, request: ResetContext.Request, response: ResetContext.Response
     ) -> ResetContext.Response:
         try:
-            await self._result(self._configured("reset_context").reset(request.camera))
+            reset = self._configured("reset_context").reset(request.camera)
+            await result_of(reset, self._node)
         except PolymorphError as error:
             response.message = str(error)
             return response
@@ -85,7 +82,7 @@ class Services:
             waiting = [session.capture.request(camera) for camera in wanted]
             lines = []
             for camera, future in zip(wanted, waiting, strict=True):
-                answer: str = await self._result(future)
+                answer: str = await result_of(future, self._node)
                 lines.append(f"{camera}: {answer}")
         except Exception as error:
             response.message = one_line(error)
@@ -103,22 +100,22 @@ class Services:
         folder = inside(session.settings.bundle_root or share_folder("bundles"), path)
         self._loading = True
         try:
-            loaded: LoadedBundle = await self._result(
-                self._loader.start(
-                    folder,
-                    session.settings.device,
-                    session.settings.backend,
-                    session.settings.cpu_threads,
-                    lambda: self._session() is not session or not self._node.context.ok(),
-                )
+            loading = self._loader.start(
+                folder,
+                session.settings.device,
+                session.settings.backend,
+                session.loaded.cpu_threads,  # measured beside the frames, they would come out wrong
+                lambda: self._session() is not session or not self._node.context.ok(),
             )
+            loaded = await result_of(loading, self._node)
+        except LoadCancelled:
+            raise _cleaned_up() from None
         finally:
             self._loading = False
         if self._session() is not session:
-            raise PolymorphError(
-                "a node that stays configured", "one that was cleaned up", where="load_bundle"
-            )
-        await self._result(session.swap(loaded))
+            raise _cleaned_up()
+        await result_of(session.swap(loaded), self._node)
+        self._loader.free_memory()  # of the old one; the worker has frames to label
         return loaded.bundle
 
     def _configured(self, service: str) -> Session:
@@ -129,10 +126,9 @@ class Services:
             )
         return session
 
-    async def _result(self, future: Future[Answer]) -> Answer:
-        """Await a thread's answer on the executor."""
-        done: RosFuture = RosFuture(executor=self._node.executor)
-        done.add_done_callback(lambda _: None)  # without one, its end does not wake the executor
-        future.add_done_callback(lambda _: done.set_result(None))
-        await done
-        return future.result()
+
+def _cleaned_up() -> PolymorphError:
+    return PolymorphError(
+        "a node that stays configured while a bundle loads", "one that was cleaned up",
+        where="load_bundle", remedy="configure it, and load the bundle again",
+    )  # fmt: skip

@@ -18,6 +18,7 @@ from polymorph_ros.ros.capture import Capture
 from polymorph_ros.ros.inbox import Inbox
 from polymorph_ros.ros.lazy import LazyGate
 from polymorph_ros.ros.loader import free_memory
+from polymorph_ros.ros.monitor import CameraMonitor
 from polymorph_ros.ros.pipeline import Pipeline
 from polymorph_ros.ros.publishers import ResultPublishers
 from polymorph_ros.ros.settings import NodeSettings
@@ -28,7 +29,9 @@ from polymorph_ros.runtime.loading import LoadedBundle
 
 
 class Session:
-    """A configured node's inside. All methods are for the executor's thread.
+    """A configured node's inside.
+
+    `open`, `close` and `end` are for the thread of transitions, all else is for the executor's.
 
     Args:
         node: the node that owns it.
@@ -44,7 +47,6 @@ class Session:
         self.settings = settings
         self.loaded = loaded
         self._node = node
-        self._watchdog: Watchdog | None = None
         with ExitStack() as undo:
             undo.callback(free_memory)
             self.ledger = self._open_ledger()
@@ -67,6 +69,14 @@ class Session:
                 self._warn,
             )
             undo.callback(self.capture.end)
+            self.monitors = {
+                name: CameraMonitor(camera, settings.no_data_timeout_s)
+                for name, camera in self.cameras.items()
+            }
+            self._watchdog = Watchdog(
+                node, self.monitors, self._publishers, settings.no_data_timeout_s
+            )
+            undo.callback(self._watchdog.destroy)
             self._pipeline = Pipeline(
                 node,
                 self.cameras,
@@ -75,6 +85,7 @@ class Session:
                 settings.publish,
                 self.capture,
             )
+            self._pipeline.limit_images(settings.max_image_megapixels)
             self._publishers.describe(loaded.bundle, settings.engine.threshold_shift)
             self._worker = Worker(self._inbox, self._pipeline.handle)
             self._worker.start()
@@ -94,11 +105,9 @@ class Session:
 
     def open(self) -> None:
         """Open the gates: images are answered, and NO_DATA is published where none come."""
-        self._watchdog = Watchdog(
-            self._node, self.cameras, self._publishers, self.settings.no_data_timeout_s
-        )
         for camera in self.cameras.values():
             camera.open()
+        self._watchdog.start()
 
     def close(self) -> None:
         """Close the gates; on return nothing more is published. Weights are kept.
@@ -108,9 +117,7 @@ class Session:
         """
         for camera in self.cameras.values():
             camera.close()
-        if self._watchdog is not None:
-            self._watchdog.stop()
-            self._watchdog = None
+        self._watchdog.stop()
         for name in self._inbox.clear():
             self.cameras[name].counters.dropped += 1
         self._worker.between_frames(lambda: self._forget("", EndReason.DEACTIVATED)).result()
@@ -132,11 +139,10 @@ class Session:
         self._inbox.limit_rate(settings.max_rate_hz)
         self._gate.lazy = settings.lazy
         self._worker.between_frames(lambda: self._apply_to_pipeline(before, settings))
-        if self._watchdog is not None and settings.no_data_timeout_s != before.no_data_timeout_s:
-            self._watchdog.stop()
-            self._watchdog = Watchdog(
-                self._node, self.cameras, self._publishers, settings.no_data_timeout_s
-            )
+        if settings.no_data_timeout_s != before.no_data_timeout_s:
+            for monitor in self.monitors.values():
+                monitor.timeout_s = settings.no_data_timeout_s
+            self._watchdog.use_timeout(settings.no_data_timeout_s)
 
     def reset(self, camera: str) -> Future[None]:
         """Forget what was believed of one camera (empty: of all), between two frames.
@@ -175,10 +181,10 @@ class Session:
         self.capture.use(loaded.bundle)
         self.loaded = loaded
         self._publishers.describe(loaded.bundle, self.settings.engine.threshold_shift)
-        free_memory()
 
     def _apply_to_pipeline(self, before: NodeSettings, now: NodeSettings) -> None:
         self._pipeline.publish = now.publish
+        self._pipeline.limit_images(now.max_image_megapixels)
         self._pipeline.engine.apply(now.engine)
         if now.engine.threshold_shift != before.engine.threshold_shift:
             self._publishers.describe(self.bundle, now.engine.threshold_shift)

@@ -100,6 +100,7 @@ class NodeSettings:
         max_rate_hz: frames per second and camera that are labelled; 0 for no limit.
         no_data_timeout_s: seconds without an answer after which NO_DATA is published.
         lazy: whether no frame is labelled while nobody subscribes to results.
+        max_image_megapixels: images that claim to be larger are rejected before memory is taken.
     """
 
     topics: Mapping[str, str]
@@ -116,6 +117,7 @@ class NodeSettings:
     max_rate_hz: float
     no_data_timeout_s: float
     lazy: bool
+    max_image_megapixels: float
     autostart: bool
 
     def __post_init__(self) -> None:
@@ -164,6 +166,7 @@ class NodeSettings:
             max_rate_hz=values["max_rate_hz"],
             no_data_timeout_s=values["no_data_timeout"],
             lazy=values["lazy"],
+            max_image_megapixels=values["max_image_megapixels"],
             autostart=values["autostart"],
         )
 

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Generic, TypeVar
 
+from polymorph_ros.errors import PolymorphError
 from polymorph_ros.ros.inbox import Inbox
+from polymorph_ros.ros.threads import settle
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -29,26 +31,27 @@ class Worker(Generic[Item]):
         self._handle = handle
         self._jobs: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._stopping = False
-        self._thread = threading.Thread(target=self._run, name="polymorph-worker")
+        self._ended = False
+        self._end_lock = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name="polymorph-worker", daemon=True)
 
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()
 
     def between_frames(self, job: Callable[[], Answer]) -> Future[Answer]:
-        """Run a job on the worker's thread when no frame is being handled."""
+        """Run a job on the worker's thread when no frame is being handled.
+
+        Returns:
+            what the job gives or raises; PolymorphError after `stop`.
+        """
         future: Future[Answer] = Future()
-
-        def run() -> None:
-            try:
-                answer = job()
-            except Exception as error:
-                future.set_exception(error)
+        with self._end_lock:
+            if self._ended:
+                future.set_exception(PolymorphError("a configured node", "one that was cleaned up"))
             else:
-                future.set_result(answer)
-
-        self._jobs.put(run)
-        self._inbox.wake()
+                self._jobs.put(lambda: settle(future, job))
+                self._inbox.wake()
         return future
 
     def stop(self) -> None:
@@ -57,7 +60,9 @@ class Worker(Generic[Item]):
         self._inbox.wake()
         if self._thread.is_alive():
             self._thread.join()
-        self._run_jobs()
+        with self._end_lock:
+            self._ended = True
+            self._run_jobs()
 
     def _run(self) -> None:
         while not self._stopping:

@@ -49,6 +49,11 @@ class NodeProcess:
         """Everything that it has written so far."""
         return self._child.output
 
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._child.process.pid
+
     def send(self, number: signal.Signals) -> None:
         self._child.process.send_signal(number)
 

@@ -84,7 +84,7 @@ def test_without_overrides_a_best_effort_publisher_matches(peer: Peer, active_no
     reports = peer.listen(DiagnosticArray, "/diagnostics")
     peer.images("image", qos=BEST_EFFORT)
 
-    status = wait_for_words(peer, reports, ": camera camera", "no image on /image for")
+    status = wait_for_words(peer, reports, ": camera camera", "no image received on /image for")
 
     assert status.level == DiagnosticStatus.WARN
 
@@ -217,3 +217,25 @@ def test_without_a_meter_the_account_says_that_there_are_no_figures(
     status = wait_for_words(peer, reports, ": energy", "no energy values")
 
     assert value_of(status, "source") == "unavailable"
+
+
+def test_stamps_of_a_bag_give_no_latency_but_a_hint(peer: Peer, active_node) -> None:
+    active_node()
+    reports = peer.listen(DiagnosticArray, "/diagnostics")
+    peer.images("image").publish(image_message(picture(), stamp_ns=1_600_000_000_000_000_000))
+
+    def hint() -> str:
+        status = latest_status(reports, ": camera camera")
+        return next((pair.value for pair in status.values if pair.key == "latency"), "")
+
+    assert "set use_sim_time" in peer.wait_for(lambda: reports and hint(), "the hint")
+
+
+def test_each_status_names_its_hardware(peer: Peer, active_node) -> None:
+    active_node()
+    reports = peer.listen(DiagnosticArray, "/diagnostics")
+    reports.clear()
+
+    report = peer.wait_for(lambda: reports, "a report")[0]
+
+    assert all(status.hardware_id for status in report.status)

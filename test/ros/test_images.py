@@ -3,6 +3,8 @@ whatever its encoding and size; a malformed image is counted by reason and the n
 
 from __future__ import annotations
 
+import os
+
 import cv2
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from std_msgs.msg import Header
 from helpers.ros_peer import Peer, latest_status, picture, value_of
 from polymorph_ros.interfaces.stamps import to_ns
 from polymorph_ros.msg import ContextState, EnergyReport, LabelArray, LabelEvent
+from polymorph_ros.ros.decoder_output import decoder_output
 from polymorph_ros.ros.harness.images import image_message
 from polymorph_ros.ros.stamps import to_stamp
 
@@ -197,3 +200,31 @@ def test_an_undecodable_jpeg_is_rejected_and_the_next_is_answered(peer: Peer, ac
     good = CompressedImage(header=Header(stamp=to_stamp(9)), format="jpeg", data=jpeg)
 
     assert answer_to(peer, images, heard, good).state != LabelArray.STATE_NO_DATA
+
+
+def test_the_decoders_own_lines_are_counted_and_do_not_reach_standard_error(
+    peer: Peer, active_node, capfd: pytest.CaptureFixture[str]
+) -> None:
+    node = active_node(image_transport="compressed")
+    heard = peer.listen(LabelArray, "polymorph/labels")
+    images = peer.images("image/compressed", CompressedImage)
+    jpeg = cv2.imencode(".jpg", picture(0, 240, 320))[1].tobytes()
+    scan = jpeg.index(b"\xff\xda") + 100
+    damaged = jpeg[:scan] + bytes(40) + jpeg[scan + 40 :]
+
+    images.publish(CompressedImage(header=Header(stamp=to_stamp(5)), format="jpeg", data=damaged))
+    counters = node._session.cameras["camera"].counters
+    peer.wait_for(lambda: heard or counters.rejected, "an answer or a rejection")
+
+    assert counters.damaged or counters.rejected
+    assert "JPEG" not in capfd.readouterr().err.replace("JPEG without", "")
+
+
+def test_what_others_write_while_a_picture_is_decoded_still_appears(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    with decoder_output() as lines:
+        os.write(2, b"Corrupt JPEG data: bad Huffman code\n[INFO] a line of the log\n")
+
+    assert lines == [b"Corrupt JPEG data: bad Huffman code\n"]
+    assert capfd.readouterr().err == "[INFO] a line of the log\n"

@@ -3,22 +3,35 @@ bad configuration is one clear line, FAILURE and a node that stays unconfigured.
 
 from __future__ import annotations
 
+import gc
 import shutil
+import weakref
 from pathlib import Path
 
 import pytest
 import torch
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
 from helpers.ros_peer import Peer, latest_status, picture
+from helpers.tiny_bundle import add_ballast
 from polymorph_ros.msg import LabelArray, LabelInfo
 from polymorph_ros.ros.harness.images import image_message
+from polymorph_ros.srv import LoadBundle
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+
+@pytest.fixture(scope="module")
+def slow_bundle(bundle_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle whose checksums take some seconds."""
+    folder = tmp_path_factory.mktemp("slow") / "bundle"
+    shutil.copytree(bundle_root / "tiny", folder)
+    return add_ballast(folder, 1 << 31)
 
 
 def test_the_services_of_a_managed_node_take_it_through_its_life(peer: Peer, make_node) -> None:
@@ -172,6 +185,81 @@ def test_autostart_with_a_bad_configuration_leaves_the_node_unconfigured(
 
     peer.wait_for(lambda: "/nowhere/at/all" in _model(status), "the reason in diagnostics")
     assert peer.state("polymorph") == "unconfigured"
+
+
+def test_services_and_diagnostics_go_on_while_a_bundle_is_loaded(
+    peer: Peer, make_node, slow_bundle: Path
+) -> None:
+    make_node(bundle=str(slow_bundle))
+    reports = peer.listen(DiagnosticArray, "/diagnostics")
+    reports.clear()
+    client = peer.node.create_client(ChangeState, "polymorph/change_state")
+    peer.wait_for(client.service_is_ready, "the service")
+    request = ChangeState.Request()
+    request.transition.id = Transition.TRANSITION_CONFIGURE
+    configured = client.call_async(request)
+
+    states = []
+    while not configured.done():
+        states.append(peer.state("polymorph"))
+    reported = [latest_status([report], "polymorph: node").message for report in reports]
+
+    assert configured.result().success
+    assert states.count("configuring") >= 3
+    assert "configuring" in reported
+    peer.wait_for(lambda: peer.state("polymorph") == "inactive", "the inactive state")
+
+
+def test_parameters_that_are_set_while_a_bundle_is_loaded_hold_afterwards_or_are_refused(
+    peer: Peer, make_node, slow_bundle: Path
+) -> None:
+    node = make_node(bundle=str(slow_bundle))
+    request = ChangeState.Request()
+    request.transition.id = Transition.TRANSITION_CONFIGURE
+    client = peer.node.create_client(ChangeState, "polymorph/change_state")
+    peer.wait_for(client.service_is_ready, "the service")
+    configured = client.call_async(request)
+    peer.wait_for(lambda: peer.state("polymorph") == "configuring", "the transition")
+
+    live = node.set_parameters([Parameter("threshold_shift", value=2.0)])[0]
+    other = node.set_parameters([Parameter("cpu_threads", value=2)])[0]
+    assert not configured.done()
+    peer.wait_for(configured.done, "a response")
+
+    assert live.successful
+    assert "configured node" in other.reason
+    assert node._session.settings.engine.threshold_shift == 2.0
+
+
+def test_each_transition_logs_one_line(make_node, capfd: pytest.CaptureFixture[str]) -> None:
+    node = make_node()
+    for trigger, words in (
+        (node.trigger_configure, "ready after"),
+        (node.trigger_activate, "active: images of camera are answered"),
+        (node.trigger_deactivate, "inactive: images are ignored"),
+        (node.trigger_cleanup, "unconfigured: topics and memory are given back"),
+    ):
+        capfd.readouterr()
+        trigger()
+        text = capfd.readouterr()
+        lines = [line for line in (text.out + text.err).splitlines() if "loading" not in line]
+        assert len(lines) == 1, lines
+        assert words in lines[0]
+
+
+def test_a_bundle_that_was_replaced_is_freed_without_a_search_for_cycles(
+    peer: Peer, active_node
+) -> None:
+    node = active_node()
+    old = weakref.ref(node._session.loaded.model)
+    gc.disable()
+    try:
+        response = peer.call(LoadBundle, "polymorph/load_bundle", path="other")
+        assert response.success
+        peer.wait_for(lambda: old() is None, "the old model's end")
+    finally:
+        gc.enable()
+    assert gc.get_freeze_count() > 0, "modules are left out of searches"
 
 
 def test_label_information_is_there_for_late_subscribers(peer: Peer, make_node) -> None:

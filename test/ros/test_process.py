@@ -4,8 +4,12 @@ live side by side."""
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +19,7 @@ from helpers.ros_process import NodeProcess
 from helpers.tiny_bundle import add_ballast
 from polymorph_ros.msg import LabelArray
 from polymorph_ros.ros.harness.images import image_message
+from polymorph_ros.ros.harness.node_process import NODE_MODULE
 
 SIGNALS = [(signal.SIGINT,), (signal.SIGTERM,), (signal.SIGINT, signal.SIGINT)]
 
@@ -23,9 +28,14 @@ def parameters(bundle: Path, **more: object) -> dict[str, object]:
     return {"bundle": bundle, "device": "cpu", "cpu_threads": 1, "autostart": True, **more}
 
 
-def segments() -> set[Path]:
-    """The shared memory of all DDS participants on this machine."""
-    return set(Path("/dev/shm").glob("fastdds_" + 16 * "[0-9a-f]"))
+def segments(process: NodeProcess) -> set[Path]:
+    """The shared memory of a process's DDS participant, without that of the test's own."""
+
+    def mapped(pid: int) -> set[str]:
+        maps = Path(f"/proc/{pid}/maps").read_text()
+        return set(re.findall(r"/dev/shm/fastdds_[0-9a-f]{16}\b", maps))
+
+    return {Path(path) for path in mapped(process.pid) - mapped(os.getpid())}
 
 
 def assert_ended_well(process: NodeProcess) -> None:
@@ -38,22 +48,21 @@ def assert_ended_well(process: NodeProcess) -> None:
 def test_a_signal_while_idle_ends_it_well(
     bundle_root: Path, signals: tuple[signal.Signals, ...]
 ) -> None:
-    before = segments()
     with NodeProcess(parameters=parameters(bundle_root / "tiny")) as process:
         process.wait_for_words("ready after")
-        assert segments() > before, "without shared memory there is nothing to see here"
+        used = segments(process)
+        assert used, "without shared memory there is nothing to see here"
         for number in signals:
             process.send(number)
 
         assert_ended_well(process)
-    assert segments() <= before
+    assert not [path for path in used if path.exists()]
 
 
 @pytest.mark.parametrize("signals", SIGNALS, ids=["SIGINT", "SIGTERM", "twice"])
 def test_a_signal_during_inference_ends_it_well(
     peer: Peer, bundle_root: Path, signals: tuple[signal.Signals, ...]
 ) -> None:
-    before = segments()
     with NodeProcess(parameters=parameters(bundle_root / "tiny")) as process:
         heard = peer.listen(LabelArray, "polymorph/labels")
         images = peer.images("image")
@@ -63,12 +72,13 @@ def test_a_signal_during_inference_ends_it_well(
 
         with peer.camera(images, 480, 640):
             peer.wait_for(stream_is_answered, "a stream of answers")
+        used = segments(process)
         images.publish(image_message(picture(0, 480, 640), stamp_ns=peer.now_ns()))
         for number in signals:
             process.send(number)
 
         assert_ended_well(process)
-    assert segments() <= before
+    assert not [path for path in used if path.exists()]
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +99,7 @@ def test_a_signal_during_configure_ends_it_well(
             process.send(number)
 
         assert_ended_well(process)
+        assert "[ERROR]" not in process.output, "the end was asked for"
 
 
 def test_a_signal_before_the_node_exists_ends_it_well(bundle_root: Path) -> None:
@@ -145,3 +156,31 @@ def test_two_instances_live_side_by_side(peer: Peer, bundle_root: Path) -> None:
     names = {side: answers(side)[0].labels[0].name for side in heard}
     assert names == {"front": "person", "rear": "boat"}
     assert all(m.header.frame_id == side for side in heard for m in answers(side))
+
+
+@pytest.mark.parametrize("home", [None, "/proc/nowhere"])
+def test_case_41_without_a_log_folder_it_names_ros_log_dir_in_one_line(home: str | None) -> None:
+    given = {"PATH", "PYTHONPATH", "AMENT_PREFIX_PATH", "ROS_DOMAIN_ID"}
+    environment = {name: value for name, value in os.environ.items() if name in given}
+    if home is not None:
+        environment["HOME"] = home
+
+    ended = subprocess.run(
+        [sys.executable, "-m", NODE_MODULE], env=environment, capture_output=True, text=True
+    )
+
+    lines = ended.stderr.splitlines()
+    assert ended.returncode == 1
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("polymorph cannot start: ")
+    assert "set ROS_LOG_DIR" in lines[0]
+
+
+def test_case_41_with_a_log_folder_it_runs_without_home(
+    bundle_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HOME", raising=False)
+    with NodeProcess(parameters=parameters(bundle_root / "tiny")) as process:
+        process.wait_for_words("active: ")
+        process.send(signal.SIGINT)
+        assert_ended_well(process)

@@ -174,3 +174,22 @@ def test_a_reset_of_an_unknown_camera_names_the_known_ones(peer: Peer, active_no
 
     assert not response.success
     assert "left, right" in response.message
+
+
+def test_a_load_that_a_cleanup_ends_says_so(
+    peer: Peer, active_node, bundle_root: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(bundle_root / "other", tmp_path / "slow")
+    add_ballast(tmp_path / "slow", 1 << 30)
+    node = active_node(bundle_root=str(tmp_path))
+    client = peer.node.create_client(LoadBundle, LOAD)
+    peer.wait_for(client.service_is_ready, "the service")
+    future = client.call_async(LoadBundle.Request(path="slow"))
+    peer.wait_for(lambda: node._node_services._loading, "the load")
+
+    node.trigger_deactivate()
+    node.trigger_cleanup()
+    peer.wait_for(future.done, "a response")
+
+    assert not future.result().success
+    assert "cleaned up" in future.result().message

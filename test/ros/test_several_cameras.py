@@ -3,15 +3,22 @@ come faster than they are answered are dropped and counted, the freshest being a
 
 from __future__ import annotations
 
+import resource
+import struct
 import threading
 import time
 
+import cv2
 from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.parameter import Parameter
+from sensor_msgs.msg import CompressedImage
+from std_msgs.msg import Header
 
 from helpers.ros_peer import Peer, latest_status, picture, value_of
 from polymorph_ros.interfaces.stamps import to_ns
 from polymorph_ros.msg import LabelArray
 from polymorph_ros.ros.harness.images import image_message
+from polymorph_ros.ros.stamps import to_stamp
 
 
 def test_each_camera_is_answered_under_its_own_name(peer: Peer, active_node) -> None:
@@ -111,3 +118,51 @@ def test_the_rate_limit_is_kept(peer: Peer, active_node) -> None:
         peer.wait_for(six_answers, "six answers")
 
     assert time.monotonic() - start >= 5 / 4.0, "five intervals of at least a quarter second"
+
+
+def huge_claim(side: int) -> bytes:
+    """A small JPEG whose header claims a picture of `side` x `side` pixels."""
+    jpeg = bytearray(cv2.imencode(".jpg", picture())[1].tobytes())
+    at = jpeg.index(b"\xff\xc0") + 5
+    jpeg[at : at + 4] = struct.pack(">HH", side, side)
+    return bytes(jpeg)
+
+
+def test_an_image_that_claims_to_be_huge_is_rejected_and_the_other_camera_is_answered(
+    peer: Peer, active_node
+) -> None:
+    active_node(cameras=["left", "right"], image_transport="compressed")
+    heard = peer.listen(LabelArray, "polymorph/labels")
+    reports = peer.listen(DiagnosticArray, "/diagnostics")
+    left = peer.images("left/image/compressed", CompressedImage)
+    right = peer.images("right/image/compressed", CompressedImage)
+    jpeg = cv2.imencode(".jpg", picture())[1].tobytes()
+    right.publish(CompressedImage(header=Header(stamp=to_stamp(1)), format="jpeg", data=jpeg))
+    peer.wait_for(lambda: heard, "a first answer")
+    most_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    def rejected() -> bool:
+        left.publish(CompressedImage(format="jpeg", data=huge_claim(32_000)))
+        status = latest_status(reports, "camera left")
+        return any(pair.key == "rejected.size" for pair in status.values) if status else False
+
+    peer.wait_for(rejected, "the rejection in diagnostics")
+    right.publish(CompressedImage(header=Header(stamp=to_stamp(2)), format="jpeg", data=jpeg))
+    peer.wait_for(lambda: any(m.header.stamp.nanosec == 2 for m in heard), "the other's answer")
+
+    grown_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - most_kib
+    assert grown_kib < 200 * 1024, "the picture would take 3 GB"
+
+
+def test_the_largest_image_is_a_live_parameter(peer: Peer, active_node) -> None:
+    node = active_node(max_image_megapixels=0.01)
+    counters = node._session.cameras["camera"].counters
+    heard = peer.listen(LabelArray, "polymorph/labels")
+    images = peer.images("image")
+
+    images.publish(image_message(picture(0, 120, 160), stamp_ns=1))
+    peer.wait_for(lambda: counters.rejected["size"], "a rejection")
+    assert node.set_parameters([Parameter("max_image_megapixels", value=0.02)])[0].successful
+    images.publish(image_message(picture(0, 120, 160), stamp_ns=2))
+
+    peer.wait_for(lambda: any(m.header.stamp.nanosec == 2 for m in heard), "an answer")

@@ -3,10 +3,12 @@ still, with the last frame's header, and an error in one frame is told and does 
 
 from __future__ import annotations
 
+import threading
 import time
 
+import numpy as np
 import pytest
-from diagnostic_msgs.msg import DiagnosticArray
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 
 from helpers.ros_peer import Peer, latest_status, picture, value_of
 from polymorph_ros.interfaces.stamps import to_ns
@@ -142,3 +144,81 @@ def test_the_timeout_changes_while_it_runs(peer: Peer, active_node, timeout: flo
     assert node.set_parameters([Parameter("no_data_timeout", value=timeout)])[0].successful
 
     peer.wait_for(lambda: len(heard) >= 2, "NO_DATA")
+
+
+def test_no_data_comes_at_the_moment_it_is_due(peer: Peer, active_node) -> None:
+    active_node(no_data_timeout=0.3)
+    times_s: list[float] = []
+    peer.node.create_subscription(
+        LabelArray, "polymorph/labels", lambda _: times_s.append(time.monotonic()), 50
+    )
+
+    peer.wait_for(lambda: len(times_s) >= 12, "twelve NO_DATA messages")
+
+    between_s = sorted(np.diff(times_s))
+    assert between_s[0] > 0.28
+    assert between_s[len(between_s) // 2] < 0.32, "the median: single ones wait for the machine"
+
+
+def test_an_image_in_work_when_the_timeout_ends_is_not_reported_as_silence(
+    peer: Peer, active_node
+) -> None:
+    node = active_node(no_data_timeout=1.0)
+    heard = peer.listen(LabelArray, "polymorph/labels")
+    images = peer.images("image")
+    at_work, go_on = threading.Event(), threading.Event()
+    peer.wait_for(lambda: heard, "NO_DATA, from which the timeout is measured")
+    heard.clear()
+    node._session._worker.between_frames(lambda: at_work.set() or go_on.wait(30.0))
+    assert at_work.wait(30.0)
+
+    peer.spin_for(0.6)
+    images.publish(image_message(picture(), stamp_ns=9))
+    peer.spin_for(0.7)  # 1.3 s after the last message, 0.7 s after the image
+    assert heard == []
+    go_on.set()
+
+    peer.wait_for(lambda: heard, "the answer")
+    assert (heard[0].state, to_ns(heard[0].header.stamp)) == (FRESH, 9)
+
+
+def test_an_image_that_takes_longer_than_the_timeout_is_told_again_and_again(
+    peer: Peer, active_node
+) -> None:
+    node = active_node(no_data_timeout=0.3)
+    heard = peer.listen(LabelArray, "polymorph/labels")
+    reports = peer.listen(DiagnosticArray, "/diagnostics")
+    images = peer.images("image")
+    go_on = threading.Event()
+    node._session._worker.between_frames(lambda: go_on.wait(60.0))
+    images.publish(image_message(picture(), stamp_ns=9))
+
+    def told() -> bool:
+        return len([m for m in heard if "take longer to label" in m.reason]) >= 3
+
+    peer.wait_for(told, "three NO_DATA messages with the reason")
+    peer.wait_for(
+        lambda: (
+            (status := latest_status(reports, "camera camera"))
+            and "take longer to label" in status.message
+            and status.level == DiagnosticStatus.ERROR
+        ),
+        "the same judgement in diagnostics",
+    )
+    go_on.set()
+    peer.wait_for(lambda: heard[-1].state == FRESH, "the answer")
+
+
+def test_a_slow_camera_within_the_timeout_stays_ok(peer: Peer, active_node) -> None:
+    active_node(no_data_timeout=10.0)
+    heard = peer.listen(LabelArray, "polymorph/labels")
+    reports = peer.listen(DiagnosticArray, "/diagnostics")
+    peer.images("image").publish(image_message(picture(), stamp_ns=9))
+    peer.wait_for(lambda: heard, "the answer")
+    reports.clear()
+
+    peer.wait_for(lambda: len(reports) >= 4, "four reports without an image")
+
+    assert {latest_status([report], "camera camera").level for report in reports} == {
+        DiagnosticStatus.OK
+    }
