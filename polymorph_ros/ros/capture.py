@@ -75,7 +75,8 @@ class _Candidate:
 class Capture:
     """Decides which answered frames to keep and writes them to the folder of the settings.
 
-    ``offer`` is for the worker's thread and never waits; the other methods are for the executor's.
+    ``offer``, ``use`` and ``request`` are for the worker's thread and never wait; the other methods
+    are for the executor's.
 
     Args:
         settings: the first ones; ``apply`` replaces them.

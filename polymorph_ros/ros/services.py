@@ -79,7 +79,7 @@ class Services:
         try:
             session = self._configured("capture")
             wanted = [request.camera] if request.camera else list(session.cameras)
-            waiting = [session.capture.request(camera) for camera in wanted]
+            waiting = [await self._result(session.request_capture(camera)) for camera in wanted]
             lines = []
             for camera, future in zip(wanted, waiting, strict=True):
                 answer: str = await result_of(future, self._node)

@@ -157,6 +157,14 @@ class Session:
             )  # fmt: skip
         return self._worker.between_frames(lambda: self._forget(camera, EndReason.RESET))
 
+    def request_capture(self, camera: str) -> Future[Future[str]]:
+        """Capture a camera's last answered frame, between two frames.
+
+        Returns:
+            What ``Capture.request`` gives, or its error.
+        """
+        return self._worker.between_frames(lambda: self.capture.request(camera))
+
     def _listened_to(self) -> bool:
         capturing = self.settings.capture.folder is not None
         return capturing or self._publishers.listened_to(self.settings.publish)
