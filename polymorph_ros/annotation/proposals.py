@@ -10,7 +10,7 @@ import numpy as np
 from polymorph_ros.annotation.book import FrameKey, LabelBook
 from polymorph_ros.annotation.vision import Look
 
-_ALIKE = 0.5  # of the usual distance of two frames: nearer ones are of one view
+_ALIKE = 0.6  # of the usual distance of two frames: nearer ones are of one view
 _ALIKE_WITHIN = (0.05, 0.4)
 _PARTS = 4  # a gap is looked at in its quarters too
 

@@ -26,8 +26,8 @@ from polymorph_ros.files import replacing
 
 MOST_FRAMES = 2_000  # that are looked at unasked; the order is made of these
 _RANK_EVERY_S = 2.0
-_ALIKE = 0.2  # of the usual distance: nearer frames are near-identical
-_ALIKE_WITHIN = (0.02, 0.2)  # where hardly anything moves, all the usual distance is noise
+_ALIKE = 0.4  # of the usual distance: nearer frames are near-identical
+_ALIKE_WITHIN = (0.02, 0.3)  # where hardly anything moves, all the usual distance is noise
 _RANK_AGAIN = 10  # ranking takes at most a tenth of the time
 _STORE_EVERY_S = 30.0
 _FEATURE_TYPE = np.float16
