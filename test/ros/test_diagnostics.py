@@ -202,7 +202,7 @@ def test_the_energy_account_names_its_source(peer: Peer, active_node) -> None:
 
     status = wait_for_words(peer, reports, ": energy", "(estimated)")
 
-    assert value_of(status, "source") == "estimated"
+    assert value_of(status, "source") == "uncalibrated_estimate"
     assert "estimate" in value_of(status, "scope")
     assert float(value_of(status, "total_joules")) > 0
     assert value_of(status, "frames") == "1"

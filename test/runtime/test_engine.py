@@ -102,7 +102,7 @@ def test_a_result_keeps_its_contract(make_engine: Callable[..., Engine]) -> None
         assert list(result.stage_seconds) == [
             "preprocess", "trunk", "scout", "belief", "cover", "tails", "update",
         ]  # fmt: skip
-        assert result.energy.source == EnergySource.ESTIMATED
+        assert result.energy.source == EnergySource.UNCALIBRATED
         assert result.energy.joules >= 0
         assert result.energy.frames == number + 1
 
