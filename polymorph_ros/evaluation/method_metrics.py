@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from polymorph_ros.data.average_precision import label_average_precision
 from polymorph_ros.evaluation.frame_log import FrameLog, stack
-from polymorph_ros.evaluation.metrics.average_precision import label_average_precision
 from polymorph_ros.evaluation.metrics.bootstrap import (
     Interval,
     bootstrap_mean_ap,
