@@ -19,6 +19,10 @@ class EnergySource(str, Enum):
     UNAVAILABLE = "unavailable"
 
 
+ESTIMATES = (EnergySource.ESTIMATED, EnergySource.UNCALIBRATED)
+"""The sources that are no sensor."""
+
+
 @dataclass(frozen=True)
 class FrameEnergy:
     """What one frame cost, and all up to it.

@@ -13,7 +13,6 @@ from polymorph_ros.bundle.manifest import Manifest, OperatingPoint
 from polymorph_ros.data.frame import Frame
 from polymorph_ros.energy.ledger import EnergyLedger
 from polymorph_ros.energy.reading import FrameEnergy
-from polymorph_ros.errors import PolymorphError
 from polymorph_ros.interfaces.enumerations import ResultState
 from polymorph_ros.model.polymorph import PolymorphModel, Scores
 from polymorph_ros.runtime.governor import FrameCost, Governor
@@ -78,13 +77,7 @@ class Engine:
 
     def apply(self, settings: EngineSettings) -> None:
         """Use other settings from the next frame on."""
-        known = [label.name for label in self.manifest.labels]
-        unknown = [name for name in settings.priority_labels if name not in known]
-        if unknown:
-            raise PolymorphError(
-                "labels of the bundle", ", ".join(unknown), where="priority_labels",
-                remedy=f"take some of {', '.join(known)}",
-            )  # fmt: skip
+        settings.require_labels([label.name for label in self.manifest.labels])
         self.settings = settings
         self._thresholds = self._knowledge.thresholds.shifted(settings.threshold_shift)
         for camera in self._cameras.values():

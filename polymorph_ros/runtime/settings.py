@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from polymorph_ros.errors import PolymorphError
@@ -47,6 +48,14 @@ class EngineSettings:
     detect_unknown_scenes: bool = True
     probe_share: float = 0.0
     pooled_features: bool = False
+
+    def require_labels(self, labels: Sequence[str]) -> None:
+        """Raise PolymorphError where ``priority_labels`` are not of this vocabulary."""
+        unknown = [name for name in self.priority_labels if name not in labels]
+        if unknown:
+            raise PolymorphError(
+                f"some of {', '.join(labels)}", ", ".join(unknown), where="priority_labels"
+            )
 
     def __post_init__(self) -> None:
         for name in _AT_LEAST_0:
