@@ -95,7 +95,7 @@ def replay(stored: StoredScores, knowledge: Knowledge) -> ReplayedBeliefs:
 class StoredModel:
     """Stored scores in the place of a model, so that an engine can be replayed on them.
 
-    A frame's image is its row, as an integer array of shape (1,): ``row_image`` makes it.
+    A frame's image is made of its row by ``row_image``.
 
     Args:
         model: whose scores are stored.
@@ -123,7 +123,7 @@ class StoredModel:
 
     def preprocess(self, image: NDArray[np.uint8]) -> int:
         """The row."""
-        return int(image.view(np.int64)[0])
+        return int(image.reshape(-1)[:8].copy().view(np.int64)[0])
 
     def thumbnail(self, row: int) -> NDArray[np.float32]:
         """The stored thumbnail."""
@@ -149,4 +149,6 @@ class StoredModel:
 
 def row_image(row: int) -> NDArray[np.uint8]:
     """The image that stands for a row."""
-    return np.array([row], np.int64).view(np.uint8)
+    image = np.zeros((1, 3, 3), np.uint8)
+    image.reshape(-1)[:8] = np.array([row], np.int64).view(np.uint8)
+    return image
