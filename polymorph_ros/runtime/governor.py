@@ -11,13 +11,15 @@ that the ladder predicts), which gives a share of the unlimited cost, and the la
 around it. Frames alternate between those, spread evenly (error diffusion).
 
 Balances are bounded (no windup): no more credit than CREDIT_S, no more debt than DEBT_S of
-allowance. A set-point that changes begins with an empty balance and the cost known so far (no
-bump).
+allowance, and never more than the last WINDOW_S leave. So what was saved may be spent for a while,
+and no window of that length is above its set-point for long. A set-point that changes begins with
+an empty balance and the cost known so far (no bump).
 """
 
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -27,11 +29,15 @@ from polymorph_ros.runtime.operating_points import Step, Work, ladder
 from polymorph_ros.runtime.settings import EngineSettings
 
 SETTLE_S = 1.0
-CREDIT_S = 0.25
+CREDIT_S = 0.5
 DEBT_S = 2.0
+WINDOW_S = 10.0
+"""Means are kept over this long."""
 # A set-point counts as broken after wanting less than the least for so long.
 PATIENCE_S = 1.0
 _MEAN_S = 1.0  # time constant of the running means
+_ALLOWED_S = 0.3  # of the allowance: a burst of frames shows in it first
+_FORGET_S = 4.0  # time constant of credit
 _LONGEST_S = 2.0  # of a pause that adds to an account: what was saved before it is gone
 
 
@@ -80,6 +86,8 @@ class Account:
         self._cost = self._share = self._allowed = self._frames = self._seconds = 0.0
         self._short_s = 0.0
         self._before = 1.0
+        self._window: deque[tuple[float, float]] = deque()  # seconds, allowance less cost
+        self._window_s = self._left = 0.0
 
     @property
     def unlimited(self) -> float:
@@ -97,18 +105,32 @@ class Account:
             self._before = min(1.0, self.wanted(0.0))
             self.set_point, self.balance, self._short_s = set_point, 0.0, 0.0
             self._allowed = self._frames = self._seconds = 0.0
+            self._window.clear()
+            self._window_s = self._left = 0.0
 
     def enter(self, cost: float, allowed: float, share: float, elapsed_s: float) -> None:
         """Take a frame: its cost, what it was allowed, and the share that was predicted for it."""
         keep = math.exp(-elapsed_s / _MEAN_S)
         self._cost = keep * self._cost + cost
         self._share = keep * self._share + share
+        keep = math.exp(-elapsed_s / _ALLOWED_S)
         self._allowed = keep * self._allowed + allowed
         self._frames = keep * self._frames + 1.0
         self._seconds = keep * self._seconds + elapsed_s
+        self._enter_window(elapsed_s, allowed - cost)
         rate = self._allowed / self._seconds
+        if self.balance > 0:  # or a burst would come back each time that it leaves the window
+            self.balance *= math.exp(-elapsed_s / _FORGET_S)
         self.balance += allowed - cost
         self.balance = min(CREDIT_S * rate, max(-DEBT_S * rate, self.balance))
+
+    def _enter_window(self, seconds: float, left: float) -> None:
+        """Keep the sums over the last WINDOW_S."""
+        self._window.append((seconds, left))
+        self._window_s, self._left = self._window_s + seconds, self._left + left
+        while self._window_s > WINDOW_S:
+            seconds, left = self._window.popleft()
+            self._window_s, self._left = self._window_s - seconds, self._left - left
 
     def wanted(self, period_s: float) -> float:
         """The share of the unlimited cost that the next frame may take."""
@@ -116,7 +138,8 @@ class Account:
             return 1.0
         if not self._frames:  # a set-point that has just changed
             return self._before
-        return (self.allowance + self.balance * period_s / SETTLE_S) / self.unlimited
+        balance = min(self.balance, self._left)
+        return (self.allowance + balance * period_s / SETTLE_S) / self.unlimited
 
     def judge(self, least: float, elapsed_s: float) -> bool:
         """Whether the set-point cannot be kept: even the least share is above it."""

@@ -102,12 +102,15 @@ def _each_cheaper(steps: Sequence[Step]) -> tuple[Step, ...]:
 
 
 def _hull(steps: Sequence[Step]) -> list[Step]:
-    """The upper hull of accuracy over cost, dearest first, from the most accurate on."""
+    """The upper hull of accuracy over cost, dearest first, below the unlimited step.
+
+    That one stays whatever validation says: a budget that is not needed changes nothing.
+    """
     hull: list[Step] = []
     for step in sorted(steps, key=lambda step: (-step.share, -_accuracy(step))):
-        while hull and _accuracy(step) >= _accuracy(hull[-1]):
+        while len(hull) > 1 and _accuracy(step) >= _accuracy(hull[-1]):
             hull.pop()
-        while len(hull) > 1 and _accuracy(hull[-1]) <= _between(hull[-2], step, hull[-1].share):
+        while len(hull) > 2 and _accuracy(hull[-1]) <= _between(hull[-2], step, hull[-1].share):
             hull.pop()
         hull.append(step)
     return hull

@@ -146,15 +146,17 @@ def test_without_a_set_point_nothing_is_limited_and_nothing_is_remembered_agains
     assert machine.means(since_s)[:, 0] == pytest.approx(UNLIMITED_S)
 
 
-def test_idle_time_is_no_credit_for_a_burst() -> None:
+def test_a_burst_after_idle_time_keeps_the_mean_over_10_seconds_and_does_not_echo() -> None:
     machine = Machine(hz=1.0)
     settings = EngineSettings(budget_watts=IDLE_W + 0.5 * (UNLIMITED_W - IDLE_W))
     machine.run(60.0, settings)
     machine.hz = 20.0
     since_s = machine.now
-    machine.run(20.0, settings)
+    machine.run(40.0, settings)
 
-    assert machine.means(since_s, window_s=5.0)[:, 2].max() <= 1.05 * settings.budget_watts
+    assert machine.means(since_s - 10.0)[:, 2].max() <= 1.05 * settings.budget_watts
+    late = machine.means(since_s + 25.0, window_s=2.0)[:, 2]
+    assert np.ptp(late) < 0.05 * settings.budget_watts
 
 
 @pytest.mark.parametrize(
@@ -226,11 +228,12 @@ def test_the_ladder_is_the_upper_hull_from_the_unlimited_point_down() -> None:
     steps = ladder((*POINTS, poor, better), Work(fixed=1.0, adapter=0.2))
 
     assert [step.share for step in steps] == sorted((step.share for step in steps), reverse=True)
-    assert steps[0].point is better, "a cheaper point that is more accurate comes first"
+    assert steps[0].point is POINTS[0], "a budget that is not needed changes nothing"
+    assert steps[1].point is better, "the most accurate of the cheaper ones comes next"
     assert poor not in [step.point for step in steps]
     slopes = [
         (one.point.mean_ap - two.point.mean_ap) / (one.share - two.share)
-        for one, two in pairwise(steps)
+        for one, two in pairwise(steps[1:])
     ]
     assert slopes == sorted(slopes), "each further saving costs more accuracy than the one before"
 
