@@ -36,8 +36,8 @@ from polymorph_ros.contexts.cost import membership
 from polymorph_ros.contexts.formation import ContextLimits, form_contexts
 from polymorph_ros.contexts.presence import true_presence
 from polymorph_ros.contexts.statistics import dynamics
+from polymorph_ros.data.average_precision import mean_average_precision
 from polymorph_ros.data.track import Track
-from polymorph_ros.evaluation.metrics.average_precision import mean_average_precision
 from polymorph_ros.evaluation.metrics.calibration import calibration_error
 from polymorph_ros.files import write_json
 from polymorph_ros.runtime.belief import sigmoid

@@ -122,6 +122,32 @@ class ReuseEntry(_Strict):
     agreement: float = Field(gt=0, le=1, description="of label sets this alike, in validation")
 
 
+class OperatingPoint(_Strict):
+    """One setting of all that trades accuracy for energy, with what it cost in validation."""
+
+    max_adapters: int = Field(default=0, ge=0, description="per frame at most; 0: no limit")
+    cover_shift: float = Field(
+        default=0.0, ge=0, le=10, description="log-odds added to the cover thresholds"
+    )
+    reuse_scale: float = Field(
+        default=1.0, ge=1, le=100, description="of the difference up to which results are reused"
+    )
+    every: int = Field(default=1, ge=1, le=100, description="each n-th frame is computed at most")
+    adapters: float = Field(default=1.0, ge=0, description="mean per computed frame")
+    computed: float = Field(default=1.0, gt=0, le=1, description="share of frames computed")
+    mean_ap: float | None = Field(default=None, ge=0, le=1, description="none: not measured")
+
+    @property
+    def levers(self) -> tuple[float, ...]:
+        """What it sets: adapters, cover, reuse, rate."""
+        return (self.max_adapters, self.cover_shift, self.reuse_scale, self.every)
+
+    @property
+    def unlimited(self) -> bool:
+        """Whether it saves nothing."""
+        return self.levers == (0, 0.0, 1.0, 1)
+
+
 class UnknownSceneEntry(_Strict):
     """When a scene counts as unknown; the distance is that of UNKNOWN_SCENE_FILE."""
 
@@ -167,6 +193,9 @@ class Manifest(_Strict):
         default=None, description="folder of the scout's own adapter; none: it reads the trunk only"
     )
     reuse: ReuseEntry | None = Field(default=None, description="none: nothing is reused")
+    operating_points: tuple[OperatingPoint, ...] = Field(
+        default=(), description="the first without limits; none: the governor's default"
+    )
     unknown_scene: UnknownSceneEntry | None = Field(
         default=None, description="none: unknown scenes are not detected"
     )
@@ -190,6 +219,8 @@ class Manifest(_Strict):
         uncovered = known - {label for context in self.contexts for label in context.labels}
         if uncovered:
             raise ValueError(f"labels that no context serves: {sorted(uncovered)}")
+        if self.operating_points and not self.operating_points[0].unlimited:
+            raise ValueError("the first operating point has a limit")
         if len({context.name for context in self.contexts}) != len(self.contexts):
             raise ValueError("a context's name stands twice")
         return self

@@ -16,6 +16,7 @@ from polymorph_ros.cli.bench import bench_app
 from polymorph_ros.cli.bundle import bundle_app
 from polymorph_ros.cli.data import data_app
 from polymorph_ros.cli.doctor import doctor
+from polymorph_ros.cli.energy import energy_app
 from polymorph_ros.cli.evaluate import evaluate
 from polymorph_ros.cli.grow import grow
 from polymorph_ros.cli.label import label
@@ -36,6 +37,7 @@ app.command()(train)
 app.add_typer(bench_app, name="bench")
 app.add_typer(bundle_app, name="bundle")
 app.add_typer(data_app, name="data")
+app.add_typer(energy_app, name="energy")
 
 
 def _version(wanted: bool) -> None:

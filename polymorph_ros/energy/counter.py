@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from polymorph_ros.energy.reading import EnergySource
+from polymorph_ros.energy.uncertainty import ErrorModel, Sampling
 
 _log = logging.getLogger(__name__)
 
@@ -75,11 +76,17 @@ class CounterMeter:
         scope: str,
         resolution_s: float,
         counters: Sequence[WrappingCounter],
+        error: ErrorModel,
+        *,
         release: Callable[[], None] = lambda: None,
+        sampling: Callable[[], Sampling] = Sampling,
     ) -> None:
         self.source = source
         self.scope = scope
         self.resolution_s = resolution_s
+        self.error = error
+        self.sampling = sampling
+        self.idle_watts = math.nan
         self.note = ""
         self._gaps = 0
         self._counters = counters

@@ -14,10 +14,20 @@ from polymorph_ros.energy.hwmon import Watts, find_rails
 from polymorph_ros.energy.jetson_modules import Module, find_module
 from polymorph_ros.energy.power import PowerSampler
 from polymorph_ros.energy.reading import EnergySource
+from polymorph_ros.energy.uncertainty import ErrorModel
 from polymorph_ros.errors import PolymorphError
 
 # One reading costs about a millisecond on the I2C bus: 20 per second stay below 5 % of a core.
 SAMPLE_PERIOD_S = 0.05
+
+ERROR = ErrorModel(
+    basis="assumed: readings within 5 % (two standard errors), averaged by the monitor over up to "
+    "100 ms, in steps of 40 mW at 5 V (INA3221 data sheet: 40 uV over 5 mOhm)",
+    gain=0.025,
+    delay_s=0.1,
+    quantum_watts=0.04,
+    cpu_of_others=True,
+)
 
 SYSFS = Path("/sys")
 
@@ -39,7 +49,15 @@ def open_jetson() -> CounterMeter:
     except (OSError, ValueError) as error:
         raise _missing(str(error)) from error
     counter = WrappingCounter(sampler.joules)
-    return CounterMeter(EnergySource.JETSON_RAILS, scope, SAMPLE_PERIOD_S, [counter], sampler.close)
+    return CounterMeter(
+        EnergySource.JETSON_RAILS,
+        scope,
+        SAMPLE_PERIOD_S,
+        [counter],
+        ERROR,
+        release=sampler.close,
+        sampling=sampler.sampling,
+    )
 
 
 def choose_rails(module: Module, rails: Mapping[str, Watts]) -> tuple[Watts, str]:

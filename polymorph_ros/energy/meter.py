@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
+from polymorph_ros.energy.calibration import Calibration
 from polymorph_ros.energy.estimated import (
     DEFAULT_CPU_WATTS,
     DEFAULT_GPU_WATTS,
@@ -16,6 +17,7 @@ from polymorph_ros.energy.nvml import open_nvml
 from polymorph_ros.energy.rapl import open_rapl
 from polymorph_ros.energy.raspberry_pi import open_raspberry_pi
 from polymorph_ros.energy.reading import EnergySource
+from polymorph_ros.energy.uncertainty import ErrorModel, Sampling
 from polymorph_ros.errors import PolymorphError
 
 
@@ -35,11 +37,22 @@ class Meter(Protocol):
         """Seconds between two renewals of the reading; 0 for one that is always current."""
 
     @property
+    def error(self) -> ErrorModel:
+        """What is known of its errors."""
+
+    @property
+    def idle_watts(self) -> float:
+        """What it shows of a machine that does nothing, watts; NaN where that must be measured."""
+
+    @property
     def note(self) -> str:
         """Why better sensors are not used, or why this one was lost; empty if neither."""
 
     def read(self) -> float:
         """Joules since opening, never falling; NaN when unavailable."""
+
+    def sampling(self) -> Sampling:
+        """What it does not know of the power between its samples; nothing of a counter."""
 
     def close(self) -> None:
         """Let go of the sensor."""
@@ -62,6 +75,7 @@ def open_meter(
     gpu_watts: float = DEFAULT_GPU_WATTS,
     device: str = "cpu",
     gpu_seconds: Callable[[], float] | None = None,
+    calibration: Calibration | None = None,
 ) -> Meter:
     """Open the meter of the given kind; "auto" takes the best one that works here.
 
@@ -73,12 +87,13 @@ def open_meter(
         gpu_watts: of the busy GPU, for the estimate.
         device: where the model runs, as torch names it.
         gpu_seconds: GPU busy seconds so far, for the estimate.
+        calibration: of this machine, for the estimate; takes the place of the watts.
 
     Raises:
         PolymorphError: the sensor asked for is not there (it says what to do), an unknown
             kind, or watts that are negative or not finite.
     """
-    estimated = EstimatedMeter(cpu_watts, gpu_watts, gpu_seconds)
+    estimated = EstimatedMeter(cpu_watts, gpu_watts, gpu_seconds, calibration=calibration)
     if kind == "auto":
         return _best(device, estimated)
     if kind == "estimated":

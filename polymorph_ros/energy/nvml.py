@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from polymorph_ros.energy.counter import CounterMeter, WrappingCounter
 from polymorph_ros.energy.power import PowerSampler
 from polymorph_ros.energy.reading import EnergySource
+from polymorph_ros.energy.uncertainty import ErrorModel
 from polymorph_ros.errors import PolymorphError
 
 if TYPE_CHECKING:
@@ -18,6 +19,14 @@ RESOLUTION_S = 0.1
 
 # NVML's manual: readings of power are within 5 %, and means over 1 s from Ampere on.
 POWER_MEAN_S = 1.0
+
+ERROR = ErrorModel(
+    basis="NVML's manual: power within 5 %, taken as two standard errors; a delay of up to 100 ms "
+    "is assumed (one H200 renewed its counter every 100 ms, and it rose within 104 ms of a load)",
+    gain=0.025,
+    delay_s=0.1,
+    quantum_joules=0.001,
+)
 
 
 def open_nvml(device: str = "cuda") -> CounterMeter:
@@ -60,7 +69,7 @@ def open_nvml(device: str = "cuda") -> CounterMeter:
             ) from error
         scope = f"whole GPU {index} ({name}), all processes, no CPU"
         release = started.pop_all().close
-    return CounterMeter(EnergySource.NVML, scope, RESOLUTION_S, [counter], release)
+    return CounterMeter(EnergySource.NVML, scope, RESOLUTION_S, [counter], ERROR, release=release)
 
 
 def _visible_gpus() -> NVIDIAGPUs:
@@ -113,7 +122,15 @@ def _by_power(gpus: NVIDIAGPUs, index: int, name: str, started: ExitStack) -> Co
     counter = WrappingCounter(sampler.joules)
     started.callback(sampler.close)
     release = started.pop_all().close
-    return CounterMeter(EnergySource.NVML, scope, POWER_MEAN_S, [counter], release)
+    return CounterMeter(
+        EnergySource.NVML,
+        scope,
+        POWER_MEAN_S,
+        [counter],
+        ERROR,
+        release=release,
+        sampling=sampler.sampling,
+    )
 
 
 def _index(device: str) -> int:

@@ -6,6 +6,8 @@ import threading
 import time
 from collections.abc import Callable
 
+from polymorph_ros.energy.uncertainty import PowerRange, Sampling
+
 # Single readings fail on a busy bus; a sensor silent for longer than this is lost.
 PATIENCE_S = 2.0
 
@@ -40,6 +42,8 @@ class PowerSampler:
         self._patience_s = patience_s
         self._clock = clock
         self._joules = 0.0
+        self._variance = 0.0
+        self._range = PowerRange()
         self._time, self._power = clock(), self._read()
         self._failure: Exception | None = None
         self._stop = threading.Event()
@@ -55,6 +59,10 @@ class PowerSampler:
         if self._failure is not None:
             raise self._failure
         return self._joules
+
+    def sampling(self) -> Sampling:
+        """What is not known of the power between samples."""
+        return Sampling(self._variance, self._range.low, self._range.high)
 
     def close(self) -> None:
         """Stop the thread."""
@@ -74,7 +82,10 @@ class PowerSampler:
             if now - self._time > self._patience_s:
                 self._failure = error
             return
-        self._joules += 0.5 * (power + self._power) * (now - self._time)
+        elapsed_s = now - self._time
+        self._joules += 0.5 * (power + self._power) * elapsed_s
+        self._variance += ((power - self._power) * elapsed_s) ** 2 / 12.0
+        self._range.add(now, power)
         self._time, self._power = now, power
 
     def _read(self) -> float:

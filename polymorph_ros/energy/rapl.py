@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from polymorph_ros.energy.counter import CounterMeter, WrappingCounter
 from polymorph_ros.energy.reading import EnergySource
+from polymorph_ros.energy.uncertainty import ErrorModel
 from polymorph_ros.errors import PolymorphError
 
 if TYPE_CHECKING:
@@ -15,7 +16,15 @@ if TYPE_CHECKING:
 # The counters are renewed about once per millisecond.
 RESOLUTION_S = 0.001
 
-# More than any package takes. With 262 kJ of range a restart is not taken for a wrap-around if the
+ERROR = ErrorModel(
+    basis="assumed: 3 % of scale, the spread of published comparisons of RAPL with meters; "
+    "steps of 61 uJ (Intel SDM, energy status units)",
+    gain=0.03,
+    quantum_joules=61e-6,
+    cpu_of_others=True,
+)
+
+# More than any package takes. With 262 kJ of range a restart is told from a wrap-around if the
 # meter is read at least every few minutes.
 MOST_WATTS = 1000.0
 
@@ -63,7 +72,7 @@ def open_rapl() -> CounterMeter:
         )
     names = ", ".join(domain.name for domain in domains)
     scope = f"whole CPU packages, all processes, no GPU ({names})"
-    return CounterMeter(EnergySource.RAPL, scope, RESOLUTION_S, counters)
+    return CounterMeter(EnergySource.RAPL, scope, RESOLUTION_S, counters, ERROR)
 
 
 def _package_domains(cpu: object) -> list[RAPLFile]:

@@ -11,6 +11,7 @@ import subprocess
 from polymorph_ros.energy.counter import CounterMeter, WrappingCounter
 from polymorph_ros.energy.power import PowerSampler
 from polymorph_ros.energy.reading import EnergySource
+from polymorph_ros.energy.uncertainty import ErrorModel
 from polymorph_ros.errors import PolymorphError
 
 _COMMAND = ("vcgencmd", "pmic_read_adc")
@@ -18,6 +19,13 @@ _LINE = re.compile(r"(\w+)_([AV]) (?:current|volt)\(\d+\)=([\d.]+)[AV]")
 
 # Each reading starts a process.
 SAMPLE_PERIOD_S = 0.2
+ERROR = ErrorModel(
+    basis="assumed: 5 % of scale; the chip's accuracy is not published",
+    gain=0.05,
+    delay_s=0.05,
+    quantum_watts=0.01,
+    cpu_of_others=True,
+)
 _MOST_WATTS = 40.0  # the supply gives 5 A at 5 V
 
 
@@ -40,7 +48,15 @@ def open_raspberry_pi() -> CounterMeter:
         ) from error
     counter = WrappingCounter(sampler.joules)
     scope = "the board's rails, all processes; conversion losses, USB and HATs are left out"
-    return CounterMeter(EnergySource.RASPBERRY_PI, scope, SAMPLE_PERIOD_S, [counter], sampler.close)
+    return CounterMeter(
+        EnergySource.RASPBERRY_PI,
+        scope,
+        SAMPLE_PERIOD_S,
+        [counter],
+        ERROR,
+        release=sampler.close,
+        sampling=sampler.sampling,
+    )
 
 
 def _watts() -> float:

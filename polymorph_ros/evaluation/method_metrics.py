@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from polymorph_ros.energy.reading import EnergySource
+from polymorph_ros.data.average_precision import label_average_precision
 from polymorph_ros.evaluation.frame_log import FrameLog, stack
-from polymorph_ros.evaluation.metrics.average_precision import label_average_precision
 from polymorph_ros.evaluation.metrics.bootstrap import (
     Interval,
     bootstrap_mean_ap,
@@ -23,7 +22,7 @@ from polymorph_ros.evaluation.metrics.bootstrap import (
 from polymorph_ros.evaluation.metrics.calibration import calibration_error
 from polymorph_ros.evaluation.metrics.cover_use import CoverUse, cover_use
 from polymorph_ros.evaluation.metrics.discovery import Discovery, discovery, sequence_delays
-from polymorph_ros.evaluation.metrics.energy import EnergyUse, energy_use
+from polymorph_ros.evaluation.metrics.energy import EnergyUse, Metering, energy_use
 from polymorph_ros.evaluation.metrics.f1 import F1, f1
 from polymorph_ros.evaluation.metrics.latency import Latency, latency, stage_latencies
 
@@ -75,6 +74,7 @@ class MethodMetrics:
             "mean_ap_high": self.mean_ap_interval.high,
             "joules_per_frame": self.energy.joules_per_frame,
             "seconds_per_frame": self.seconds_per_frame,
+            "joules_per_frame_error": self.energy.joules_error,
             "energy_source": self.energy.source.value,
             "adapters_per_frame": self.cover.adapters_per_frame,
             "peak_bytes": self.peak_bytes,
@@ -122,13 +122,11 @@ class Costs:
     """What is known of the costs beside the frame logs.
 
     Attributes:
-        source: where the joules come from.
-        scope: what they cover, in words.
+        metering: how joules were measured.
         peak_bytes: peak memory by method, where it was measured.
     """
 
-    source: EnergySource
-    scope: str
+    metering: Metering
     peak_bytes: Mapping[str, int]
 
 
@@ -216,8 +214,8 @@ def _metrics(
             stack(logs, "joules").tolist(),
             stack(logs, "cpu_seconds").tolist(),
             stack(logs, "gpu_seconds").tolist(),
-            source=costs.source,
-            scope=costs.scope,
+            seconds=seconds,
+            metering=costs.metering,
         ),
         peak_bytes=costs.peak_bytes.get(method),
     )

@@ -91,6 +91,9 @@ class ResultBag:
             "joules": cost.joules,
             "mean_watts": total.joules / total.seconds if total.seconds > 0 else math.nan,
             "total_joules": total.joules,
+            "joules_error": math.nan,  # the report has it, for all frames together
+            "joules_above_idle": math.nan,
+            "idle_watts": math.nan,
             "frames": self._frames,
         }
         yield topics.ENERGY, {**message_fields.energy_report(result), **measured}

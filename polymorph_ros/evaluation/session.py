@@ -31,7 +31,8 @@ from polymorph_ros.evaluation.join import JoinedData, join
 from polymorph_ros.evaluation.live import LIVE, live_data, live_summary, play_all
 from polymorph_ros.evaluation.machine import MachineFacts, machine_facts
 from polymorph_ros.evaluation.method_metrics import Costs, MethodMetrics, all_metrics
-from polymorph_ros.evaluation.offline import Bench, replay, warm
+from polymorph_ros.evaluation.metrics.energy import Metering
+from polymorph_ros.evaluation.offline import BLOCK, Bench, replay, warm
 from polymorph_ros.evaluation.overlap import require_pictures
 from polymorph_ros.evaluation.peak_memory import WORDS, peak_bytes
 from polymorph_ros.evaluation.run_folder import RunFolder
@@ -204,7 +205,8 @@ def _sum_up(
     bundle, data, manifest = run.bundle, run.data, run.bundle.manifest
     meter = run.bench.meter
     frames = sum(len(log) for log in logs[POLYMORPH])
-    metrics = all_metrics(logs, Costs(meter.source, meter.scope, run.peak), POLYMORPH)
+    metering = Metering(meter.source, meter.scope, meter.error, meter.resolution_s, BLOCK)
+    metrics = all_metrics(logs, Costs(metering, run.peak), POLYMORPH)
     summary = {
         "polymorph_ros": __version__,
         "complete": complete,
@@ -227,7 +229,12 @@ def _sum_up(
             "faults_in_all": len(data.faults),
             "assumptions": list(data.assumptions),
         },
-        "energy": {"source": meter.source.value, "scope": meter.scope, "note": meter.note},
+        "energy": {
+            "source": meter.source.value,
+            "scope": meter.scope,
+            "note": meter.note,
+            "errors": meter.error.basis,
+        },
         "memory": WORDS[run.device.type] if run.peak else "not measured",
         "machine": asdict(facts),
         "methods": [

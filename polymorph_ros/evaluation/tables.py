@@ -29,6 +29,11 @@ def between(interval: Interval, *, signed: bool = False) -> str:
     return f"[{low}, {high}]"
 
 
+def plus_minus(error: float) -> str:
+    """A standard error for people; nothing where it is unknown."""
+    return f"± {number(error, 1)}" if math.isfinite(error) else ""
+
+
 @dataclass(frozen=True)
 class Column:
     """A column of metrics.
@@ -69,7 +74,10 @@ COLUMNS: tuple[Column, ...] = (
         signed=True,
         note=lambda one: between(one.gain.interval, signed=True) if one.gain else "",
     ),
-    Column("energy", "mJ per frame", lambda one: _milli(one.energy.joules_per_frame), 1),
+    Column(
+        "energy", "mJ per frame", lambda one: _milli(one.energy.joules_per_frame), 1,
+        note=lambda one: plus_minus(1e3 * one.energy.joules_error),
+    ),
     Column("latency p50", "ms", lambda one: _milli(one.latency.p50_s), 1),
     Column("adapters", "per frame", lambda one: one.cover.adapters_per_frame, 2),
     Column("peak memory", "MB", lambda one: one.peak_bytes * 1e-6 if one.peak_bytes else None, 0),

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from polymorph_ros.arrays import Image
-from polymorph_ros.energy.reading import EnergySource
+from polymorph_ros.energy.reading import ESTIMATES
 from polymorph_ros.interfaces.enumerations import ResultState
 from polymorph_ros.runtime.result import FrameResult
 
@@ -208,7 +208,7 @@ def _cost(result: FrameResult) -> str:
     seconds = sum(result.stage_seconds.values())
     parts = [f"{seconds * 1000:.0f} ms"]
     if math.isfinite(result.joules):
-        estimated = result.energy.source is EnergySource.ESTIMATED
+        estimated = result.energy.source in ESTIMATES
         parts.append(f"{result.joules:.3g} J{' est.' if estimated else ''}")
     else:
         parts.append("no joules")

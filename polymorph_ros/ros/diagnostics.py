@@ -117,15 +117,23 @@ def model_status(
     return status("model", WARN if fault else OK, fault or f"{manifest.name} {where}", values)
 
 
-def energy_status(summary: EnergySummary | None) -> DiagnosticStatus:
-    """Power and energy, where the values come from and what they cover."""
+def energy_status(summary: EnergySummary | None, battery_wh: float = 0.0) -> DiagnosticStatus:
+    """Power and energy, how sure they are, where they come from, and how long a battery lasts."""
     if summary is None:
         return status("energy", OK, "no values: the node is not configured")
     values: dict[str, object] = {
         "source": summary.source.value,
         "scope": summary.scope,
         "mean_watts": f"{summary.mean_watts:.3f}",
+        "watts_above_idle": f"{summary.watts_above_idle:.3f}",
+        "idle_watts": f"{summary.idle_watts:.3f}",
         "total_joules": f"{summary.total_joules:.3f}",
+        "total_joules_error": f"{summary.total_joules_error:.3f}",
+        "frame_joules": f"{summary.frame_joules:.3f}",
+        "frame_joules_error": f"{summary.frame_joules_error:.3f}",
+        "error_basis": summary.error_basis,
+        "watt_hours": f"{summary.watt_hours:.4f}",
+        **({"battery_hours": f"{summary.battery_hours(battery_wh):.2f}"} if battery_wh else {}),
         "frames": summary.frames,
         "adapters": summary.adapters,
         "note": summary.note,

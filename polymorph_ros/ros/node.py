@@ -219,12 +219,10 @@ class PolymorphNode(LifecycleNode):
                 self._fault,
             )
         )
-        statuses.append(diagnostics.energy_status(session.ledger.summary() if session else None))
-        capture = session.capture if session else None
         statuses.append(
-            diagnostics.capture_status(
-                capture.settings.folder if capture else None,
-                capture.counters if capture else CaptureCounters(),
+            diagnostics.energy_status(
+                session.ledger.summary() if session else None,
+                self.get_parameter("energy.battery_wh").value,
             )
         )
         name = self.get_fully_qualified_name()

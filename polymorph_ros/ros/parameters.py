@@ -131,6 +131,19 @@ SPECS: tuple[ParameterSpec, ...] = (
         "watts of the busy GPU, for estimates", (0.0, 10000.0),
     ),
     ParameterSpec(
+        "energy.calibration", "", _UNCONFIGURED,
+        "file of `polymorph energy calibrate`, for estimates; empty: the watts above",
+    ),
+    ParameterSpec(
+        "energy.idle_s", 1.0, _UNCONFIGURED,
+        "seconds for which idle power is measured by configure, if a sensor is read; 0: not",
+        (0.0, 60.0),
+    ),
+    ParameterSpec(
+        "energy.battery_wh", 0.0, _LIVE, "battery's watt-hours, for its hours; 0: none",
+        (0.0, 1000000.0),
+    ),
+    ParameterSpec(
         "max_adapters", 0, _LIVE, "most adapters per frame; 0: no limit", (0, 100000)
     ),
     ParameterSpec(
@@ -138,10 +151,23 @@ SPECS: tuple[ParameterSpec, ...] = (
         "log-odds added to every label's thresholds; above 0: fewer active labels", (-10.0, 10.0),
     ),
     ParameterSpec(
-        "frame_budget_s", 0.0, _LIVE, "seconds a frame may take; 0: no budget", (0.0, 3600.0)
+        "frame_budget_s", 0.0, _LIVE, "mean seconds a frame may take; 0: no budget", (0.0, 3600.0)
     ),
     ParameterSpec(
-        "frame_budget_j", 0.0, _LIVE, "joules a frame may take; 0: no budget", (0.0, 1000000.0)
+        "frame_budget_j", 0.0, _LIVE, "mean joules a frame may take; 0: no budget",
+        (0.0, 1000000.0),
+    ),
+    ParameterSpec(
+        "budget_watts", 0.0, _LIVE, "mean watts over 10 s, idle power included; 0: no budget",
+        (0.0, 100000.0),
+    ),
+    ParameterSpec(
+        "target_hz", 0.0, _LIVE,
+        "frames per second of all cameras that computing must keep up with; 0: no target",
+        (0.0, 10000.0),
+    ),
+    ParameterSpec(
+        "priority_labels", [""], _LIVE, "labels whose adapters a budget takes last",
     ),
     ParameterSpec(
         "reuse_s", 1.0, _LIVE,

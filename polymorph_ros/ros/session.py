@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from concurrent.futures import Future
 from contextlib import ExitStack
 
@@ -129,12 +130,12 @@ class Session:
         self._undo.close()
 
     def apply(self, settings: NodeSettings) -> None:
-        """Use other live settings from the next frame on, or none of them.
+        """Use other live settings from the next frame on.
 
         Raises:
-            PolymorphError: the folder for captures cannot be written.
+            PolymorphError: they name labels that the bundle does not have.
         """
-        self.capture.apply(settings.capture)
+        settings.engine.require_labels([label.name for label in self.bundle.manifest.labels])
         before, self.settings = self.settings, settings
         self._inbox.limit_rate(settings.max_rate_hz)
         self._gate.lazy = settings.lazy
@@ -206,6 +207,13 @@ class Session:
 
     def _open_ledger(self) -> EnergyLedger:
         energy = self.settings.energy
-        return self.loaded.open_ledger(
-            energy.meter, cpu_watts=energy.cpu_watts, gpu_watts=energy.gpu_watts
+        ledger = self.loaded.open_ledger(
+            energy.meter,
+            cpu_watts=energy.cpu_watts,
+            gpu_watts=energy.gpu_watts,
+            calibration=energy.calibration,
         )
+        idle = ledger.measure_idle(energy.idle_s) if energy.idle_s else math.nan
+        if idle > 0:
+            self._node.get_logger().info(f"idle power: {idle:.2f} W ({ledger.summary().scope})")
+        return ledger

@@ -39,11 +39,14 @@ _CAMERA_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 
 @dataclass(frozen=True)
 class EnergySettings:
-    """Which meter is read, and the watts that an estimate rests on."""
+    """Which meter is read, what an estimate rests on, idle power, and the battery."""
 
     meter: str
     cpu_watts: float
     gpu_watts: float
+    calibration: Path | None
+    idle_s: float
+    battery_wh: float
 
 
 @dataclass(frozen=True)
@@ -144,6 +147,7 @@ class NodeSettings:
                 expected = f"one of {', '.join(CHOICES[name])}"
                 remedy = refusal_remedy(value) if name == "image_transport" else ""
                 raise PolymorphError(expected, f"{value!r}", where=name, remedy=remedy)
+        priority = tuple(label for label in values["priority_labels"] if label)
         return cls(
             topics=_topics(values),
             compressed=values["image_transport"] == "compressed",
@@ -152,10 +156,12 @@ class NodeSettings:
             device=values["device"],
             cpu_threads=values["cpu_threads"],
             backend=values["engine.backend"],
-            engine=_group(
-                EngineSettings, {**values, "pooled_features": bool(values["capture.folder"])}
+            engine=_group(EngineSettings, {**values, "priority_labels": priority}),
+            energy=_group(
+                EnergySettings,
+                {**values, "energy.calibration": _folder(values["energy.calibration"])},
+                "energy.",
             ),
-            energy=_group(EnergySettings, values, "energy."),
             publish=_group(PublishSettings, values, "publish."),
             capture=CaptureSettings(
                 folder=_folder(values["capture.folder"]),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from polymorph_ros.bundle.reader import Bundle, read_bundle
+from polymorph_ros.energy.calibration import read_calibration
 from polymorph_ros.energy.estimated import DEFAULT_CPU_WATTS, DEFAULT_GPU_WATTS
 from polymorph_ros.energy.ledger import EnergyLedger
 from polymorph_ros.energy.meter import open_meter
@@ -42,6 +43,7 @@ class LoadedBundle:
         *,
         cpu_watts: float = DEFAULT_CPU_WATTS,
         gpu_watts: float = DEFAULT_GPU_WATTS,
+        calibration: Path | None = None,
     ) -> EnergyLedger:
         """A ledger of the model's energy; its owner closes it.
 
@@ -49,13 +51,19 @@ class LoadedBundle:
             meter: one of ``METER_KINDS``; "auto" takes the best sensor that works for the device.
             cpu_watts: of one busy core, for the estimate.
             gpu_watts: of the busy GPU, for the estimate.
+            calibration: this machine's, for the estimate: ``polymorph energy calibrate``.
 
         Raises:
-            PolymorphError: the meter asked for is not there.
+            PolymorphError: the meter asked for is not there, or the calibration is no such file.
         """
-        device = str(self.model.device)
         return EnergyLedger(
-            open_meter(meter, cpu_watts=cpu_watts, gpu_watts=gpu_watts, device=device)
+            open_meter(
+                meter,
+                cpu_watts=cpu_watts,
+                gpu_watts=gpu_watts,
+                device=str(self.model.device),
+                calibration=read_calibration(calibration) if calibration else None,
+            )
         )
 
 

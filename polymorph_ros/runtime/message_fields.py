@@ -82,12 +82,15 @@ def context_state(result: FrameResult) -> Fields:
 
 
 def energy_report(result: FrameResult) -> Fields:
-    """``EnergyReport``: joules and watts are NaN where nothing measures them."""
+    """``EnergyReport``: what nothing measures is NaN."""
     energy = result.energy
     return {
         "camera": result.camera,
         "source": energy.source.value,
         "joules": float(energy.joules),
+        "joules_error": float(energy.joules_error),
+        "joules_above_idle": float(energy.joules_above_idle),
+        "idle_watts": float(energy.idle_watts),
         "mean_watts": float(energy.mean_watts),
         "total_joules": float(energy.total_joules),
         "frames": energy.frames,

@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from polymorph_ros.arrays import Floats, Mask
 from polymorph_ros.interfaces.enumerations import ChangeKind, ScoreSource
-from polymorph_ros.runtime.belief import LEAST
+from polymorph_ros.runtime.belief import LEAST, logit, sigmoid
 from polymorph_ros.runtime.cover import cheapest_cover, cover_within
 from polymorph_ros.runtime.joint_belief import JointBelief
 from polymorph_ros.runtime.knowledge import Knowledge
@@ -39,6 +39,9 @@ DWELL_S = 0.25
 _CHANGE = 0.1
 _UNLIKELY = 0.3
 _FURTHER = 0.3
+
+# What a label of priority counts for under a limit, as a multiple: more than all others together.
+_PRIORITY = 1e6
 
 
 @dataclass(frozen=True)
@@ -106,18 +109,33 @@ class Policy:
         """The active labels, shape (labels,)."""
         return self._active
 
-    def use(self, thresholds: Thresholds, probe_share: float = 0.0) -> None:
+    def use(
+        self, thresholds: Thresholds, probe_share: float = 0.0, priority: Sequence[str] = ()
+    ) -> None:
         """Other settings from the next step on; they hold at once, however young a label is.
 
         Args:
             thresholds: on beliefs of labels.
             probe_share: share of the adapters' work that goes into looking elsewhere; 0: none.
+            priority: labels whose adapters are the last to go; foreign names are passed over.
         """
         self._thresholds = thresholds
-        self._cover_threshold = np.minimum(thresholds.cover, thresholds.on)
-        self._price = self._cover_threshold / np.maximum(1.0 - self._cover_threshold, LEAST)
+        self._priority = np.isin(self._knowledge.labels, list(priority))
+        self.raise_cover(0.0)
         self._probe_share = probe_share
         self._since_change_s[:] = np.inf
+
+    def raise_cover(self, shift: float) -> None:
+        """Cover labels only from a higher belief on: fewer adapters run.
+
+        Args:
+            shift: log-odds, at least 0, added to the cover thresholds of all labels that have no
+                priority.
+        """
+        plain = np.minimum(self._thresholds.cover, self._thresholds.on)
+        raised = sigmoid(logit(plain) + shift) if shift else plain
+        self._cover_threshold = np.where(self._priority, plain, raised)
+        self._price = self._cover_threshold / np.maximum(1.0 - self._cover_threshold, LEAST)
 
     def update_from_scout(
         self,
@@ -172,7 +190,9 @@ class Policy:
         prices = self._prices(worth * ~in_play)
         chosen = cheapest_cover(known.contexts_of_label, in_play, prices)
         if limit and len(chosen) > limit:
-            chosen = cover_within(known.members, np.where(in_play, worth, 0.0), prices, limit)
+            weight = np.where(self._priority, _PRIORITY, 1.0)
+            wanted = np.where(in_play, worth * weight, 0.0)
+            chosen = cover_within(known.members, wanted, prices, limit)
         chosen, covered = self._worth_it(chosen, worth, limit)
         if self._probe_share and (not limit or len(chosen) < limit):
             further = self._probe.select(self._belief.labels, chosen, covered, self._probe_share)

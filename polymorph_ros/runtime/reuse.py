@@ -67,7 +67,9 @@ class ReuseCache:
         """Whether any result can be reused."""
         return self._longest_ns > 0
 
-    def find(self, camera: str, time_ns: int, thumbnail: Thumbnail) -> FrameResult | None:
+    def find(
+        self, camera: str, time_ns: int, thumbnail: Thumbnail, scale: float = 1.0
+    ) -> FrameResult | None:
         """The computed result that holds for this frame too, if there is one.
 
         None for a camera's first frame, one before its last, one beyond the greatest age, or one
@@ -77,13 +79,14 @@ class ReuseCache:
             camera: whose frame it is.
             time_ns: the frame's time, as ``TimeBase`` gives it.
             thumbnail: the frame, small.
+            scale: of the threshold; above 1 more is taken as the same picture.
         """
         last = self._last.get(camera)
         if last is None or self._entry is None or time_ns < last.seen_ns:
             return None
         if time_ns - last.result.time.ns > self._longest_ns:
             return None
-        if not difference(thumbnail, last.thumbnail) <= self._entry.difference:
+        if not difference(thumbnail, last.thumbnail) <= scale * self._entry.difference:
             return None
         last.seen_ns = time_ns
         return last.result
@@ -107,8 +110,9 @@ def reused_result(
     output: PolicyOutput,
     stage_seconds: dict[str, float],
     energy: FrameEnergy,
+    cause: str = "the picture is as",
 ) -> FrameResult:
-    """The result of a frame whose picture is as the computed one's.
+    """The result of a frame for which the last computed one stands.
 
     No adapter ran. What lowered the trust in the computed result (a limit on adapters, an unknown
     scene) still does.
@@ -118,8 +122,9 @@ def reused_result(
         stamp_ns: of the frame that was not computed.
         time: of that frame.
         output: what is believed of it.
+        cause: why it stands, in words that a time in the past follows.
     """
-    words = f"the picture is as {(time.ns - computed.time.ns) * 1e-9:.3f} s before: reused"
+    words = f"{cause} {(time.ns - computed.time.ns) * 1e-9:.3f} s before: reused"
     fresh = computed.state == ResultState.FRESH
     return replace(
         computed,

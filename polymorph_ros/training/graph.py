@@ -5,7 +5,7 @@
                  └─▶ backbone ─▶ tokens ─▶ scout, adapters, unknown scene
                                                │
                                                ▼
-                              thresholds ─▶ reuse ─▶ bundle
+                   thresholds ─▶ reuse ─▶ operating points ─▶ bundle
 
 A ``Visitor`` is handed every stage as soon as the artifacts that it needs are known. ``pipeline``
 runs them, on this machine or a cluster; ``plan`` only looks which are there. Adding to a bundle is
@@ -30,6 +30,7 @@ from polymorph_ros.training.stages.bundle import BundleParts
 from polymorph_ros.training.stages.contexts import ContextsStage, load_contexts, new_labels
 from polymorph_ros.training.stages.deep_scout import DeepScoutStage
 from polymorph_ros.training.stages.grown_scout import GrownScoutStage
+from polymorph_ros.training.stages.operating_points import OperatingPointsStage
 from polymorph_ros.training.stages.reuse import ReuseStage
 from polymorph_ros.training.stages.scout import ScoutStage
 from polymorph_ros.training.stages.thresholds import ThresholdsStage
@@ -71,6 +72,7 @@ class Walked:
     parts: BundleParts
     thresholds: Artifact
     reuse: Artifact | None
+    operating_points: Artifact | None
 
 
 class TrainingGraph:
@@ -124,10 +126,12 @@ class TrainingGraph:
             old=self._old_artifact,
         )
         thresholds = visitor.make(ThresholdsStage(parts, self.config.threads))
-        reuse = None
+        reuse = points = None
         if self._old is None:  # a bundle that is added to keeps its own
-            reuse = visitor.make(ReuseStage(parts, thresholds, self.config.threads))
-        return Walked(frames, parts, thresholds, reuse)
+            threads = self.config.threads
+            reuse = visitor.make(ReuseStage(parts, thresholds, threads))
+            points = visitor.make(OperatingPointsStage(parts, thresholds, reuse, threads))
+        return Walked(frames, parts, thresholds, reuse, points)
 
     def frames(self, visitor: Visitor) -> Frames:
         """Frames of all parts, with the labels that the training frames turned out to have."""

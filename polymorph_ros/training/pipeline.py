@@ -34,6 +34,7 @@ from polymorph_ros.training.graph import TrainingGraph, Walked
 from polymorph_ros.training.loop import set_up_torch
 from polymorph_ros.training.sources import SourceNotes
 from polymorph_ros.training.stages.bundle import Tuned, assemble, engine_of
+from polymorph_ros.training.stages.operating_points import load_points
 from polymorph_ros.training.stages.reuse import load_reuse
 from polymorph_ros.training.stages.thresholds import load_tuned
 from polymorph_ros.training.stages.tokens import TokensStage, make_tokens
@@ -172,6 +173,8 @@ def _run(
     tuned = load_tuned(walked.thresholds)
     if walked.reuse is not None:
         tuned = replace(tuned, reuse=load_reuse(walked.reuse))
+    if walked.operating_points is not None:
+        tuned = replace(tuned, operating_points=load_points(walked.operating_points))
     measured = _measured(walked, tuned, measure, runner.work)
     metrics = {f"{prefix}{name}": value for name, value in measured.items()}
     if not prefix:

@@ -6,6 +6,8 @@ tried by the hundred.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -88,3 +90,65 @@ def replay(stored: StoredScores, knowledge: Knowledge) -> ReplayedBeliefs:
             covered[row] = knowledge.members[list(chosen)].any(axis=0)
             adapters[row] = len(chosen)
     return ReplayedBeliefs(beliefs, covered, adapters)
+
+
+class StoredModel:
+    """Stored scores in the place of a model, so that an engine can be replayed on them.
+
+    A frame's image is made of its row by ``row_image``.
+
+    Args:
+        model: whose scores are stored.
+        stored: the scores.
+        thumbnails: what pictures are compared by, float32 (frames, rows, columns).
+        spend: called with what each part does ("fixed", or "adapters" and how many), for clocks.
+    """
+
+    def __init__(
+        self,
+        model: PolymorphModel,
+        stored: StoredScores,
+        thumbnails: NDArray[np.float32],
+        spend: Callable[[str, int], None] = lambda part, count: None,
+    ) -> None:
+        self.labels, self.contexts = model.labels, model.contexts
+        self.context_names, self.costs = model.context_names, model.costs
+        self._stored, self._thumbnails, self._spend = stored, thumbnails, spend
+
+    def spending(self, spend: Callable[[str, int], None]) -> StoredModel:
+        """The same with another clock."""
+        other = copy(self)
+        other._spend = spend
+        return other
+
+    def preprocess(self, image: NDArray[np.uint8]) -> int:
+        """The row."""
+        return int(image.reshape(-1)[:8].copy().view(np.int64)[0])
+
+    def thumbnail(self, row: int) -> NDArray[np.float32]:
+        """The stored thumbnail."""
+        return self._thumbnails[row]
+
+    def trunk(self, row: int) -> int:
+        """The row."""
+        self._spend("fixed", 1)
+        return row
+
+    def scout(self, row: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The stored P(label) and P(context)."""
+        return self._stored.labels[row], self._stored.contexts[row]
+
+    def feature_distance(self, row: int) -> None:
+        """Unknown scenes are not judged."""
+
+    def tails(self, row: int, adapters: Sequence[int]) -> list[NDArray[np.float32]]:
+        """The stored answers."""
+        self._spend("adapters", len(adapters))
+        return [self._stored.answers[adapter][row] for adapter in adapters]
+
+
+def row_image(row: int) -> NDArray[np.uint8]:
+    """The image that stands for a row."""
+    image = np.zeros((1, 3, 3), np.uint8)
+    image.reshape(-1)[:8] = np.array([row], np.int64).view(np.uint8)
+    return image

@@ -51,7 +51,7 @@ def test_a_row_for_each_method_and_a_report(root: Path, tmp_path: Path) -> None:
     assert [row["method"] for row in rows] == ["polymorph", "all_adapters"]
     for row in rows:
         assert row.keys() >= ROW
-        assert row["energy_source"] == "estimated"
+        assert row["energy_source"] == "uncalibrated_estimate"
         assert row["joules_per_frame"] > 0
         assert row["peak_bytes"] > 50e6
         assert row["frames"] == 40

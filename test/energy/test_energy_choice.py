@@ -49,7 +49,7 @@ def test_auto_takes_a_real_sensor_before_the_estimate(machine_without_sensors: P
 def test_auto_falls_back_to_the_estimate_and_says_why() -> None:
     meter = open_meter("auto", cpu_watts=3.0, device="cpu")
 
-    assert meter.source is EnergySource.ESTIMATED
+    assert meter.source is EnergySource.UNCALIBRATED
     assert "3 W" in meter.scope
     assert "jetson_rails: expected" in meter.note
     assert "rapl: expected" in meter.note
@@ -59,7 +59,7 @@ def test_auto_falls_back_to_the_estimate_and_says_why() -> None:
 def test_auto_asks_the_gpu_driver_where_the_model_runs_on_cuda() -> None:
     meter = open_meter("auto", device="cuda:0")
 
-    assert meter.source is EnergySource.ESTIMATED
+    assert meter.source is EnergySource.UNCALIBRATED
     assert "nvml: expected a working NVIDIA driver" in meter.note
 
 
@@ -70,7 +70,7 @@ def test_a_sensor_that_was_asked_for_and_is_missing_is_an_error(kind: str) -> No
 
 
 def test_the_estimate_and_none_are_always_there() -> None:
-    assert open_meter("estimated").source is EnergySource.ESTIMATED
+    assert open_meter("estimated").source is EnergySource.UNCALIBRATED
     assert open_meter("none").source is EnergySource.UNAVAILABLE
 
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from polymorph_ros.energy.counter import CounterMeter, WrappingCounter
 from polymorph_ros.energy.reading import EnergySource
+from polymorph_ros.energy.uncertainty import ErrorModel
 
 
 def counter_of(raw: list[float], wrap_joules: float | None = None) -> WrappingCounter:
@@ -98,7 +99,9 @@ def test_a_sensor_that_fails_is_lost_for_good_and_reported_once(
             raise answer
         return answer
 
-    meter = CounterMeter(EnergySource.RAPL, "a package", 0.0, [WrappingCounter(read)])
+    meter = CounterMeter(
+        EnergySource.RAPL, "a package", 0.0, [WrappingCounter(read)], ErrorModel("none")
+    )
     before = meter.read()
     with caplog.at_level(logging.WARNING):
         lost = meter.read()

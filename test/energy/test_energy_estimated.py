@@ -34,9 +34,11 @@ def test_says_that_it_is_an_estimate_and_what_it_counts() -> None:
     without_gpu = EstimatedMeter(cpu_watts=2.5)
     with_gpu = EstimatedMeter(cpu_watts=2.5, gpu_watts=12, gpu_seconds=lambda: 0.0)
 
-    assert without_gpu.source is EnergySource.ESTIMATED
-    assert without_gpu.scope == "estimate for this process: CPU seconds x 2.5 W, no GPU"
-    assert with_gpu.scope.endswith("GPU busy seconds x 12 W")
+    assert without_gpu.source is EnergySource.UNCALIBRATED
+    assert without_gpu.scope.startswith(
+        "uncalibrated estimate for this process: CPU seconds x 2.5 W, no GPU"
+    )
+    assert "GPU busy seconds x 12 W" in with_gpu.scope
 
 
 def test_the_process_clock_counts_work_and_not_waiting() -> None:

@@ -19,6 +19,9 @@ from hypothesis import strategies as st
 from polymorph_ros.energy.ledger import EnergyLedger
 from polymorph_ros.energy.meter import UnavailableMeter
 from polymorph_ros.energy.reading import EnergySource
+from polymorph_ros.energy.uncertainty import ErrorModel, Sampling
+
+_EXACT = ErrorModel("known whole")
 
 
 @dataclass
@@ -30,6 +33,8 @@ class Machine:
     source: EnergySource = EnergySource.RAPL
     scope: str = "a synthetic machine"
     resolution_s: float = 0.0
+    error: ErrorModel = _EXACT
+    idle_watts: float = math.nan
     note: str = ""
     closed: bool = False
 
@@ -42,6 +47,9 @@ class Machine:
         if self.resolution_s == 0:
             return self.joules
         return self._last_renewal_joules
+
+    def sampling(self) -> Sampling:
+        return Sampling()
 
     def close(self) -> None:
         self.closed = True

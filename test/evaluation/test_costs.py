@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from polymorph_ros.energy.reading import EnergySource
+from polymorph_ros.energy.uncertainty import ErrorModel
 from polymorph_ros.evaluation.metrics.cover_use import cover_use
-from polymorph_ros.evaluation.metrics.energy import energy_use
+from polymorph_ros.evaluation.metrics.energy import Metering, energy_use
 from polymorph_ros.evaluation.metrics.latency import latency, stage_latencies
 
 
@@ -40,9 +41,18 @@ def test_a_stage_that_some_frames_skip_is_summed_over_the_others() -> None:
 
 
 def test_one_frame_without_joules_makes_the_mean_unavailable() -> None:
-    use = energy_use(
-        [1.0, math.nan], [0.1, 0.3], [0.0, 0.0], source=EnergySource.UNAVAILABLE, scope="nothing"
-    )
+    metering = Metering(EnergySource.UNAVAILABLE, "nothing", ErrorModel("nothing"))
+    use = energy_use([1.0, math.nan], [0.1, 0.3], [0.0, 0.0], seconds=[0.1, 0.1], metering=metering)
 
     assert math.isnan(use.joules_per_frame)
+    assert math.isnan(use.joules_error)
     assert use.cpu_seconds_per_frame == pytest.approx(0.2)
+
+
+def test_the_error_of_the_mean_holds_scale_and_the_ends_of_blocks() -> None:
+    scale = Metering(EnergySource.RAPL, "a CPU", ErrorModel("a scale", gain=0.03))
+    slow = Metering(EnergySource.NVML, "a GPU", ErrorModel("a delay", delay_s=0.1), 0.1, block=32)
+
+    assert scale.error_per_frame(100.0, 10.0, 1000) == pytest.approx(0.003)
+    short, long = (slow.error_per_frame(0.1 * n, 0.01 * n, n) / 0.1 for n in (32, 3200))
+    assert 0.1 < long < short

@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 
 from polymorph_ros.energy.reading import EnergySource
+from polymorph_ros.energy.uncertainty import ErrorModel
 from polymorph_ros.evaluation.frame_log import Cost, FrameLog, FrameLogBuilder
 from polymorph_ros.evaluation.method_metrics import Costs, MethodMetrics, all_metrics
 from polymorph_ros.evaluation.methods.method import Labelled
+from polymorph_ros.evaluation.metrics.energy import Metering
 
-COSTS = Costs(EnergySource.ESTIMATED, "a guess", {"good": 5})
+METERING = Metering(EnergySource.ESTIMATED, "a guess", ErrorModel("a guess", gain=0.1))
+COSTS = Costs(METERING, {"good": 5})
 FRAMES = 40
 
 
@@ -66,6 +69,7 @@ def test_costs_are_means_over_frames(metrics: dict[str, MethodMetrics]) -> None:
     assert row["adapters_per_frame"] == 2.0
     assert row["cover_changes_per_minute"] == pytest.approx(6 / (6 * 39 * 0.5 / 60))
     assert row["energy_source"] == "estimated"
+    assert row["joules_per_frame_error"] == pytest.approx(0.05)
     assert row["peak_bytes"] == 5
     assert metrics["reference"].row()["peak_bytes"] is None
 

@@ -194,18 +194,22 @@ def test_a_missing_gpu_is_told_where_one_was_asked_for(peer: Peer, make_node) ->
 
 
 def test_the_energy_account_names_its_source(peer: Peer, active_node) -> None:
-    active_node()
+    active_node(energy__battery_wh=99.0)
     reports = peer.listen(DiagnosticArray, "/diagnostics")
     heard = peer.listen(LabelArray, "polymorph/labels")
     peer.images("image").publish(image_message(picture()))
     peer.wait_for(lambda: heard, "an answer")
 
-    status = wait_for_words(peer, reports, ": energy", "(estimated)")
+    status = wait_for_words(peer, reports, ": energy", "(uncalibrated_estimate)")
 
-    assert value_of(status, "source") == "estimated"
+    assert value_of(status, "source") == "uncalibrated_estimate"
     assert "estimate" in value_of(status, "scope")
     assert float(value_of(status, "total_joules")) > 0
     assert value_of(status, "frames") == "1"
+    assert float(value_of(status, "frame_joules_error")) > 0
+    watts = float(value_of(status, "mean_watts"))
+    assert float(value_of(status, "battery_hours")) == pytest.approx(99.0 / watts, rel=0.05)
+    assert float(value_of(status, "watt_hours")) >= 0
 
 
 def test_without_a_meter_the_account_says_that_there_are_no_figures(

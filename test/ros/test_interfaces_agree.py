@@ -35,7 +35,8 @@ from polymorph_ros.runtime.engine import Engine
 
 FRAME_ID = "front_optical"
 STAMPS_NS = [5_000_000_007 + number * 250_000_000 for number in range(6)]
-MEASURED = {"joules", "mean_watts", "total_joules", "stage_seconds"}
+OF_THE_NODE = {"joules_error", "joules_above_idle", "idle_watts"}  # NaN in a bag
+MEASURED = {"joules", "mean_watts", "total_joules", "stage_seconds"} | OF_THE_NODE
 OF_THIS_RUN = {"incarnation"}
 
 Messages = dict[str, list[Any]]
@@ -75,7 +76,7 @@ def recorded(bundle_root: Path, tmp_path: Path) -> Iterator[AnyReader]:
     model = PolymorphModel.from_bundle(bundle, "cpu")
     ledger = EnergyLedger(open_meter("estimated"))
     engine = Engine(model, bundle.manifest, ledger, AS_THE_NODE)
-    with result_bag(tmp_path / "bag", bundle, "estimated") as bag:
+    with result_bag(tmp_path / "bag", bundle, "uncalibrated_estimate") as bag:
         for frame in frames():
             bag.add(engine.step(frame), Cost(0.01, 0.02, 0.01, math.nan), frame.frame_id)
     ledger.close()
@@ -155,7 +156,9 @@ def test_measured_values_are_of_the_same_kind(published: Messages, recorded: Any
     theirs = messages_of(recorded)[topics.ENERGY.under()][-1]
 
     assert len(ours.stage_seconds) == len(theirs.stage_seconds) == len(ours.stages)
-    for name in MEASURED - {"stage_seconds"}:
+    for name in OF_THE_NODE:
+        assert getattr(ours, name) >= 0 and math.isnan(getattr(theirs, name))
+    for name in MEASURED - OF_THE_NODE - {"stage_seconds"}:
         assert type(getattr(ours, name)) is type(getattr(theirs, name)) is float
         assert getattr(ours, name) > 0 and getattr(theirs, name) > 0
 

@@ -61,6 +61,8 @@ def test_changes_that_fit_only_together_are_accepted_together(peer: Peer, active
         ({"max_adapters": "many"}, "type"),
         ({"publish__labels": "some"}, "all, active"),
         ({"threshold_shift": float("nan")}, "threshold_shift"),
+        ({"priority_labels": ["person", "dragon"]}, "dragon"),
+        ({"budget_watts": -1.0}, "range"),
     ],
 )
 def test_a_running_node_refuses_with_a_reason(
@@ -152,3 +154,28 @@ def test_topics_can_be_switched_off_and_labels_reduced_to_active_ones(
     assert answer.labels
     assert all(label.active for label in answer.labels)
     assert events == []
+
+
+def test_a_budget_that_cannot_be_kept_is_said_over_dds_until_it_is_lifted(
+    peer: Peer, active_node
+) -> None:
+    active_node(no_data_timeout=60.0, reuse_s=0.0)
+    heard = peer.listen(LabelArray, "polymorph/labels")
+    images = peer.images("image")
+
+    def answers_until(found, what: str) -> None:
+        for stamp in range(1, 400):
+            images.publish(image_message(picture(), stamp_ns=10_000_000 * (stamp + len(heard))))
+            count = len(heard)
+            peer.wait_for(lambda count=count: len(heard) > count, "an answer")
+            if found(heard[-1]):
+                return
+        pytest.fail(f"400 frames without {what}: {heard[-1].reason}")
+
+    assert set_together(peer, frame_budget_s=1e-6, priority_labels=["person"]).successful
+    answers_until(lambda answer: "one of" in answer.reason, "frames that are not computed")
+    answers_until(lambda answer: "cannot be kept: least" in answer.reason, "a complaint")
+    assert heard[-1].state == LabelArray.STATE_DEGRADED
+
+    assert set_together(peer, frame_budget_s=0.0, priority_labels=[""]).successful
+    answers_until(lambda answer: answer.state == LabelArray.STATE_FRESH, "fresh answers")

@@ -15,11 +15,13 @@ import pytest
 import torch
 
 from helpers.tiny_bundle import write_tiny_bundle
+from polymorph_ros.bundle.manifest import OperatingPoint
 from polymorph_ros.bundle.reader import Bundle
 from polymorph_ros.data.frame import Frame
 from polymorph_ros.energy.ledger import EnergyLedger
 from polymorph_ros.energy.meter import open_meter
 from polymorph_ros.energy.reading import EnergySource
+from polymorph_ros.errors import PolymorphError
 from polymorph_ros.interfaces.enumerations import ChangeKind, ResultState, ScoreSource
 from polymorph_ros.model.polymorph import PolymorphModel
 from polymorph_ros.runtime.engine import Engine
@@ -102,7 +104,7 @@ def test_a_result_keeps_its_contract(make_engine: Callable[..., Engine]) -> None
         assert list(result.stage_seconds) == [
             "preprocess", "trunk", "scout", "belief", "cover", "tails", "update",
         ]  # fmt: skip
-        assert result.energy.source == EnergySource.ESTIMATED
+        assert result.energy.source == EnergySource.UNCALIBRATED
         assert result.energy.joules >= 0
         assert result.energy.frames == number + 1
 
@@ -289,3 +291,41 @@ def test_without_a_meter_energy_is_unavailable_not_zero(
 def test_a_frame_is_checked_at_the_boundary(image: np.ndarray, tmp_path: Path) -> None:
     with pytest.raises(Exception, match="uint8 image of shape"):
         Frame(image, 0)
+
+
+def test_a_point_that_computes_each_third_frame_answers_the_others_with_the_last_result(
+    bundle: Bundle, model: PolymorphModel
+) -> None:
+    ledger = EnergyLedger(open_meter("estimated"))
+    third = OperatingPoint(every=3, computed=1 / 3)
+    engine = Engine(model, bundle.manifest, ledger, EngineSettings(), points=(third,))
+
+    results = run(engine, 8)
+
+    assert [result.reused for result in results] == [False, True, True] * 2 + [False, True]
+    skipped = results[1]
+    assert skipped.state in (ResultState.REUSED, ResultState.DEGRADED)
+    assert "the budget has one of 3 frames computed" in skipped.reason
+    assert list(skipped.stage_seconds) == ["reuse"], "the picture is not even looked at"
+    assert (skipped.adapters, skipped.changes) == ((), ())
+    assert [result.stamp_ns for result in results] == [frame(n).stamp_ns for n in range(8)]
+
+
+def test_a_camera_that_starts_anew_is_computed_whatever_the_budget(
+    bundle: Bundle, model: PolymorphModel
+) -> None:
+    ledger = EnergyLedger(open_meter("none"))
+    rare = OperatingPoint(every=50, computed=1 / 50)
+    engine = Engine(model, bundle.manifest, ledger, EngineSettings(), points=(rare,))
+
+    first, second, looped = (engine.step(frame(number)) for number in (100, 101, 2))
+
+    assert (first.reused, second.reused, looped.reused) == (False, True, False)
+
+
+def test_labels_of_priority_must_be_of_the_bundle(make_engine: Callable[..., Engine]) -> None:
+    engine = make_engine(priority_labels=("person",))
+
+    with pytest.raises(PolymorphError, match=r"priority_labels.*dragon"):
+        engine.apply(EngineSettings(priority_labels=("person", "dragon")))
+    assert engine.settings.priority_labels == ("person",)

@@ -344,3 +344,30 @@ def test_what_a_policy_remembers_does_not_grow_with_frames() -> None:
 
     assert len(sizes) > 3
     assert all(len(different) == 1 for different in sizes.values())
+
+
+def test_the_adapter_of_a_label_of_priority_is_the_last_that_a_limit_takes() -> None:
+    known = knowledge()
+    for wanted in range(LABELS):
+        policy = Policy(known)
+        policy.use(known.thresholds, priority=(known.labels[wanted],))
+        label_scores = np.full(LABELS, 0.97)
+        label_scores[wanted] = 0.6  # in play, and the least sure of all
+        for stamp in range(3):
+            policy.update_from_scout(stamp * 100_000_000, label_scores, [0.5] * 4)
+            cover = policy.select(limit=1)
+
+        assert known.members[list(cover.adapters), wanted].any(), known.labels[wanted]
+
+
+def test_raised_cover_thresholds_run_fewer_adapters_but_not_those_of_priority() -> None:
+    known = knowledge()
+    policy = Policy(known)
+    policy.update_from_scout(0, np.full(LABELS, 0.3), [0.5] * 4)
+    every = policy.select().adapters
+    policy.raise_cover(9.0)
+    assert len(policy.select().adapters) < len(every)
+
+    policy.use(known.thresholds, priority=known.labels)
+    policy.raise_cover(9.0)
+    assert policy.select().adapters == every

@@ -76,7 +76,7 @@ def test_a_plan_lists_the_stages_that_a_run_makes(quick_config: TrainConfig, wor
     assert [stage.name for stage in plan.stages] == [*watcher.names, "bundle"]
     assert watcher.names[0] == "frames-train"
     assert watcher.names.index("tokens-train") < watcher.names.index("scout")
-    assert watcher.names[-2:] == ["thresholds", "reuse"]
+    assert watcher.names[-3:] == ["thresholds", "reuse", "operating_points"]
 
 
 def test_a_plan_of_nothing_counts_steps_as_the_run_takes_them(
@@ -105,6 +105,10 @@ def test_another_name_trains_and_tunes_nothing_again(
     assert bundle.manifest.name == "another"
     assert {folder.name: folder.stat().st_mtime_ns for folder in work.glob("*-*")} == made
     assert any(name.startswith("thresholds-") for name in made)
+    points = bundle.manifest.operating_points
+    assert points[0].unlimited and len(points) > 20
+    assert all(point.mean_ap is not None for point in points)
+    assert min(point.computed for point in points if point.every == 8) < 0.3
 
 
 def test_adding_to_a_bundle_is_the_same_walk(
@@ -122,9 +126,9 @@ def test_adding_to_a_bundle_is_the_same_walk(
         [stage for stage in visitor.stages if not stage.name.startswith("adapter-")]
         for visitor in (fresh, growing)
     )
-    # A bundle keeps its own rule of reuse: it was learned on frames of all of its labels.
-    assert [stage.name for stage in added] == [stage.name for stage in everything][:-1]
-    assert everything[-1].name == "reuse"
+    # A bundle keeps what was learned on frames of all of its labels.
+    assert [stage.name for stage in added] == [stage.name for stage in everything][:-2]
+    assert [stage.name for stage in everything[-2:]] == ["reuse", "operating_points"]
     assert len(growing.stages) - len(added) == 3, "a context for each new label, at most"
     assert len(fresh.stages) - len(everything) == 6
 

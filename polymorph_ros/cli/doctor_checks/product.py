@@ -68,7 +68,7 @@ def meter_finding(kind: str, device: str) -> Finding:
         device: as torch names it.
     """
     from polymorph_ros.energy.meter import open_meter
-    from polymorph_ros.energy.reading import EnergySource
+    from polymorph_ros.energy.reading import ESTIMATES
 
     try:
         meter = open_meter(kind, device=device)
@@ -79,7 +79,7 @@ def meter_finding(kind: str, device: str) -> Finding:
     finally:
         meter.close()
     facts = {"source": source.value, "scope": scope, "note": note}
-    if source is EnergySource.ESTIMATED and kind == "auto":
+    if source in ESTIMATES and kind == "auto":
         remedy = "nothing, if estimates will do; permissions of sensors: docs/energy.md"
         if "may not" in note or "ermission" in note:
             remedy = "give the node's user the right to read the sensor (docs/energy.md)"

@@ -9,7 +9,7 @@ from typing import Any
 
 from polymorph_ros.evaluation.method_metrics import MethodMetrics
 from polymorph_ros.evaluation.metrics.bootstrap import Interval
-from polymorph_ros.evaluation.tables import COLUMNS, Column, between, number
+from polymorph_ros.evaluation.tables import COLUMNS, Column, between, number, plus_minus
 
 # What a variant leaves out says what that is worth: the words, and the variant.
 _PARTS = (
@@ -28,7 +28,8 @@ def tiles(one: MethodMetrics) -> list[tuple[str, str, str]]:
     energy = one.energy
     known = math.isfinite(energy.joules_per_frame)
     joules = f"{number(1e3 * energy.joules_per_frame, 1)} mJ" if known else "unknown"
-    note = energy.source.value if known else "no energy reading on this machine"
+    error = f"{plus_minus(1e3 * energy.joules_error)} mJ, {energy.source.value}"
+    note = error if known else "no energy reading on this machine"
     changes = f"{number(one.cover.changes_per_minute, 1)} changes per minute"
     return [
         ("mean AP", number(one.mean_ap), between(one.mean_ap_interval) or "no interval"),
@@ -127,6 +128,7 @@ def facts(summary: Mapping[str, Any], metrics: Sequence[MethodMetrics]) -> dict[
         "every method on the same draws",
         "energy": f"{energy['source']}: {energy['scope']}",
         "limits of that": energy["note"],
+        "standard errors of joules": energy["errors"],
         "memory": summary["memory"],
         "trained baselines": _trained(summary),
         "machine": f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB"

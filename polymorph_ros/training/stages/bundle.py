@@ -20,6 +20,7 @@ from polymorph_ros.bundle.manifest import (
     FileEntry,
     LabelEntry,
     Manifest,
+    OperatingPoint,
     ReuseEntry,
 )
 from polymorph_ros.bundle.reader import Bundle, read_bundle
@@ -90,11 +91,13 @@ class Tuned:
         thresholds: of the labels that the parts are for.
         weights: how much of which evidence counts; a bundle that is added to keeps its own.
         reuse: when a result stands for a later picture; none: never, or as the old bundle has it.
+        operating_points: what the governor may trade; none: its default, or the old bundle's.
     """
 
     thresholds: Thresholds
     weights: EvidenceWeights = field(default_factory=EvidenceWeights)
     reuse: ReuseEntry | None = None
+    operating_points: tuple[OperatingPoint, ...] = ()
 
 
 def assemble(parts: BundleParts, tuned: Tuned, metrics: Mapping[str, float], out: Path) -> Bundle:
@@ -168,6 +171,7 @@ def _manifest(
         evidence=EvidenceEntry(**weights),
         scout_adapter=SCOUT_ADAPTER_FOLDER if scout_adapter else None,
         reuse=tuned.reuse,
+        operating_points=tuned.operating_points,
         unknown_scene=unknown_scene,
         metrics=dict(metrics),
         files=files,

@@ -100,7 +100,7 @@ def learn_reuse(
     if len(pairs) < _FEWEST:
         return None
     first, second = pairs.T
-    pictures = _thumbnails(frames, preprocessing)
+    pictures = thumbnails_of(frames, preprocessing)
     exact = np.array([difference(pictures[one], pictures[other]) for one, other in pairs])
     differences = np.round(exact / _STEP) * _STEP
     threshold = _largest(differences, _jaccard(active[first], active[second]), agreement)
@@ -122,7 +122,8 @@ def learn_reuse(
     )
 
 
-def _thumbnails(frames: LabelledFrames, preprocessing: Preprocessing) -> NDArray[np.float32]:
+def thumbnails_of(frames: LabelledFrames, preprocessing: Preprocessing) -> NDArray[np.float32]:
+    """What pictures are compared by, float32 (frames, rows, columns), grey levels of 255."""
     preprocessor = Preprocessor(preprocessing, "cpu")
     with torch.inference_mode():
         return np.concatenate(
