@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from shlex import quote
 
 import numpy as np
 
@@ -133,7 +134,9 @@ def _open_topic(
         bag = _salvaged(bag)
         clock = read_clock(bag, chosen.name)
     faults = [
-        Fault(str(journal), f"its messages are not read; sqlite3 '{file}' vacuum saves them")
+        Fault(
+            str(journal), f"its messages are not read; sqlite3 {quote(str(file))} vacuum saves them"
+        )
         for file in storage_files(place)
         for journal in (file.with_name(f"{file.name}-{kind}") for kind in ("wal", "journal"))
         if journal.exists() and journal.stat().st_size

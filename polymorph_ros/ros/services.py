@@ -79,7 +79,9 @@ class Services:
         try:
             session = self._configured("capture")
             wanted = [request.camera] if request.camera else list(session.cameras)
-            waiting = [await self._result(session.request_capture(camera)) for camera in wanted]
+            waiting = [
+                await result_of(session.request_capture(camera), self._node) for camera in wanted
+            ]
             lines = []
             for camera, future in zip(wanted, waiting, strict=True):
                 answer: str = await result_of(future, self._node)
