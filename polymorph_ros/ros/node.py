@@ -224,6 +224,13 @@ class PolymorphNode(LifecycleNode):
                 self.get_parameter("energy.battery_wh").value,
             )
         )
+        capture = session.capture if session else None
+        statuses.append(
+            diagnostics.capture_status(
+                capture.settings.folder if capture else None,
+                capture.counters if capture else CaptureCounters(),
+            )
+        )
         name = self.get_fully_qualified_name()
         for status in statuses:
             status.name = f"{name}: {status.name}"

@@ -130,12 +130,14 @@ class Session:
         self._undo.close()
 
     def apply(self, settings: NodeSettings) -> None:
-        """Use other live settings from the next frame on.
+        """Use other live settings from the next frame on, or none of them.
 
         Raises:
-            PolymorphError: they name labels that the bundle does not have.
+            PolymorphError: they name labels that the bundle does not have, or the folder for
+                captures cannot be written.
         """
         settings.engine.require_labels([label.name for label in self.bundle.manifest.labels])
+        self.capture.apply(settings.capture)
         before, self.settings = self.settings, settings
         self._inbox.limit_rate(settings.max_rate_hz)
         self._gate.lazy = settings.lazy

@@ -156,7 +156,14 @@ class NodeSettings:
             device=values["device"],
             cpu_threads=values["cpu_threads"],
             backend=values["engine.backend"],
-            engine=_group(EngineSettings, {**values, "priority_labels": priority}),
+            engine=_group(
+                EngineSettings,
+                {
+                    **values,
+                    "priority_labels": priority,
+                    "pooled_features": bool(values["capture.folder"]),
+                },
+            ),
             energy=_group(
                 EnergySettings,
                 {**values, "energy.calibration": _folder(values["energy.calibration"])},
