@@ -21,7 +21,7 @@ from typing import Annotated, Any
 
 import typer
 
-from parts.fuzz_messages import Shot, burst
+from parts.fuzz_messages import KINDS, Shot, burst
 from parts.fuzz_target import Death, FuzzTarget, alive, balance
 from parts.machine import machine_facts
 from parts.metrics import Results, rounded
@@ -72,6 +72,7 @@ class Task:
     messages: int
     first_burst: int
     end_s: float
+    kinds: tuple[str, ...]
     bundle: Path | None
     folder: Path
 
@@ -85,24 +86,29 @@ def main(
         int | None, typer.Option("--burst", help="Only this burst, message by message.")
     ] = None,
     first_burst: Annotated[int, typer.Option(help="Begin with this one, to go on.")] = 0,
+    kind: Annotated[
+        list[str] | None, typer.Option(help=f"Only bursts of these kinds: {', '.join(KINDS)}.")
+    ] = None,
     bundle: Annotated[Path | None, typer.Option(help="A bundle instead of the default.")] = None,
     json: Annotated[Path | None, typer.Option(help="Where the results go.")] = None,
 ) -> None:
     """Send what no driver should send, and count."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # its processes end with it
     chosen = [Transport.RAW, Transport.COMPRESSED] if transport is Transport.BOTH else [transport]
+    if set(kind or ()) - set(KINDS):
+        raise typer.BadParameter(f"kinds are {', '.join(KINDS)}", param_hint="--kind")
     end_s = time.monotonic() + minutes * 60 if minutes else float("inf")
     legs: dict[str, Leg] = {}
     start_s = time.monotonic()
     try:
         with open_watch() as (watch, folder):
-            for place, kind in enumerate(chosen):
+            for place, way in enumerate(chosen):
                 share = (end_s - time.monotonic()) / (len(chosen) - place)
                 task = Task(
-                    seed, kind is Transport.COMPRESSED, messages // len(chosen), first_burst,
-                    time.monotonic() + share, bundle, folder,
+                    seed, way is Transport.COMPRESSED, messages // len(chosen), first_burst,
+                    time.monotonic() + share, tuple(kind or KINDS), bundle, folder,
                 )  # fmt: skip
-                leg = legs[kind.value] = Leg()
+                leg = legs[way.value] = Leg()
                 if burst_number is not None:
                     _replay(watch, task, burst_number, leg)
                 else:
@@ -129,8 +135,11 @@ def _run(watch: NodeWatch, task: Task, leg: Leg) -> None:
                 before = leg.sent
                 while _goes_on(task, leg, before + target.sent.total()):
                     number += 1
+                    shots = burst(task.seed, number - 1, task.compressed)
+                    if shots[0].kind not in task.kinds:
+                        continue
                     leg.bursts += 1
-                    target.fire(burst(task.seed, number - 1, task.compressed))
+                    target.fire(shots)
                     _show(leg, before + target.sent.total(), task)
             except Death as death:
                 cause = str(death)

@@ -48,6 +48,9 @@ _LARGEST_SIDE = 1200
 _CLAIMED = (1, 7, 4000, 16000, 32000, 65535)  # sides that a picture's header may claim
 
 
+KINDS = tuple(_KINDS)
+
+
 @dataclass(frozen=True)
 class Shot:
     """One message or request.
