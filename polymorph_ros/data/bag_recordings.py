@@ -134,9 +134,7 @@ def _open_topic(
         bag = _salvaged(bag)
         clock = read_clock(bag, chosen.name)
     faults = [
-        Fault(
-            str(journal), f"its messages are not read; sqlite3 {quote(str(file))} vacuum saves them"
-        )
+        Fault(str(journal), f"not read; sqlite3 {quote(str(file))} vacuum saves its messages")
         for file in storage_files(place)
         for journal in (file.with_name(f"{file.name}-{kind}") for kind in ("wal", "journal"))
         if journal.exists() and journal.stat().st_size

@@ -17,6 +17,7 @@ from rclpy.parameter import Parameter
 from polymorph_ros.bundle.reader import default_bundle
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.ros import diagnostics, qos
+from polymorph_ros.ros.capture import CaptureCounters
 from polymorph_ros.ros.faults import CallbackFaults, one_line
 from polymorph_ros.ros.loader import Loader, wait_for
 from polymorph_ros.ros.malformed import answer_malformed_parameters
