@@ -19,7 +19,7 @@ from helpers.ros_process import NodeProcess
 from helpers.tiny_bundle import add_ballast
 from polymorph_ros.msg import LabelArray
 from polymorph_ros.ros.harness.images import image_message
-from polymorph_ros.ros.harness.node_process import NODE_MODULE
+from polymorph_ros.ros.harness.process import NODE_MODULE
 
 SIGNALS = [(signal.SIGINT,), (signal.SIGTERM,), (signal.SIGINT, signal.SIGINT)]
 

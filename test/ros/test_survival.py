@@ -75,9 +75,7 @@ def test_a_malformed_message_is_logged_and_counted_and_images_are_still_answered
         send(peer)
 
         peer.wait_for(lambda: errors(reports) > 0, "the error in diagnostics")
-        process.wait_for_words(
-            "the node goes on after an error in the s"
-        )  # of a subscription or service
+        process.wait_for_words("the node goes on after an error in the s")
         heard = peer.listen(LabelArray, "polymorph/labels")
         images = peer.images("image")
         with peer.camera(images):
