@@ -63,7 +63,7 @@ def test_the_aggregator_has_one_place_for_each_status(peer: Peer, make_node) -> 
     node = make_node()
     node.trigger_configure()
     reports = peer.listen(DiagnosticArray, "/diagnostics")
-    peer.wait_for(lambda: any(len(report.status) >= 3 for report in reports), "all statuses")
+    peer.wait_for(lambda: any(len(report.status) >= 5 for report in reports), "all statuses")
 
     for status in reports[-1].status:
         places = [
