@@ -22,6 +22,7 @@ from helpers.recordings import picture, write_bag, write_video
 from helpers.tiny_bundle import CONTEXTS, write_tiny_bundle
 from polymorph_ros.data.frame import Frame
 from polymorph_ros.data.image_files import read_image
+from polymorph_ros.data.image_stream import ImageStream
 from polymorph_ros.runtime.loading import LoadedBundle, load_bundle
 from polymorph_ros.runtime.settings import EngineSettings
 
@@ -118,7 +119,7 @@ def test_a_path_and_its_pixels_give_the_same(labeller: pm.Labeller, tmp_path: Pa
 
     results = [
         labeller(image, stamp_s=1.0, camera=str(number))
-        for number, image in enumerate((file, str(file), read_image(file)))
+        for number, image in enumerate((file, str(file), read_image(file, ImageStream())))
     ]
 
     assert_same(results, [results[2].score_array] * 3)
