@@ -21,7 +21,7 @@ from helpers.ros_peer import Peer, picture
 from polymorph_ros.interfaces.doctor import PROGRAM
 from polymorph_ros.ros.harness.images import image_message
 
-SECONDS = "2"
+SECONDS = "6"
 
 
 @contextmanager
