@@ -157,7 +157,9 @@ def test_a_gpu_gives_the_cpus_answers(bundle: Bundle, image: NDArray[np.uint8]) 
 
 
 def test_an_unknown_device_is_refused(bundle: Bundle) -> None:
-    with pytest.raises(PolymorphError, match="device: expected auto, cpu, cuda or cuda:N, found 'tpu'"):
+    with pytest.raises(
+        PolymorphError, match="device: expected auto, cpu, cuda or cuda:N, found 'tpu'"
+    ):
         PolymorphModel.from_bundle(bundle, "tpu")
 
 

@@ -29,6 +29,7 @@ MODULES: Mapping[str, str] = {
     "rosbags": "rosbags",
     "mcap": "mcap",
     "zstandard": "zstandard",
+    "nvidia-ml-py": "pynvml",
     "zeus": "zeus",
 }
 """Modules by the names under which requirements/library.txt asks for them."""
