@@ -25,10 +25,10 @@ from parts.choosing_frames import CHOICES, Choose, State, train_head
 from parts.frozen_features import Pool, backbones, pool_of
 from parts.machine import machine_facts, machine_name
 from parts.metrics import Results
+from polymorph_ros.data.average_precision import mean_average_precision
 from polymorph_ros.data.dataset import Dataset
 from polymorph_ros.data.open_dataset import open_dataset
 from polymorph_ros.data.union import union
-from polymorph_ros.evaluation.metrics.average_precision import mean_average_precision
 from polymorph_ros.files import write_json, write_text
 
 _SHARED = ROOT.parent / "shared"
