@@ -25,10 +25,10 @@ from parts.choosing_frames import CHOICES, Choose, State, train_head
 from parts.frozen_features import Pool, backbones, pool_of
 from parts.machine import machine_facts, machine_name
 from parts.metrics import Results
+from polymorph_ros.data.average_precision import mean_average_precision
 from polymorph_ros.data.dataset import Dataset
 from polymorph_ros.data.open_dataset import open_dataset
 from polymorph_ros.data.union import union
-from polymorph_ros.evaluation.metrics.average_precision import mean_average_precision
 from polymorph_ros.files import write_json, write_text
 
 _SHARED = ROOT.parent / "shared"
@@ -38,7 +38,8 @@ _ABOUT = {
     "camvid_davis": "mean AP on the test parts; labels of one set are unknown in the other; every "
     "clip of DAVIS is the only one with its label, and is split in time",
     "grocery": "mean AP of 43 kinds on the test photos, which come from other visits; photos have "
-    "no time, so uniform_in_time is left out",
+    "no time, so uniform_in_time is left out; kinds other than the main product's count as absent, "
+    "though neighbours on the shelf were not judged",
     "learner": "logistic regression on frozen features; features of training are not adapted",
     "ranking": "polymorph_ros.annotation.ranking as the page uses it, with the head's entropy",
 }

@@ -13,13 +13,9 @@ import numpy as np
 
 from polymorph_ros.arrays import Floats, Indices, Mask
 from polymorph_ros.errors import PolymorphError
+from polymorph_ros.runtime.views import ALIKE, worth
 
-ALIKE = 0.1
-"""Distance of unit feature vectors up to which two frames count as near-identical."""
-
-_LEAST_WEIGHT = 0.25  # of a frame that the model is sure of, beside 1 of one it knows nothing of
 _COMPARED = 200
-_UNKNOWN_BONUS = 0.5  # an unknown scene goes before the most uncertain known one
 
 
 @dataclass(frozen=True)
@@ -67,8 +63,7 @@ def rank_frames(
     _check(features, uncertainty, unknown, seen)
     units = _unit(features)
     groups = near_identical(units, alike)
-    weights = _LEAST_WEIGHT + (1.0 - _LEAST_WEIGHT) * np.clip(uncertainty, 0.0, 1.0)
-    weights = weights + _UNKNOWN_BONUS * unknown
+    weights = worth(np.clip(uncertainty, 0.0, 1.0), unknown)
     chosen = _representatives(groups, weights, seen)
     first = chosen[_farthest_first(units[chosen], weights[chosen], units[seen])]
     rest = np.setdiff1d(np.arange(len(units)), first)

@@ -6,7 +6,7 @@ Frames are taken one by one, not as a stream: they are shown in any order.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from polymorph_ros.arrays import Image
 from polymorph_ros.data.frame import Frame
+from polymorph_ros.runtime.views import uncertainty
 
 _GRID = 8  # of the features without a bundle
-_MOST_UNCERTAIN = 3
 
 Features = NDArray[np.float32]
 
@@ -71,49 +71,18 @@ class BundleEye:
     def __init__(self, bundle: str) -> None:
         # Imported here: torch takes seconds, and the page opens without it.
         from polymorph_ros.labeller import load
-        from polymorph_ros.model.unknown_scene import pooled
 
-        self._labeller = load(bundle, meter="none", reuse_s=0.0)
-        self._pooled = pooled
-        self._tap = _TrunkTap(self._labeller.engine.model)
-        self._labeller.engine.model = cast(Any, self._tap)
+        self._labeller = load(bundle, meter="none", reuse_s=0.0, pooled_features=True)
 
     def look(self, image: Image) -> Look:
         """Run the engine as on the first frame of a stream."""
         self._labeller.reset()
         result = self._labeller.engine.step(Frame(image, 0, "frame"))
-        features = self._pooled(self._tap.tokens.float())[0].cpu().numpy()
-        scores = result.score_array.copy()
+        assert result.feature is not None
         return Look(
-            features.astype(np.float32, copy=False),
-            scores,
+            result.feature,
+            result.score_array,
             result.active_indices,
-            uncertainty_of(scores),
+            uncertainty(result.score_array),
             result.unknown_scene.unknown,
         )
-
-
-class _TrunkTap:
-    """A model that remembers the tokens of the last picture."""
-
-    def __init__(self, model: Any) -> None:
-        self._model = model
-        self.tokens: Any = None
-
-    def trunk(self, pixels: Any) -> Any:
-        self.tokens = self._model.trunk(pixels)
-        return self.tokens
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._model, name)
-
-
-def uncertainty_of(scores: NDArray[np.float32]) -> float:
-    """How unsure a bundle is of a frame: the mean entropy of its least sure labels, in [0, 1].
-
-    >>> uncertainty_of(np.array([0.5, 0.5, 0.5, 0.0], np.float32))
-    1.0
-    """
-    chances = np.clip(scores.astype(np.float64), 1e-9, 1.0 - 1e-9)
-    bits = -chances * np.log2(chances) - (1.0 - chances) * np.log2(1.0 - chances)
-    return float(np.sort(bits)[-_MOST_UNCERTAIN:].mean()) if len(bits) else 1.0

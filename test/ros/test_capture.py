@@ -288,10 +288,11 @@ def test_a_killed_node_leaves_whole_pictures_and_the_next_goes_on(
     for number in range(2):
         with NodeProcess(parameters=parameters) as node:
             node.wait_for_words("ready after", lambda: peer.executor.spin_once(0.05))
+            peer.wait_for(lambda: peer.state("polymorph") == "active", "an active node")
             robot = Robot(peer)
             shown = range(10 * number, 10 * number + 6)
             robot.show_slowly(*(view(one) for one in shown[:5]))
-            robot.counts(stored=5 * (number + 1))
+            robot.counts(captured=5)
             robot.show(view(shown[5]))
             node.send(signal.SIGKILL)
             node.end()
