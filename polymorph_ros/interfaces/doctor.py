@@ -17,6 +17,8 @@ from typing import Any
 PROGRAM = "polymorph_ros.ros.doctor"
 SEARCH_S = 2.5
 """Seconds in which it looks for nodes and topics; diagnostics come once a second."""
+PATIENCE_S = 10.0
+"""Seconds that it waits longer for a node that should report, and for an image that should come."""
 CANDIDATE_S = 1.5
 """Seconds for which it listens to other image topics where one that was asked for is silent."""
 
@@ -61,7 +63,7 @@ class TopicReport:
         qos: what each publisher offers.
         obstacle: why a node at its defaults can receive nothing; empty where it can.
         received, lost: messages; the middleware reports the lost ones.
-        seconds: for how long was listened.
+        seconds: from the first image, else from the start, to the end of listening.
         picture: size and encoding of the first image.
         largest_bytes: of a message.
         longest_gap_s: between two arrivals.

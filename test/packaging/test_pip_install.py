@@ -18,9 +18,10 @@ pytestmark = pytest.mark.slow
 MAX_WHEEL_BYTES = 12 * 2**20  # the default bundle has at most 8 MB
 
 WRITE_OUR_MESSAGES = """
-from polymorph_ros.evaluation import messages
+from polymorph_ros.interfaces.bag_messages import message_types
+from polymorph_ros.interfaces.topics import PACKAGE
 
-print(*sorted(name for name in messages.message_types().types if name.startswith(messages.PACKAGE)))
+print(*sorted(name for name in message_types().types if name.startswith(PACKAGE)))
 """
 
 IMPORT_ALL_BUT_ROS = """
@@ -72,7 +73,9 @@ def test_wheel_is_complete_and_small(wheel: Path, source: Path) -> None:
         if path.is_file()
     }
     metadata = {name for name in held if ".dist-info/" in name}
-    data = {"polymorph_ros/py.typed", "polymorph_ros/evaluation/report/page.html"}
+    page = (source / "polymorph_ros" / "annotation" / "page").iterdir()
+    data = {str(path.relative_to(source)) for path in page}
+    data |= {"polymorph_ros/py.typed", "polymorph_ros/evaluation/report/page.html"}
     assert held - metadata == library | shared | data
     assert wheel.stat().st_size <= MAX_WHEEL_BYTES
 

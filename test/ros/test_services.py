@@ -151,12 +151,15 @@ def test_after_a_reset_the_next_frame_starts_anew(peer: Peer, active_node) -> No
     contexts = peer.listen(ContextState, "polymorph/context")
     events = peer.listen(LabelEvent, "polymorph/events")
     images = peer.images("image")
+
+    def at_first() -> list[str]:
+        return [event.name for event in events if event.header.stamp.nanosec == 1]
+
     for stamp in (1, 2):
         images.publish(image_message(picture(), stamp_ns=stamp))
         peer.wait_for(lambda stamp=stamp: len(contexts) == stamp, "an answer")
     assert contexts[1].reason == "unchanged"
-    appeared = [event.name for event in events]
-    events.clear()
+    peer.wait_for(lambda: events, "the events of the first frame")
 
     response = peer.call(ResetContext, RESET, camera="camera")
     images.publish(image_message(picture(), stamp_ns=3))
@@ -164,7 +167,16 @@ def test_after_a_reset_the_next_frame_starts_anew(peer: Peer, active_node) -> No
 
     assert response.success
     assert contexts[2].reason == contexts[0].reason == "first frame"
-    peer.wait_for(lambda: [event.name for event in events] == appeared, "the same events again")
+    # What was active vanishes with the reset and appears anew with the next frame.
+    peer.wait_for(lambda: len(events) == 3 * len(at_first()), "the same labels again")
+    appeared = at_first()
+    assert [(event.kind, event.name, event.reason) for event in events] == [
+        (kind, name, reason)
+        for kind, reason in (
+            (LabelEvent.APPEARED, ""), (LabelEvent.VANISHED, "reset"), (LabelEvent.APPEARED, ""),
+        )
+        for name in appeared
+    ]  # fmt: skip
 
 
 def test_a_reset_of_an_unknown_camera_names_the_known_ones(peer: Peer, active_node) -> None:

@@ -10,6 +10,7 @@ from polymorph_ros.cli.doctor_checks.finding import Finding, error, ok, warn
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.interfaces.doctor import (
     CANDIDATE_S,
+    PATIENCE_S,
     SEARCH_S,
     GraphReport,
     NodeReport,
@@ -18,7 +19,7 @@ from polymorph_ros.interfaces.doctor import (
     doctor_command,
 )
 
-_PATIENCE_S = 60.0  # for importing from a slow disk, beside the listening
+_START_S = 60.0  # for importing from a slow disk, beside the listening
 _LARGE_IMAGE_BYTES = 512 * 1024
 _LONGEST_GAP_S = 1.0  # the node's no_data_timeout at its default
 _CLOCKS_DIFFER_S = 1.0
@@ -35,7 +36,7 @@ def read_graph(topics: Sequence[str], seconds: float) -> GraphReport:
     Raises:
         PolymorphError: it failed, or did not end in time.
     """
-    patience_s = seconds + SEARCH_S + CANDIDATE_S + _PATIENCE_S
+    patience_s = seconds + SEARCH_S + CANDIDATE_S + 2 * PATIENCE_S + _START_S
     try:
         done = subprocess.run(
             doctor_command(topics, seconds), capture_output=True, text=True, timeout=patience_s,

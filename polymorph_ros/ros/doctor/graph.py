@@ -21,6 +21,7 @@ from polymorph_ros.errors import PolymorphError
 from polymorph_ros.interfaces import topics as names
 from polymorph_ros.interfaces.doctor import (
     CANDIDATE_S,
+    PATIENCE_S,
     SEARCH_S,
     Candidate,
     GraphReport,
@@ -49,10 +50,11 @@ def look(topics: Sequence[str], seconds: float) -> GraphReport:
     try:
         wanted = [graph.resolved(topic) for topic in topics]
         graph.spin(SEARCH_S)
+        graph.spin(PATIENCE_S, lambda: graph.is_known(wanted))
         nodes = graph.nodes()
         wanted = wanted or list(dict.fromkeys(topic for node in nodes for topic in node.topics))
         images = graph.image_topics()
-        reports = graph.listen(wanted or images[:_MOST_TOPICS], seconds)
+        reports = graph.listen(wanted or images[:_MOST_TOPICS], seconds, PATIENCE_S)
         silent = [report for report in reports if not report.received]
         others = [topic for topic in images if topic not in wanted][:_MOST_TOPICS]
         found = graph.listen(others, CANDIDATE_S) if silent and others else []
@@ -101,21 +103,42 @@ class _Graph:
             if set(types) & set(IMAGE_TYPES) and self.node.count_publishers(name)
         ]
 
-    def listen(self, topics: Iterable[str], seconds: float) -> list[TopicReport]:
-        """Listen to topics, all at once."""
+    def listen(
+        self, topics: Iterable[str], seconds: float, patience_s: float = 0.0
+    ) -> list[TopicReport]:
+        """Listen to topics, all at once, and longer while an image should have come."""
         listeners = [TopicListener(self.node, topic) for topic in topics]
-        start_s = time.monotonic()
         self.spin(seconds)
-        elapsed_s = time.monotonic() - start_s
-        reports = [listener.report(elapsed_s) for listener in listeners]
+        # A busy machine is slow to match a publisher that is there.
+        self.spin(patience_s, lambda: not any(listener.waits for listener in listeners))
+        reports = [listener.report() for listener in listeners]
         for listener in listeners:
             listener.close()
         return reports
 
+    def is_known(self, topics: Sequence[str]) -> bool:
+        """Whether the topics, or else some, have publishers and each node sent its diagnostics.
+
+        Discovery can take seconds on a busy machine.
+        """
+        images = self.image_topics()
+        return bool(images) and {*topics} <= {*images} and self._running() <= self._names()
+
+    def _running(self) -> set[str]:
+        """The nodes that publish labels."""
+        return {
+            f"{publisher.node_namespace.rstrip('/')}/{publisher.node_name}"
+            for name, types in self.node.get_topic_names_and_types()
+            if names.LABELS.type in types
+            for publisher in self.node.get_publishers_info_by_topic(name)
+        }
+
+    def _names(self) -> set[str]:
+        return {_STATUS.match(name)["node"] for name in self._statuses}  # type: ignore[index]
+
     def nodes(self) -> list[NodeReport]:
         """The nodes whose diagnostics came."""
-        found = sorted({_STATUS.match(name)["node"] for name in self._statuses})  # type: ignore[index]
-        return [self._node(name) for name in found]
+        return [self._node(name) for name in sorted(self._names())]
 
     def _node(self, name: str) -> NodeReport:
         mine = [status for key, status in self._statuses.items() if key.startswith(f"{name}: ")]

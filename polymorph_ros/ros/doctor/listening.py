@@ -55,6 +55,7 @@ class TopicListener:
         images = [name for name in types if name in IMAGE_TYPES]
         self._type_name = (images or types or [""])[0]
         self._type: Any = IMAGE_TYPES.get(self._type_name)
+        self._start_s = time.monotonic()
         self._subscription = self._subscribe() if self._type else None
 
     def close(self) -> None:
@@ -62,22 +63,23 @@ class TopicListener:
         if self._subscription is not None:
             self._node.destroy_subscription(self._subscription)
 
-    def report(self, seconds: float) -> TopicReport:
-        """What was heard.
+    @property
+    def waits(self) -> bool:
+        """Whether an image should have come, and none did."""
+        return self._type is not None and not self._arrivals_s and not self._obstacle()
 
-        Args:
-            seconds: for how long was listened.
-        """
+    def report(self) -> TopicReport:
+        """What arrived until now. A rate counts from the first image on."""
         publishers = self._publishers()
-        wanted = self._type_name if self._type else "sensor_msgs/msg/Image"
         arrivals = self._arrivals_s
+        seconds = time.monotonic() - (arrivals[0] if arrivals else self._start_s)
         gaps = [after - before for before, after in pairwise(arrivals)]
         return TopicReport(
             name=self._topic,
             type=self._type_name,
             publishers=len(publishers),
             qos=tuple(_offer(publisher) for publisher in publishers),
-            obstacle=qos.unmatched(publishers, self._topic, wanted, _QOS),
+            obstacle=self._obstacle(),
             received=len(arrivals),
             lost=self._lost,
             seconds=round(seconds, 2),
@@ -90,6 +92,10 @@ class TopicListener:
 
     def _publishers(self) -> list[TopicEndpointInfo]:
         return qos.publishers_of(self._node, self._topic)
+
+    def _obstacle(self) -> str:
+        wanted = self._type_name if self._type else "sensor_msgs/msg/Image"
+        return qos.unmatched(self._publishers(), self._topic, wanted, _QOS)
 
     def _subscribe(self) -> Any:
         def create(events: SubscriptionEventCallbacks) -> Any:
