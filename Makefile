@@ -72,6 +72,7 @@ lint: build ## style, spelling, sizes, types, and who may import whom
 	@$(bin)/ruff check --quiet
 	@$(bin)/ruff format --quiet --check
 	@$(bin)/codespell
+	@$(bin)/hadolint docker/Dockerfile docker/Dockerfile.jetson
 	@$(bin)/python scripts/check_sizes.py
 	@$(bin)/mypy --no-error-summary
 	@$(bin)/lint-imports --no-logo >build/lint-imports.txt || { cat build/lint-imports.txt; exit 1; }
