@@ -64,7 +64,8 @@ def compose(
 
     Random weights, rank 8 on q, v, fc1 and fc2 of the last K blocks, 224 px, all methods
     interleaved. A full table takes an hour and more; with --json it continues where it was stopped.
-    On a GPU (--device cuda) composed and bare forwards are replayed as CUDA graphs.
+    On a GPU (--device cuda) composed and bare forwards and separate models are replayed as CUDA
+    graphs.
     """
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler that counts memory is chatty
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")

@@ -15,7 +15,7 @@ import torch
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.evaluation.composition.bench import Plan, measure, read_rows, write_rows
 from polymorph_ros.evaluation.composition.count import multiply_adds, peak_activation_bytes
-from polymorph_ros.evaluation.composition.synthetic import Size, size_of
+from polymorph_ros.evaluation.composition.synthetic import LABELS, Size, size_of
 from polymorph_ros.evaluation.composition.ways import METHODS, Ways
 from polymorph_ros.model import linear
 
@@ -54,6 +54,19 @@ def test_all_ways_give_the_same_answers(tail_blocks: int) -> None:
     pooled = Ways(SMALL, tail_blocks, count=3, separate=0, device=CPU, tail_tokens="pooled")
     with torch.inference_mode():
         assert (pooled.run("composed", 3) - expected).abs().max() > 1e-3
+    assert torch.cdist(expected, expected).fill_diagonal_(1).min() > 1e-3
+
+
+def test_all_ways_give_the_same_answers_on_the_pictures_of_several_cameras() -> None:
+    ways = Ways(SMALL, 2, count=3, separate=3, device=CPU, cameras=2)
+    with torch.inference_mode():
+        expected = ways.run("peft_sequential", 3)
+
+        for method in METHODS:
+            if method != "bare":
+                answers = ways.run(method, 3)
+                torch.testing.assert_close(answers, expected, rtol=0, atol=1e-4)
+    assert expected.shape == (6, LABELS)
     assert torch.cdist(expected, expected).fill_diagonal_(1).min() > 1e-3
 
 

@@ -100,7 +100,7 @@ class Plan:
         sizes: backbones by name.
         tail_blocks, active: values of K and of the number of adapters.
         seconds: how long a cell is measured; at least ``rounds`` rounds of all methods.
-        device: where. On a GPU ``composed`` and ``bare`` are replayed as CUDA graphs.
+        device: where. On a GPU what ``Ways.fastest`` captures is replayed as CUDA graphs.
         clock, dtype, tail_tokens: as in ``Cell``.
 
     Raises:

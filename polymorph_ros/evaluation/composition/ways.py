@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -36,8 +36,8 @@ METHODS = (
 class Ways:
     """All methods on one backbone and K, each with the same ``count`` adapters and heads.
 
-    Every method but ``bare`` gives the logits (active, labels) of the first ``active`` adapters;
-    ``bare`` gives the pooled feature.
+    Every method but ``bare`` gives the logits (active x cameras, labels) of the first ``active``
+    adapters, all cameras of the first one first; ``bare`` gives the pooled features.
 
     Args:
         size: the backbone's measures.
@@ -47,6 +47,8 @@ class Ways:
         device: where everything runs.
         tail_tokens: what the composed tails get; all other methods get all tokens.
         dtype: what everything computes in.
+        cameras: pictures; all methods take them as one batch, but for the composed tails, which
+            run picture by picture.
     """
 
     def __init__(
@@ -58,6 +60,8 @@ class Ways:
         device: torch.device,
         tail_tokens: TailTokens = "all",
         dtype: torch.dtype = torch.float32,
+        *,
+        cameras: int = 1,
     ) -> None:
         self._backbone = make_backbone(size, device, dtype)
         self._tail_blocks = tail_blocks
@@ -71,7 +75,8 @@ class Ways:
         self._heads: list[Head] = [adapter.head for adapter in self._bank.adapters]
         self._separate = [self._fine_tuned(index) for index in range(separate)]
         torch.manual_seed(2)
-        self.pixels = torch.randn(1, 3, size.picture, size.picture).to(device, dtype)
+        pixels = torch.randn(cameras, 3, size.picture, size.picture)
+        self.pixels = pixels.to(device, dtype)
         self._graphs: GraphedModel | None = None
         self._ways: Mapping[str, Callable[[int], Tensor]] = {
             "composed": self._composed,
@@ -89,27 +94,40 @@ class Ways:
     def fastest(self, method: str, active: int) -> Callable[[], Tensor]:
         """A method as the fastest way to run it does: what is timed.
 
-        On a GPU ``composed`` and ``bare`` are replayed as CUDA graphs, as the node replays its
-        trunk and tails; PEFT's ways change their modules or weights between forwards.
+        On a GPU ``composed``, ``bare`` and ``separate_models`` are replayed as CUDA graphs, as the
+        node replays its trunk and tails; PEFT's ways change their modules or weights between
+        forwards.
         """
         if self.pixels.is_cuda and method == "bare":
             captured = GraphedRun(self._feature_of, self.pixels)
             return lambda: captured(self.pixels)
         if self.pixels.is_cuda and method == "composed":
-            return partial(self._composed_by_graphs, self._capture(), active)
+            return partial(self._composed_by_graphs, self._capture(), self._capture_trunk(), active)
+        if self.pixels.is_cuda and method == "separate_models":
+            graphs = [GraphedRun(self._answer_of(i), self.pixels) for i in range(active)]
+            return lambda: torch.cat([graph(self.pixels) for graph in graphs])
         return partial(self.run, method, active)
 
     def _capture(self) -> GraphedModel:
-        """Trunk and tails as CUDA graphs, captured once."""
+        """Trunk and tails of one picture as CUDA graphs, captured once."""
         if self._graphs is None:
             self._graphs = GraphedModel(
                 *(self._backbone, self._tails, self._bank),
-                *(self._tail_blocks, self._tail_tokens, self.pixels),
+                *(self._tail_blocks, self._tail_tokens, self.pixels[:1]),
             )
         return self._graphs
 
-    def _composed_by_graphs(self, graphs: GraphedModel, active: int) -> Tensor:
-        return torch.stack(graphs.tails(graphs.trunk(self.pixels), range(active)))
+    def _capture_trunk(self) -> Callable[[Tensor], Tensor]:
+        """The trunk of all pictures as a CUDA graph."""
+        if len(self.pixels) == 1:
+            return self._capture().trunk
+        return GraphedRun(lambda x: self._backbone.trunk(x, self._tail_blocks), self.pixels)
+
+    def _composed_by_graphs(
+        self, graphs: GraphedModel, trunk: Callable[[Tensor], Tensor], active: int
+    ) -> Tensor:
+        tokens = trunk(self.pixels).split(1)
+        return _by_adapter([torch.stack(graphs.tails(each, range(active))) for each in tokens])
 
     def weight_bytes(self, method: str, active: int) -> int:
         """Bytes of the weights that a method needs for so many adapters."""
@@ -124,8 +142,10 @@ class Ways:
     def _composed(self, active: int) -> Tensor:
         tokens = self._backbone.trunk(self.pixels, self._tail_blocks)
         chosen = self._bank.select(range(active))
-        inputs = self._backbone.tail_input(tokens, self._tail_tokens)
-        return torch.stack(chosen.logits(self._tails(inputs, chosen)))
+        inputs = self._backbone.tail_input(tokens, self._tail_tokens).split(1)
+        return _by_adapter(
+            [torch.stack(chosen.logits(self._tails(each, chosen))) for each in inputs]
+        )
 
     def _bare(self, active: int) -> Tensor:
         return self._feature_of(self.pixels)
@@ -141,10 +161,11 @@ class Ways:
         return torch.cat(answers)
 
     def _peft_mixed_batch(self, active: int) -> Tensor:
-        names = [adapter_name(index) for index in range(active)]
-        output = self._peft(self.pixels.expand(active, -1, -1, -1), adapter_names=names)
-        features = _feature(output)
-        return torch.cat([_apply(self._heads[i], features[i : i + 1]) for i in range(active)])
+        cameras = len(self.pixels)
+        names = [adapter_name(index) for index in range(active) for _ in range(cameras)]
+        output = self._peft(self.pixels.repeat(active, 1, 1, 1), adapter_names=names)
+        rows = _feature(output).split(cameras)
+        return torch.cat([_apply(self._heads[i], row) for i, row in enumerate(rows)])
 
     def _merge_unmerge(self, active: int) -> Tensor:
         answers = []
@@ -155,8 +176,11 @@ class Ways:
         return torch.cat(answers)
 
     def _separate_models(self, active: int) -> Tensor:
-        models = self._separate[:active]
-        return torch.cat([self._answer(model(self.pixels), i) for i, model in enumerate(models)])
+        return torch.cat([self._answer_of(index)(self.pixels) for index in range(active)])
+
+    def _answer_of(self, index: int) -> Callable[[Tensor], Tensor]:
+        """What a separate model makes of pixels."""
+        return lambda pixels: self._answer(self._separate[index](pixels), index)
 
     def _fine_tuned(self, index: int) -> nn.Module:
         """A model of its own with one adapter's change in its weights."""
@@ -171,6 +195,11 @@ class Ways:
 
     def _answer(self, output: Any, index: int) -> Tensor:
         return _apply(self._heads[index], _feature(output))
+
+
+def _by_adapter(answers: Sequence[Tensor]) -> Tensor:
+    """The answers (active, labels) of each picture, as (active x pictures, labels)."""
+    return torch.stack(list(answers), dim=1).flatten(0, 1)
 
 
 def _feature(output: Any) -> Tensor:
