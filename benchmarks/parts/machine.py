@@ -49,9 +49,10 @@ def bundle_facts(bundle: Bundle) -> Results:
     }
 
 
-def machine_name() -> str:
-    """A short name for files: the CPU model and its cores."""
-    return re.sub(r"[^a-z0-9]+", "-", f"{cpu_model()} {cores()} cores".lower()).strip("-")
+def machine_name(gpu: str = "") -> str:
+    """A short name for files: that of the GPU, or the CPU model and its cores."""
+    words = gpu or f"{cpu_model()} {cores()} cores"
+    return re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")
 
 
 def cpu_seconds(pid: int) -> float:
