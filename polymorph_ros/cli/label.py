@@ -60,6 +60,10 @@ def label(
         ) from None  # fmt: skip
     from polymorph_ros.bundle.reader import default_bundle
 
+    if device not in ("auto", "cpu"):
+        from polymorph_ros.model.gpu import choose_device  # torch takes seconds
+
+        choose_device(device)
     chosen = Path(bundle or default_bundle()) if suggest else None
     request = Request(recordings, labels, chosen, to, topic, fps, host, port, device)
     console = Console(highlight=False, soft_wrap=True)

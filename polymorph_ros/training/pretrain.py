@@ -34,7 +34,8 @@ def pretrain_backbone(
     torch.manual_seed(seed)
     labels = frames.truth.shape[1]
     device = preprocessor.device
-    model: ViTModel = small_vit(config).to(device).train()
+    model = small_vit(config).train()
+    nn.Module.to(model, device)
     picture_head = nn.Linear(config.hidden_size, labels).to(device)
     patch_head = nn.Linear(config.hidden_size, labels + 1).to(device)
     side = config.image_size // config.patch_size

@@ -58,7 +58,7 @@ class ScoutStage:
 
 
 def with_dropout(tokens: Tensor) -> Tensor:
-    """Tokens without some of their values; which ones is drawn on the CPU, alike for all devices."""
+    """Tokens without some of their values; which is drawn on the CPU, alike for all devices."""
     if tokens.is_cpu:
         return nn.functional.dropout(tokens, DROPOUT)
     return tokens * nn.functional.dropout(torch.ones(tokens.shape), DROPOUT).to(tokens.device)
