@@ -91,7 +91,7 @@ def test_captured_answers_are_pefts_on_the_gpu_and_on_the_cpu(
     graphs = captured(folder, adapters, backend)
     expected = {
         device: [by_peft(folder, adapter, pixels, device) for adapter in adapters]
-        for device in ("cpu", DEVICE)
+        for device in (("cpu", DEVICE) if backend == "float32" else (DEVICE,))
     }
     for active in ([0, 1, 2], [2, 0], [1], [2, 1, 0], [1]):
         found = answers(graphs, pixels, active)
