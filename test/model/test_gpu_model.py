@@ -65,7 +65,7 @@ def captured(folder: Path, adapter_folders: list[Path], backend: Backend) -> Gra
 def answers(graphs: GraphedModel, pixels: Tensor, active: list[int]) -> list[Tensor]:
     with torch.inference_mode():
         tokens = graphs.trunk(pixels.to(DEVICE))
-        return [row.float().cpu() for row in graphs.tails(tokens, active)]
+        return [row.float().cpu().clone() for row in graphs.tails(tokens, active)]
 
 
 def by_peft(folder: Path, adapter_folder: Path, pixels: Tensor, device: str) -> Tensor:
