@@ -40,6 +40,7 @@ class Request:
         topic: of the images.
         fps: of pictures without stamps.
         host, port: where the page is served; port 0 for any free one.
+        device: where the bundle computes, and training.
     """
 
     places: Sequence[Path]
@@ -50,6 +51,7 @@ class Request:
     fps: float
     host: str
     port: int
+    device: str = "auto"
 
 
 def open_session(request: Request) -> Session:
@@ -68,7 +70,7 @@ def open_session(request: Request) -> Session:
     book.present += [0] * len(new)
     book.absent += [0] * len(new)
     desk = Desk.of(footage, table, book)
-    make_eye, identity = _eye(bundle)
+    make_eye, identity = _eye(bundle, request.device)
     return Session(
         desk=desk,
         pictures=PictureStore(footage, table.cache),
@@ -79,16 +81,16 @@ def open_session(request: Request) -> Session:
     )
 
 
-def _eye(bundle: Bundle | None) -> tuple[MakeEye, str]:
+def _eye(bundle: Bundle | None, device: str) -> tuple[MakeEye, str]:
     if bundle is None:
         return PlainEye, "plain"
-    return lambda: BundleEye(str(bundle.path)), bundle.checksum
+    return lambda: BundleEye(str(bundle.path), device), bundle.checksum
 
 
 def _command(request: Request, bundle: Bundle, desk: Desk) -> TrainingCommand:
     beside = request.labels.resolve()
     to = request.to or beside.with_name(f"{beside.stem}_bundle")
-    return TrainingCommand(bundle.path, to, desk.table)
+    return TrainingCommand(bundle.path, to, desk.table, request.device)
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -31,11 +31,13 @@ class TrainingCommand:
         bundle: that training begins from.
         to: the bundle that gets the labels; a copy of ``bundle`` where it is not there yet.
         table: with the labels.
+        device: where it computes.
     """
 
     bundle: Path
     to: Path
     table: TableFile
+    device: str = "auto"
 
     @property
     def needs_copy(self) -> bool:
@@ -45,10 +47,18 @@ class TrainingCommand:
     def arguments(self) -> list[str]:
         """Of ``polymorph``."""
         footage = self.table.footage
+        device = [] if self.device == "auto" else ["--device", self.device]
         topic = ["--topic", footage.topic] if footage.topic else []
         return [
             *("train", "--add", str(footage.place), "--labels", str(self.table.path.resolve())),
-            *("--to", str(self.to), *topic, "--work", str(self.table.cache.resolve() / "train")),
+            *(
+                "--to",
+                str(self.to),
+                *topic,
+                *device,
+                "--work",
+                str(self.table.cache.resolve() / "train"),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -63,16 +63,19 @@ class BundleEye:
 
     Args:
         bundle: its folder.
+        device: where it computes.
 
     Raises:
-        PolymorphError: the bundle is not as it must be.
+        PolymorphError: the bundle or the device is not as it must be.
     """
 
-    def __init__(self, bundle: str) -> None:
+    def __init__(self, bundle: str, device: str = "auto") -> None:
         # Imported here: torch takes seconds, and the page opens without it.
         from polymorph_ros.labeller import load
 
-        self._labeller = load(bundle, meter="none", reuse_s=0.0, pooled_features=True)
+        self._labeller = load(
+            bundle, device=device, meter="none", reuse_s=0.0, pooled_features=True
+        )
 
     def look(self, image: Image) -> Look:
         """Run the engine as on the first frame of a stream."""

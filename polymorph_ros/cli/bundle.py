@@ -121,6 +121,7 @@ def pack(
     ] = None,
     labels: Annotated[Path | None, typer.Option(help="The labels (CSV) of that video.")] = None,
     synthetic: Annotated[int, typer.Option(min=1, help="Held-out scenes, 24 frames each.")] = 40,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
 ) -> None:
     """Write a copy with smaller adapters, and say what that costs in mean average precision."""
     from polymorph_ros.bundle import read_bundle
@@ -132,7 +133,7 @@ def pack(
     dataset = open_dataset(data, labels=labels) if data else synthetic_dataset(synthetic)
     packed = pack_bundle(bundle, "int8" if dtype is PackType.INT8 else "float16", out)
     before, after = (
-        mean_ap(each, dataset, "auto", data or "synthetic") for each in (bundle, packed)
+        mean_ap(each, dataset, device, data or "synthetic") for each in (bundle, packed)
     )
     console = Console()
     console.print(

@@ -125,6 +125,7 @@ def frames(
         str | None, typer.Option(help="Image topic, where a recording has several.")
     ] = None,
     fps: Annotated[float, typer.Option(help="Frames per second where nothing says it.")] = 30.0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
 ) -> None:
     """Take the pictures that teach most out of recordings, with a table to fill in."""
     from polymorph_ros.annotation.excerpt import MOST_FRAMES, write_excerpt
@@ -134,7 +135,7 @@ def frames(
     from polymorph_ros.progress import progress_bar
 
     footage = open_footage([recording], topic=topic, fps=fps)
-    eye = BundleEye(str(bundle or default_bundle()))
+    eye = BundleEye(str(bundle or default_bundle()), device)
     with progress_bar() as bars:
         total = min(footage.frames, MOST_FRAMES)
         task = bars.add_task("looking at frames", total=total, note="")

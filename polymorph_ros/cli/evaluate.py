@@ -78,7 +78,7 @@ def evaluate(
     compare: _Compare = "",
     json: _Json = None,
     timeline: _Timeline = "",
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     threads: _Threads = 1,
     energy: _Energy = "auto",
     memory: _Memory = True,
@@ -95,7 +95,7 @@ def evaluate(
 
     folder = baselines or baselines_beside(bundle)
     if train_baselines is not None:
-        _train(train_baselines, bundle, folder, work, compare, larger_backbone)
+        _train(train_baselines, bundle, folder, work, (compare, larger_backbone, device))
     if not data or out is None:
         if train_baselines is not None:
             return
@@ -125,16 +125,17 @@ def _say(line: str) -> None:
     Console().print(line, highlight=False)
 
 
-def _train(
-    config: Path, bundle: Path, out: Path, work: Path, compare: str, larger_backbone: str
-) -> None:
+def _train(config: Path, bundle: Path, out: Path, work: Path, how: tuple[str, str, str]) -> None:
+    """``how``: the methods to train for, the larger backbone, and the device."""
     from polymorph_ros.bundle import read_bundle
     from polymorph_ros.evaluation.baselines.table import weights_of
     from polymorph_ros.evaluation.baselines.train import train_baselines
     from polymorph_ros.training.config import read_config
 
+    compare, larger_backbone, device = how
+    settings = read_config(config).model_copy(update={"device": device})
     train_baselines(
-        *(weights_of(compare, out), read_config(config), read_bundle(bundle), out, work, _say),
+        *(weights_of(compare, out), settings, read_bundle(bundle), out, work, _say),
         larger=larger_backbone,
     )
 

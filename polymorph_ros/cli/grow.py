@@ -26,18 +26,19 @@ def grow(
     work: Annotated[
         Path, typer.Option(help="Folder for intermediate results; a rerun continues from them.")
     ] = Path("build/grow"),
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
 ) -> None:
     """Train an adapter for new labels, then have the running node load the bundle.
 
     polymorph grow CAPTURED --labels labels.csv --to BUNDLE --node /polymorph
     """
-    from polymorph_ros.cli.train import add_labels
+    from polymorph_ros.cli.train import add_labels, added
     from polymorph_ros.interfaces.take_over import take_over
 
     console = Console(highlight=False, soft_wrap=True)
     if node is not None:  # before minutes of training
         take_over(node, to, check=True)
-    add_labels(captured, to, labels, topic, work, None)
+    add_labels(added(captured, labels, topic), to, work, None, device)
     if node is not None:
         console.print(take_over(node, to), markup=False)
     else:

@@ -42,6 +42,7 @@ def label(
         str, typer.Option(help="Address to listen on; others than this machine may come then.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 for any free one.")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     browser: Annotated[bool, typer.Option(help="Open the page in a browser.")] = True,
 ) -> None:
     """Label recordings on a page in the browser; it needs no network.
@@ -59,8 +60,12 @@ def label(
         ) from None  # fmt: skip
     from polymorph_ros.bundle.reader import default_bundle
 
+    if device not in ("auto", "cpu"):
+        from polymorph_ros.model.gpu import choose_device  # torch takes seconds
+
+        choose_device(device)
     chosen = Path(bundle or default_bundle()) if suggest else None
-    request = Request(recordings, labels, chosen, to, topic, fps, host, port)
+    request = Request(recordings, labels, chosen, to, topic, fps, host, port, device)
     console = Console(highlight=False, soft_wrap=True)
     with listen(host, port) as listener:
         session = open_session(request)

@@ -52,7 +52,7 @@ class Request:
         where: the data's place, for errors and the report.
         methods: names, the reference first.
         baselines: folder with trained baselines; None for the one beside the bundle.
-        device: "auto", "cpu" or "cuda".
+        device: "auto", "cpu", "cuda" or "cuda:N".
         threads: of a computation on the CPU; another number may change the last bits.
         energy: which meter, as ``open_meter`` names them.
         memory: whether peak memory is measured, in a process for each method.
@@ -163,7 +163,7 @@ def _opened(request: Request, dataset: Dataset, say: Say, more: dict[str, Any]) 
     peak = _peaks(request, folder, device)
     gpu = GpuClock(device)
     busy = (lambda: gpu.seconds) if device.type == "cuda" else None
-    meter = open_meter(request.energy, device=device.type, gpu_seconds=busy)
+    meter = open_meter(request.energy, device=str(device), gpu_seconds=busy)
     try:
         yield _Run(request, bundle, data, folder, Bench(meter, gpu), device, peak)
     finally:
@@ -172,7 +172,7 @@ def _opened(request: Request, dataset: Dataset, say: Say, more: dict[str, Any]) 
 
 def _replayed(run: _Run, data: JoinedData, say: Say) -> MachineFacts:
     """Replay all that is left to replay; the machine as it was before."""
-    source = Source(run.bundle, run.device.type, run.request.baselines_folder)
+    source = Source(run.bundle, str(run.device), run.request.baselines_folder)
     methods = make_methods(run.request.methods, source)
     warm(methods, data)
     facts = machine_facts(run.device)
@@ -300,7 +300,7 @@ def _peaks(request: Request, folder: RunFolder, device: torch.device) -> dict[st
         task = bars.add_task("peak memory", total=len(request.methods), note="")
         for name in request.methods:
             bars.update(task, note=name)
-            peak[name] = peak_bytes(name, request.bundle, device.type, request.baselines_folder)
+            peak[name] = peak_bytes(name, request.bundle, str(device), request.baselines_folder)
             bars.update(task, advance=1)
     write_json(file, peak)
     return peak

@@ -1,4 +1,28 @@
-"""Trunk and composed tails of a model, captured as CUDA graphs."""
+"""Trunk and composed tails of a model, captured as CUDA graphs.
+
+PyTorch's rules for CUDA graphs (its notes "CUDA semantics", section "CUDA Graphs"), and what meets
+each; ``GraphedRun`` is in ``model/gpu.py``:
+
+- Capture on a side stream, after warm-ups on a side stream: ``GraphedRun`` has one for each.
+- One capture at a time in a process: a lock. Other threads go on, as capture is ``thread_local``.
+- Nothing synchronises with the CPU, and no shape depends on data, within a capture: the path runs
+  on meta tensors in ``test/model/test_capturable.py``, where both are errors.
+- No control flow by data: adapters are chosen by an index that is an input; one capture per count.
+- A replay reads and writes the same addresses: inputs are copied to fixed places; weights, stack
+  and rotations live as long as the captured closure; another bundle is another object.
+- Outputs are overwritten by the next replay: callers read them before, or copy them (``tails``).
+- Captures that share a pool replay in the order of capture, or need none of each other's memory:
+  a tails capture reads only its inputs, which lie outside of the pool, and of several goes of one
+  frame each output is copied before the next.
+- A shared pool never serves two replays at once: all engines of a process use the default stream.
+- Captured work and work outside are ordered by the stream they are on: uploads, replays and
+  downloads of a frame are all on the current stream of the calling thread.
+- Random numbers and dropout would need registered generators: nothing here is random.
+- Autocast must not cache casts: it is not used; a backend casts the weights once.
+- A capture goes on using the working memory that cuBLAS has for its stream: nothing but captures
+  is on that stream, so what runs meanwhile cannot write there.
+- Data-parallel wrappers, autograd and CPU work are not captured: all is in inference mode.
+"""
 
 from __future__ import annotations
 

@@ -7,7 +7,9 @@ inputs are copied to where it reads, and its output is overwritten by the next r
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import torch
@@ -16,7 +18,7 @@ from torch import Tensor
 from polymorph_ros.errors import PolymorphError
 
 _WARM_UPS = 3  # libraries choose and load their kernels in the first runs, which cannot be captured
-
+_CAPTURE = threading.Lock()  # a process may capture one computation at a time
 
 _DEVICE_NAME = re.compile(r"auto|cpu|cuda(:(0|[1-9][0-9]*))?")
 
@@ -83,7 +85,7 @@ class PinnedUpload:
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self._pinned = torch.empty(0)
-        self._copied: Any = None
+        self._copied: Any = None  # after the copy, on the stream that it is on
         if device.type == "cuda":
             self._copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
 
@@ -93,10 +95,12 @@ class PinnedUpload:
             return tensor.to(self._device)
         self._copied.synchronize()  # the copy before this one, out of the same pinned memory
         if self._pinned.shape != tensor.shape or self._pinned.dtype != tensor.dtype:
-            self._pinned = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
+            with torch.inference_mode(False):  # it may be filled inside and outside of that mode
+                self._pinned = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
         self._pinned.copy_(tensor)
         uploaded = self._pinned.to(self._device, non_blocking=True)
-        self._copied.record()
+        # The calling thread's own GPU may be another one.
+        self._copied.record(torch.cuda.current_stream(self._device))
         return uploaded
 
 
@@ -107,14 +111,15 @@ class GraphedRun:
 
     Args:
         run: reads no memory but its inputs' and what stays where it is; does not wait for the GPU.
-        examples: inputs, on the device.
+        examples: inputs, on the device. They become the places that every run reads: the output of
+            another captured run, given here and in each call, is read where it is.
         pool: memory that captures share which never run at the same time and do not need each
             other's outputs (``torch.cuda.graph_pool_handle``); None for memory of its own.
     """
 
     def __init__(self, run: Callable[..., Tensor], *examples: Tensor, pool: Any = None) -> None:
         self._run = run
-        self._inputs = tuple(example.clone() for example in examples)
+        self._inputs = examples
         self._graph = self._capture(pool) if examples[0].is_cuda else None
         if self._graph is None:
             self._output = run(*self._inputs)
@@ -122,7 +127,8 @@ class GraphedRun:
     def __call__(self, *inputs: Tensor) -> Tensor:
         """The output for inputs of the examples' shapes; the next call overwrites it."""
         for place, value in zip(self._inputs, inputs, strict=True):
-            place.copy_(value)
+            if value is not place:
+                place.copy_(value)
         if self._graph is None:
             self._output.copy_(self._run(*self._inputs))
         else:
@@ -130,15 +136,28 @@ class GraphedRun:
         return self._output
 
     def _capture(self, pool: Any) -> torch.cuda.CUDAGraph:
-        stream: Any = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
-            for _ in range(_WARM_UPS):
-                self._run(*self._inputs)
-        torch.cuda.current_stream().wait_stream(stream)
+        device = self._inputs[0].device
+        warming, capturing = _side_streams(device)
         graph = torch.cuda.CUDAGraph()
-        # Only this thread has to keep to what may be captured: an engine may be running in another
-        # one while this model is loaded.
-        with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
-            self._output = self._run(*self._inputs)
+        with _CAPTURE, torch.cuda.device(device):
+            warming.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(warming):
+                for _ in range(_WARM_UPS):
+                    self._run(*self._inputs)
+            torch.cuda.current_stream().wait_stream(warming)
+            # Only this thread has to keep to what may be captured: an engine may be running in
+            # another one while this model is loaded.
+            with torch.cuda.graph(graph, pool, capturing, capture_error_mode="thread_local"):
+                self._output = self._run(*self._inputs)
         return graph
+
+
+@cache
+def _side_streams(device: torch.device) -> tuple[Any, Any]:
+    """A GPU's streams of all warm-ups and of all captures.
+
+    Matrix libraries have working memory for each stream, and a capture goes on using that of its
+    stream: few streams take little memory, and what runs on another one does not disturb it.
+    """
+    warming, capturing = (torch.cuda.Stream(device) for _ in range(2))  # type: ignore[no-untyped-call]
+    return warming, capturing

@@ -32,6 +32,7 @@ from polymorph_ros.model.unknown_scene import FeatureStatistics, pooled
 _log = logging.getLogger(__name__)
 
 Scores = NDArray[np.float32]
+_Compute = Callable[[Tensor], Tensor]
 
 
 class PolymorphModel:
@@ -68,12 +69,14 @@ class PolymorphModel:
         self._preprocessor = Preprocessor(manifest.preprocessing, self.device)
         self._bank = AdapterBank(adapters, manifest.tail_blocks, self.device, backbone.dtype)
         self._tails = ComposedTails(backbone, manifest.tail_blocks)
-        self._scout_tail: Callable[[Tensor], Tensor] | None = None
+        scout_tail: _Compute | None = None
         if scout_adapter is not None:
             own = AdapterBank([scout_adapter], manifest.tail_blocks, self.device, backbone.dtype)
-            chosen, tails = own.select((0,)), self._tails
-            # Tail input (1, N, D) to logits (V + C,): labels in vocabulary order, then contexts.
-            self._scout_tail = lambda inputs: chosen.logits(tails(inputs, chosen))[0]
+            chosen, tails, which = own.select((0,)), self._tails, self._tail_tokens
+            scout_tail = lambda tokens: chosen.logits(  # noqa: E731
+                tails(backbone.tail_input(tokens, which), chosen)
+            )[0]
+        self._scout_scores = _scout_scores(self._scout, scout_tail)
         self._graphs: GraphedModel | None = None
         self.costs = self._count_costs(manifest.preprocessing.size)
 
@@ -149,12 +152,7 @@ class PolymorphModel:
     @torch.inference_mode()
     def scout(self, tokens: Tensor) -> tuple[Scores, Scores]:
         """Tokens (1, N, D) to P(label), shape (V,), and P(context), shape (C,)."""
-        label_logits, context_logits = self._scout(tokens.float())
-        logits = torch.cat([label_logits[0], context_logits[0]])
-        if self._scout_tail is not None:
-            inputs = self._backbone.tail_input(tokens, self._tail_tokens)
-            logits = logits + self._scout_tail(inputs).float()
-        scores = logits.sigmoid().cpu().numpy()
+        scores = self._scout_scores(tokens).cpu().numpy()
         return scores[: len(self.labels)], scores[len(self.labels) :]
 
     @torch.inference_mode()
@@ -167,7 +165,7 @@ class PolymorphModel:
         """How far tokens (1, N, D) are from those of training; None without statistics.
 
         Returns:
-            float (1,) on the device: read it after the scout's answer, and nothing waits twice.
+            float (1,) on the device.
         """
         statistics = self._feature_statistics
         return None if statistics is None else statistics.distance(tokens.float())
@@ -214,12 +212,25 @@ class PolymorphModel:
                 *(self._backbone, self._tails, self._bank),
                 *(self._tail_blocks, self._tail_tokens, pixels),
             )
-            if self._scout_tail is not None:
-                tokens = self._graphs.trunk(pixels)
-                inputs = self._backbone.tail_input(tokens, self._tail_tokens)
-                self._scout_tail = GraphedRun(self._scout_tail, inputs)
+            self._scout_scores = GraphedRun(self._scout_scores, self._graphs.trunk(pixels))
         except RuntimeError as error:
             _log.warning("no CUDA graphs: %s", str(error).splitlines()[0])
+
+
+def _scout_scores(scout: Scout, tail: _Compute | None) -> _Compute:
+    """Tokens (1, N, D) to P(label), then P(context), float32 (V + C,).
+
+    Args:
+        tail: the scout adapter's, if there is one: tokens to logits (V + C,), labels in
+            vocabulary order, then contexts.
+    """
+
+    def scores(tokens: Tensor) -> Tensor:
+        labels, contexts = scout(tokens.float())
+        logits = torch.cat([labels[0], contexts[0]])
+        return (logits if tail is None else logits + tail(tokens).float()).sigmoid()
+
+    return scores
 
 
 def _check_size(manifest: Manifest, backbone: Backbone) -> None:

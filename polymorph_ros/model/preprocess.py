@@ -26,15 +26,18 @@ class Preprocessor:
     Args:
         preprocessing: size, mean and standard deviation per channel, of pixels in [0, 1].
         device: where pixels are wanted.
+
+    Attributes:
+        device: where pixels come to be.
     """
 
     def __init__(self, preprocessing: Preprocessing, device: torch.device | str) -> None:
         self._size = (preprocessing.size, preprocessing.size)
-        self._device = torch.device(device)
-        self._upload = PinnedUpload(self._device) if self._device.type == "cuda" else None
+        self.device = torch.device(device)
+        self._upload = PinnedUpload(self.device) if self.device.type == "cuda" else None
         shape = (1, 3, 1, 1)
-        self._mean = 255 * torch.tensor(preprocessing.mean, device=self._device).view(shape)
-        self._gain = 1 / (255 * torch.tensor(preprocessing.std, device=self._device).view(shape))
+        self._mean = 255 * torch.tensor(preprocessing.mean, device=self.device).view(shape)
+        self._gain = 1 / (255 * torch.tensor(preprocessing.std, device=self.device).view(shape))
 
     def __call__(self, image: NDArray[np.uint8]) -> Tensor:
         """One picture, uint8 RGB (H, W, 3) with any strides, to float32 (1, 3, S, S)."""
@@ -59,7 +62,7 @@ class Preprocessor:
         # Channels that run backwards (BGR seen as RGB) are turned after resizing: far fewer pixels.
         backwards = images.strides[3] < 0
         pixels = _as_tensor(images[..., ::-1] if backwards else images)
-        pixels = self._upload(pixels) if self._upload else pixels.to(self._device)
+        pixels = self._upload(pixels) if self._upload else pixels.to(self.device)
         pixels = self._resize(pixels.permute(0, 3, 1, 2)).float()
         pixels = pixels.flip(1) if backwards else pixels
         return ((pixels - self._mean) * self._gain).contiguous()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -24,4 +26,10 @@ def thumbnails(pixels: Tensor, std: tuple[float, float, float]) -> Tensor:
         differences only.
     """
     cells = functional.adaptive_avg_pool2d(pixels, GRID)
-    return cells * (255 * torch.tensor(std, device=pixels.device)).view(1, 3, 1, 1)
+    return cells * _grey_levels(std, pixels.device)
+
+
+@cache
+def _grey_levels(std: tuple[float, float, float], device: torch.device) -> Tensor:
+    """(1, 3, 1, 1); uploaded once, because that waits for the device."""
+    return (255 * torch.tensor(std, device=device)).view(1, 3, 1, 1)

@@ -198,6 +198,8 @@ class Engine:
         if self.manifest.unknown_scene and self.settings.detect_unknown_scenes:
             with clock.stage("unknown_scene"):
                 distance = self.model.feature_distance(tokens)
+                if distance is not None:  # it is there when the scout's scores are
+                    distance = distance.to("cpu", non_blocking=True)
         with clock.stage("scout"):
             label_scores, context_scores = self.model.scout(tokens)
         camera = self._camera(frame.camera)

@@ -42,7 +42,8 @@ Log = Callable[[str], None]
 class Stage(Protocol):
     """A piece of training that can be sent anywhere: a frozen dataclass that pickles.
 
-    A field with ``metadata={"decides": False}`` has no part in the result.
+    A field with ``metadata={"decides": False}`` has no part in the result; one with
+    ``metadata={"unless": VALUE}`` has none where it has that value.
     """
 
     @property
@@ -212,6 +213,7 @@ def _text(value: object) -> str:
             f"{part.name}={_text(getattr(value, part.name))}"
             for part in fields(value)
             if part.metadata.get("decides", True)
+            and getattr(value, part.name) != part.metadata.get("unless", part)
         ]
         return f"{type(value).__name__}({', '.join(parts)})"
     if isinstance(value, tuple):

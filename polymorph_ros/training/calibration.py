@@ -103,9 +103,9 @@ def _entropy(rate: Floats) -> Floats:
 def fold_into(linear: nn.Linear, scale: NDArray[np.float32], shift: NDArray[np.float32]) -> None:
     """Change a head so that its logits are ``scale * logit + shift``."""
     with torch.no_grad():
-        factor = torch.from_numpy(scale)
+        factor, offset = (torch.from_numpy(part).to(linear.bias.device) for part in (scale, shift))
         linear.weight.mul_(factor[:, None])
-        linear.bias.mul_(factor).add_(torch.from_numpy(shift))
+        linear.bias.mul_(factor).add_(offset)
 
 
 def fold_into_head(folder: Path, scale: NDArray[np.float32], shift: NDArray[np.float32]) -> None:

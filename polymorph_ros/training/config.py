@@ -201,6 +201,7 @@ class TrainConfig(_Strict):
     description: str = ""
     seed: int = 0
     threads: int = Field(2, ge=1, description="a different count changes the last digits")
+    device: str = Field("auto", description="cpu, cuda, cuda:N, or auto for a GPU if there is one")
     mean_ap_floor: float = Field(0.0, ge=0, le=1, description="the bundle's promise on new scenes")
     synthetic: SyntheticConfig | None = None
     data: DataConfig | None = None

@@ -20,6 +20,7 @@ from functools import cached_property
 from typing import Protocol
 
 from polymorph_ros.bundle.reader import Bundle
+from polymorph_ros.model.gpu import choose_device
 from polymorph_ros.training.artifacts import Artifact, GraphStage
 from polymorph_ros.training.config import TrainConfig
 from polymorph_ros.training.frames import count_frames, vocabulary_of
@@ -83,11 +84,12 @@ class TrainingGraph:
         old: the bundle that contexts for new labels are added to, if any.
 
     Raises:
-        PolymorphError: there is no such backbone.
+        PolymorphError: there is no such backbone or device.
     """
 
     def __init__(self, config: TrainConfig, old: Bundle | None = None) -> None:
         self.config = config
+        self.device = str(choose_device(config.device))
         self.preprocessing = preprocessing_of(config.backbone)
         self._old = old
         self._old_artifact = Artifact(old.path, old.checksum) if old else None
@@ -149,7 +151,9 @@ class TrainingGraph:
         formed = load_contexts(contexts)
         for index, name in enumerate(formed.names):
             visitor.log(f"context {name}: {', '.join(formed.labels_of(index))}")
-        backbone = visitor.make(backbone_stage(self.config, self.preprocessing, frames.train))
+        backbone = visitor.make(
+            backbone_stage(self.config, self.preprocessing, frames.train, self.device)
+        )
         train = visitor.make(self.tokens("train", backbone, frames.train))
         validation = visitor.make(self.tokens("validation", backbone, frames.validation))
         return Features(
@@ -158,6 +162,7 @@ class TrainingGraph:
             TokenFiles(frames.train, train),
             TokenFiles(frames.validation, validation),
             contexts,
+            self.device,
         )
 
     def _contexts(self, frames: Artifact) -> ContextsStage:
@@ -176,6 +181,7 @@ class TrainingGraph:
             config.tokens.augmentations if part == "train" else 0,
             config.seed,
             config.threads,
+            self.device,
         )
 
     def scout(self, features: Features) -> ScoutStage | DeepScoutStage | GrownScoutStage:

@@ -56,13 +56,18 @@ class Schedule:
         return self.epochs * self.per_epoch(frames)
 
 
-def set_up_torch(threads: int) -> None:
+ON_CPU = {"unless": "cpu"}
+"""Metadata of a stage's device: what a CPU computes bears the name that it always had."""
+
+
+def set_up_torch(threads: int, device: str = "cpu") -> None:
     """Make results repeatable: they depend on the number of threads, and on the operations' kind.
 
-    Every stage that computes calls it, for it may run in a process of its own.
+    To the bit only on a CPU: a GPU adds up in any order. Every stage that computes calls it, for
+    it may run in a process of its own.
     """
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True)
+    torch.use_deterministic_algorithms(device == "cpu")
 
 
 def fit(
@@ -110,7 +115,8 @@ def fit(
             loss.backward()
             nn.utils.clip_grad_norm_(weights, _CLIP)
             optimizer.step()
-            running = loss.item() if step == start else 0.98 * running + 0.02 * loss.item()
+            now = loss.item()
+            running = now if step == start else 0.98 * running + 0.02 * now
             bars.update(task, advance=1, note=f"loss {running:.4f}")
             if place == per_epoch - 1 or time.monotonic() - kept_s > _KEEP_EVERY_S:
                 _keep(checkpoint, step + 1, weights, optimizer)
@@ -147,8 +153,8 @@ def _restore(file: Path, weights: list[nn.Parameter], optimizer: torch.optim.Opt
             weight.copy_(tensors[f"{index}.weight"])
             optimizer.state[weight] = {
                 "step": torch.tensor(float(step)),
-                "exp_avg": tensors[f"{index}.mean"],
-                "exp_avg_sq": tensors[f"{index}.square"],
+                "exp_avg": tensors[f"{index}.mean"].to(weight.device),
+                "exp_avg_sq": tensors[f"{index}.square"].to(weight.device),
             }
     return step
 

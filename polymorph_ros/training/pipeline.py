@@ -168,7 +168,7 @@ def growth_config(bundle: Path, source: SourceConfig) -> TrainConfig:
 def _run(
     graph: TrainingGraph, out: Path, measure: Measure, runner: Runner, prefix: str = ""
 ) -> Trained:
-    set_up_torch(graph.config.threads)
+    set_up_torch(graph.config.threads, graph.device)
     walked = graph.walk(runner)
     tuned = load_tuned(walked.thresholds)
     if walked.reuse is not None:
@@ -193,6 +193,6 @@ def _measured(walked: Walked, tuned: Tuned, measure: Measure, work: Path) -> Map
     draft = assemble(walked.parts, tuned, {}, work / "draft")
     names = tuple(label.name for label in draft.manifest.labels)
     frames = load_frames(test.folder).in_vocabulary(vocabulary_of(test), names)
-    metrics = measure(engine_of(draft), frames)
+    metrics = measure(engine_of(draft, walked.parts.features.device), frames)
     shutil.rmtree(draft.path)
     return metrics

@@ -33,16 +33,21 @@ def pretrain_backbone(
     """Train a ViT on the frames."""
     torch.manual_seed(seed)
     labels = frames.truth.shape[1]
+    device = preprocessor.device
     model = small_vit(config).train()
-    picture_head = nn.Linear(config.hidden_size, labels)
-    patch_head = nn.Linear(config.hidden_size, labels + 1)
+    nn.Module.to(model, device)
+    picture_head = nn.Linear(config.hidden_size, labels).to(device)
+    patch_head = nn.Linear(config.hidden_size, labels + 1).to(device)
     side = config.image_size // config.patch_size
 
     def loss_of(batch: Indices, rng: np.random.Generator) -> Tensor:
-        cells = None if frames.patches is None else torch.from_numpy(frames.patches[batch])
+        cells = (
+            None if frames.patches is None else torch.from_numpy(frames.patches[batch]).to(device)
+        )
         pixels, cells = _augment(preprocessor.batch(frames.images[batch]), cells, rng)
         tokens = model(pixel_values=pixels).last_hidden_state
-        picture = known_bce(picture_head(tokens[:, 0]), torch.from_numpy(frames.truth[batch]))
+        truth = torch.from_numpy(frames.truth[batch]).to(device)
+        picture = known_bce(picture_head(tokens[:, 0]), truth)
         if cells is None:
             return picture
         wanted = patch_shares(cells, side, labels)
@@ -60,7 +65,7 @@ def pretrain_backbone(
         Schedule.of(config, seed),
         checkpoint,
     )
-    return model
+    return model.cpu()
 
 
 def small_vit(config: PretrainConfig) -> ViTModel:
@@ -96,11 +101,11 @@ def _augment(
     pixels: Tensor, cells: Tensor | None, rng: np.random.Generator
 ) -> tuple[Tensor, Tensor | None]:
     """Mirror half of the pictures; change brightness, contrast and colour a little."""
-    count = len(pixels)
-    mirrored = torch.from_numpy(rng.random(count) < 0.5)
+    count, device = len(pixels), pixels.device
+    mirrored = torch.from_numpy(rng.random(count) < 0.5).to(device)
     pixels = torch.where(mirrored[:, None, None, None], pixels.flip(3), pixels)
     if cells is not None:
         cells = torch.where(mirrored[:, None, None], cells.flip(2), cells)
     gain = torch.from_numpy(rng.uniform(0.85, 1.15, (count, 3, 1, 1)).astype(np.float32))
     shift = torch.from_numpy(rng.uniform(-0.15, 0.15, (count, 1, 1, 1)).astype(np.float32))
-    return pixels * gain + shift, cells
+    return pixels * gain.to(device) + shift.to(device), cells

@@ -7,6 +7,7 @@ import io
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import torch
 
 from polymorph_ros.bundle.manifest import Preprocessing
 from polymorph_ros.model.backbone import load_backbone
+from polymorph_ros.model.gpu import choose_device
 from polymorph_ros.model.preprocess import Preprocessor
 from polymorph_ros.training.config import PretrainConfig, TrainConfig
 from polymorph_ros.training.cost import Rates
@@ -38,14 +40,15 @@ def measure_rates(
         contexts: how many there will be.
     """
     torch.set_num_threads(config.threads)
-    loaded, tail_blocks = load_backbone(backbone), config.adapters.tail_blocks
-    pixels = torch.zeros(_FRAMES, 3, preprocessing.size, preprocessing.size)
+    device = str(choose_device(config.device))
+    loaded, tail_blocks = load_backbone(backbone).to(device), config.adapters.tail_blocks
+    pixels = torch.zeros(_FRAMES, 3, preprocessing.size, preprocessing.size, device=device)
     with torch.inference_mode():
         _, length, width = loaded.trunk(pixels[:1], tail_blocks).shape
         engine_s = _seconds(lambda: loaded.trunk(pixels[:1], tail_blocks))
         trunk_s = _seconds(lambda: loaded.trunk(pixels, tail_blocks)) / _FRAMES
     batch = max(config.adapters.batch_size, config.scout.batch_size)
-    data = _tokens((length, width), labels, contexts, batch)
+    data = replace(_tokens((length, width), labels, contexts, batch), device=device)
     scout = new_scout(config.scout, data)
     chosen = config.backbone
     with tempfile.TemporaryDirectory() as scratch:
@@ -55,7 +58,9 @@ def measure_rates(
             backbone_bytes=_bytes(backbone),
             adapter_bytes=adapter_bytes,
             scout_bytes=sum(tensor.nbytes for tensor in scout.tensors().values()),
-            pretrain_step_s=_pretrain_step_s(chosen, preprocessing, labels, Path(scratch))
+            pretrain_step_s=_pretrain_step_s(
+                chosen, Preprocessor(preprocessing, device), labels, Path(scratch)
+            )
             if isinstance(chosen, PretrainConfig)
             else None,
             trunk_frame_s=trunk_s,
@@ -90,16 +95,15 @@ def _scout_step_s(config: TrainConfig, data: TokenSet, scratch: Path) -> float:
 
 
 def _pretrain_step_s(
-    config: PretrainConfig, preprocessing: Preprocessing, labels: int, scratch: Path
+    config: PretrainConfig, preprocessor: Preprocessor, labels: int, scratch: Path
 ) -> float:
-    count, size = config.batch_size, preprocessing.size
+    count, size = config.batch_size, config.image_size
     frames = LabelledFrames(
         np.zeros((count, size, size, 3), np.uint8),
         np.zeros((count, labels), np.int8),
         np.zeros(count, np.int32),
         np.arange(count, dtype=np.float64),
     )
-    preprocessor = Preprocessor(preprocessing, "cpu")
 
     def run(steps: int) -> None:
         part = config.model_copy(update={"epochs": steps})
@@ -120,7 +124,8 @@ def _tokens(shape: tuple[int, int], labels: int, contexts: int, frames: int) -> 
 
 
 def _first(data: TokenSet, frames: int) -> TokenSet:
-    return TokenSet(data.tokens[:frames], data.truth[:frames], data.presence[:frames])
+    parts = (data.tokens[:frames], data.truth[:frames], data.presence[:frames])
+    return TokenSet(*parts, data.device)
 
 
 def _step_seconds(run: Callable[[int], None]) -> float:
@@ -135,7 +140,13 @@ def _seconds(run: Callable[[], object]) -> float:
 
 
 def _once(run: Callable[[], object]) -> float:
-    """Seconds of computing, whatever else the machine does meanwhile."""
+    """Seconds of computing; on a CPU whatever else the machine does meanwhile."""
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
+        start = time.perf_counter()
+        run()
+        torch.cuda.synchronize()
+        return time.perf_counter() - start
     start = time.process_time()
     run()
     return (time.process_time() - start) / torch.get_num_threads()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from polymorph_ros.bundle.manifest import Preprocessing
 from polymorph_ros.contexts.presence import true_presence
 from polymorph_ros.training.artifacts import Artifact
 from polymorph_ros.training.frames import load_frames
+from polymorph_ros.training.loop import ON_CPU
 from polymorph_ros.training.stages.contexts import load_contexts
 from polymorph_ros.training.stages.tokens import load_tokens
 
@@ -30,11 +32,13 @@ class TokenSet:
             frames in a second view, and so on.
         truth: int8 (frames, labels), -1 unknown.
         presence: int8 (frames, contexts), 1 where the context is there.
+        device: where tensors are made of them.
     """
 
     tokens: NDArray[np.float16]
     truth: NDArray[np.int8]
     presence: NDArray[np.int8]
+    device: str = "cpu"
 
     def __len__(self) -> int:
         return len(self.truth)
@@ -47,18 +51,22 @@ class TokenSet:
         """The tokens of some frames, each in a view taken at random, float32 (n, N, D)."""
         views = len(self.tokens) // len(self)
         rows = rng.integers(views, size=len(frames)) * len(self) + frames
-        return torch.from_numpy(self.tokens[rows].astype(np.float32))
+        return self.tensor(self.tokens[rows].astype(np.float32))
 
     def batches(self) -> Iterator[Tensor]:
         """The tokens of all frames as they are, float32 (n, N, D) each."""
         for first in range(0, len(self), _BATCH):
             part = self.plain(slice(first, first + _BATCH))
-            yield torch.from_numpy(part.astype(np.float32))
+            yield self.tensor(part.astype(np.float32))
 
     def outputs(self, network: Callable[[Tensor], Tensor]) -> NDArray[np.float32]:
         """What a network computes of all frames as they are, (frames, outputs)."""
         with torch.inference_mode():
-            return np.concatenate([network(tokens).numpy() for tokens in self.batches()])
+            return np.concatenate([network(tokens).cpu().numpy() for tokens in self.batches()])
+
+    def tensor(self, array: NDArray[Any]) -> Tensor:
+        """An array on the device."""
+        return torch.from_numpy(array).to(self.device)
 
 
 @dataclass(frozen=True)
@@ -68,30 +76,34 @@ class TokenFiles:
     frames: Artifact
     tokens: Artifact
 
-    def load(self, contexts: Artifact) -> TokenSet:
+    def load(self, contexts: Artifact, device: str = "cpu") -> TokenSet:
         """Map tokens and truth; say where each of the contexts is there."""
         frames = load_frames(self.frames.folder)
         members = load_contexts(contexts).members
         presence = [true_presence(track, members) for track in frames.tracks()]
         return TokenSet(
-            load_tokens(self.tokens.folder), np.asarray(frames.truth), np.concatenate(presence)
+            load_tokens(self.tokens.folder),
+            np.asarray(frames.truth),
+            np.concatenate(presence),
+            device,
         )
 
 
 @dataclass(frozen=True)
 class Features:
-    """What scout and adapters learn from, as stages wrote it."""
+    """What scout and adapters learn from, as stages wrote it, and the device that they learn on."""
 
     preprocessing: Preprocessing
     backbone: Artifact
     train: TokenFiles
     validation: TokenFiles
     contexts: Artifact
+    device: str = field(default="cpu", metadata=ON_CPU)
 
     def load_train(self) -> TokenSet:
         """The training frames."""
-        return self.train.load(self.contexts)
+        return self.train.load(self.contexts, self.device)
 
     def load_validation(self) -> TokenSet:
         """The validation frames."""
-        return self.validation.load(self.contexts)
+        return self.validation.load(self.contexts, self.device)

@@ -108,7 +108,7 @@ def whole_feature(model: Any, pixels: torch.Tensor) -> torch.Tensor:
     if kind == "siglip2_vision_model":
         rows, columns = (side // PATCH_SIZE for side in pixels.shape[2:])
         patches = [_flat_patches(picture) for picture in pixels]
-        mask = torch.ones(len(pixels), rows * columns, dtype=torch.int64)
+        mask = torch.ones(len(pixels), rows * columns, dtype=torch.int64, device=pixels.device)
         grids = torch.tensor([[rows, columns]] * len(pixels))
         return model(torch.stack(patches), mask, grids).pooler_output
     asks = kind in ("vit", "deit", "siglip_vision_model")

@@ -14,8 +14,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor
 
+from helpers.gpu import DEVICES, NEEDS_GPU
 from helpers.tiny import FAMILIES, AdapterSpec, random_pixels, tiny_backbone, write_tiny_adapter
 from polymorph_ros.model.adapter import AdapterWeights, read_adapter
 from polymorph_ros.model.backbone import Backbone, load_backbone
@@ -25,8 +28,7 @@ from polymorph_ros.model.gpu import GraphedRun, PinnedUpload
 from polymorph_ros.model.stack import AdapterStack
 from polymorph_ros.model.tails import ComposedTails
 
-needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU on this machine")
-devices = pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=needs_gpu)])
+devices = pytest.mark.parametrize("device", DEVICES)
 TAIL_BLOCKS = 2
 SPECS = (
     AdapterSpec(rank=1, targets=("q", "v"), labels=2, seed=1),
@@ -50,6 +52,21 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[AdapterW
     root = tmp_path_factory.mktemp("captured")
     backbone = tiny_backbone(root / "backbone")
     return root / "backbone", adapters_of(root, root / "backbone", backbone)
+
+
+@pytest.fixture(scope="module")
+def many(
+    parts: tuple[Path, list[AdapterWeights]],
+) -> dict[str, tuple[GraphedModel, list[Tensor]]]:
+    """For each device nine adapters, and the answer of each alone without captures."""
+    found = {}
+    for device in ["cpu", *["cuda"] * torch.cuda.is_available()]:
+        backbone = load_backbone(parts[0]).to(device)
+        bank = AdapterBank(parts[1] * 3, TAIL_BLOCKS, device)
+        with torch.inference_mode():
+            alone = [plain_logits(backbone, bank, [index])[0].clone() for index in range(9)]
+            found[device] = graphed_model(backbone, bank), alone
+    return found
 
 
 def graphed_model(backbone: Backbone, bank: AdapterBank) -> GraphedModel:
@@ -167,6 +184,46 @@ def test_the_banks_adapters_move_into_the_stack_and_answer_as_before(
 
 
 @devices
+def test_no_capture_writes_where_another_one_reads(
+    parts: tuple[Path, list[AdapterWeights]], device: str
+) -> None:
+    backbone = load_backbone(parts[0]).to(device)
+    with torch.inference_mode():
+        graphs = graphed_model(backbone, AdapterBank(parts[1] * 3, TAIL_BLOCKS, device))
+    runs = [graphs.trunk, *graphs._tails.values()]
+    places = {run._output.data_ptr(): run._output for run in runs}
+    places |= {place.data_ptr(): place for run in runs for place in run._inputs}
+    # One output each, one picture, and an index for each count; the tails read the trunk's output.
+    assert len(places) == 2 * len(graphs._tails) + 2
+    ends = 0
+    for start in sorted(places):
+        assert start >= ends, "two places overlap"
+        ends = start + places[start].nbytes
+
+
+@devices
+@settings(max_examples=25, deadline=None)
+@given(
+    sets=st.lists(
+        st.lists(st.integers(0, 8), min_size=1, max_size=9, unique=True), min_size=1, max_size=8
+    )
+)
+def test_after_any_other_sets_a_set_answers_as_alone(
+    many: dict[str, tuple[GraphedModel, list[Tensor]]], device: str, sets: list[list[int]]
+) -> None:
+    graphs, alone = many[device]
+    with torch.inference_mode():
+        tokens = graphs.trunk(random_pixels().to(device))
+        for active in sets:
+            found = graphs.tails(tokens, active)
+
+            for row, index in zip(found, active, strict=True):
+                torch.testing.assert_close(
+                    row, alone[index], rtol=0, atol=1e-3 if device == "cuda" else 1e-5
+                )
+
+
+@devices
 def test_a_recorded_run_keeps_its_places(device: str) -> None:
     first, second = torch.ones(3, device=device), torch.full((3,), 2.0, device=device)
     run = GraphedRun(lambda x, y: x * y, first, second)
@@ -199,7 +256,8 @@ def test_uploads_arrive_whole_one_after_another(device: str) -> None:
         assert there.dtype == tensor.dtype and torch.equal(there.cpu(), tensor)
 
 
-@needs_gpu
+@NEEDS_GPU[0]
+@NEEDS_GPU[1]
 def test_a_frame_neither_waits_for_the_gpu_nor_takes_more_of_its_memory(
     parts: tuple[Path, list[AdapterWeights]],
 ) -> None:

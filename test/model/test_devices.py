@@ -39,6 +39,7 @@ def test_without_a_gpu_each_is_refused_by_name(name: str) -> None:
         choose_device(name)
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(GPUS == 0, reason="this machine has no GPU")
 def test_a_gpu_of_a_number_that_is_not_there_is_refused_by_name() -> None:
     assert choose_device("cuda:0") == torch.device("cuda:0")

@@ -111,6 +111,7 @@ def test_the_thumbnail_of_a_picture_is_where_the_picture_is(bundle: Bundle) -> N
     assert np.count_nonzero(np.abs(change) > 0.01) == 1
 
 
+@pytest.mark.gpu
 def test_a_gpu_takes_the_same_distance_and_thumbnail(bundle: Bundle) -> None:
     if not torch.cuda.is_available():
         pytest.skip("no GPU on this machine")

@@ -144,6 +144,7 @@ def test_a_missing_gpu_is_named(bundle: Bundle) -> None:
         PolymorphModel.from_bundle(bundle, "cuda")
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU on this machine")
 def test_a_gpu_gives_the_cpus_answers(bundle: Bundle, image: NDArray[np.uint8]) -> None:
     answers = []

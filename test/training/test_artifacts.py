@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import torch
@@ -36,6 +37,7 @@ class Note:
     config: ContextsConfig | None = None
     inputs: tuple[Artifact, ...] = ()
     diary: Path | None = field(default=None, metadata={"decides": False})
+    device: str = field(default="cpu", metadata={"unless": "cpu"})
 
     @property
     def name(self) -> str:
@@ -88,6 +90,17 @@ def test_a_stage_is_run_once(tmp_path: Path) -> None:
     assert (tmp_path / "diary").read_text() == "made\n"
     assert (first.folder / "note.txt").read_text() == "hello"
     assert sorted(file.name for file in first.folder.iterdir()) == ["note.txt", "stage.json"]
+
+
+def test_a_device_decides_unless_it_is_the_usual_one(tmp_path: Path) -> None:
+    @dataclass(frozen=True)
+    class Before(Note):
+        device: ClassVar[str] = "cpu"
+
+    Before.__name__ = "Note"  # the stage as it was before it had a device
+
+    assert folder_of(Note("a"), tmp_path) == folder_of(Before("a"), tmp_path)
+    assert folder_of(Note("a", device="cuda"), tmp_path) != folder_of(Note("a"), tmp_path)
 
 
 def test_everything_that_decides_changes_the_place(tmp_path: Path) -> None:

@@ -189,7 +189,7 @@ def _train(
         shutil.copytree(weights_folder(features.backbone), folder / OWN_BACKBONE)
     text = inputs.text(folder, "lora", graph.preprocessing, own=own, steps=stage.steps())
     tokens = features.validation.load(features.contexts).tokens
-    scorer = Scorer(TrainedBaseline(folder, text), inputs.bundle, torch.device("cpu"))
+    scorer = Scorer(TrainedBaseline(folder, text), inputs.bundle, torch.device(features.device))
     scores = _scores(scorer, tokens)
     baseline = inputs.with_thresholds(folder, text, scores)
     if own:
@@ -233,7 +233,8 @@ def _given_context(logits: Scores, frames: LabelledFrames, bundle: Bundle) -> di
 
 def _with_belief_thresholds(baseline: TrainedBaseline, inputs: Inputs) -> TrainedBaseline:
     """The baseline with thresholds on what an engine with it believes of validation frames."""
-    source, frames = Source(inputs.bundle, "cpu", baseline.folder.parent), inputs.validation
+    source = Source(inputs.bundle, inputs.features.device, baseline.folder.parent)
+    frames = inputs.validation
     engine = AllLabelEngine("validation", baseline, source, AllAdapters).method.engine
     beliefs = np.stack([result.score_array for result in rehearse(engine, frames)])
     on, off = on_off(beliefs, np.asarray(frames.truth), frames.slices())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +25,7 @@ from polymorph_ros.training.artifacts import CHECKPOINT_FILE, Artifact
 from polymorph_ros.training.calibration import fold_into_head, platt
 from polymorph_ros.training.config import AdaptersConfig
 from polymorph_ros.training.frames import count_frames, load_frames
-from polymorph_ros.training.loop import Schedule, fit, set_up_torch
+from polymorph_ros.training.loop import ON_CPU, Schedule, fit, set_up_torch
 from polymorph_ros.training.losses import known_bce
 from polymorph_ros.training.stages.backbone import save_weights, weights_folder
 from polymorph_ros.training.token_set import TokenFiles
@@ -58,6 +58,7 @@ class PlainStage(ABC):
     contexts: Artifact
     seed: int
     threads: int
+    device: str = field(default="cpu", metadata=ON_CPU)
 
     trains_backbone = False
     rate = 1.0  # of the adapters' learning rate
@@ -73,17 +74,18 @@ class PlainStage(ABC):
 
     def write(self, folder: Path) -> None:
         """Train the head, and the backbone where it is trained too."""
-        set_up_torch(self.threads)
+        set_up_torch(self.threads, self.device)
         truth = np.asarray(load_frames(self.train.frames.folder).truth)
-        backbone = load_backbone(weights_folder(self.backbone))
+        backbone = load_backbone(weights_folder(self.backbone)).to(self.device)
         backbone.model.requires_grad_(self.trains_backbone)
         features = self.features(backbone)
         torch.manual_seed(self.seed)
-        head = nn.Linear(backbone.hidden_size, truth.shape[1])
+        head = nn.Linear(backbone.hidden_size, truth.shape[1]).to(self.device)
         schedule = Schedule.of(self.config, self.seed)
 
         def loss_of(batch: Indices, rng: np.random.Generator) -> Tensor:
-            return known_bce(head(features.of_batch(batch)), torch.from_numpy(truth[batch]))
+            known = torch.from_numpy(truth[batch]).to(self.device)
+            return known_bce(head(features.of_batch(batch)), known)
 
         fit(
             self.name,
@@ -94,7 +96,7 @@ class PlainStage(ABC):
             folder / CHECKPOINT_FILE,
         )
         with torch.inference_mode():
-            logits = [head(batch).numpy() for batch in features.held_out()]
+            logits = [head(batch).cpu().numpy() for batch in features.held_out()]
         np.save(folder / LOGITS_FILE, np.concatenate(logits))
         tensors = {name: tensor.contiguous() for name, tensor in head.state_dict().items()}
         save_file(tensors, folder / HEAD_FILE)
@@ -112,12 +114,9 @@ class LinearProbeStage(PlainStage):
 
     def features(self, backbone: Backbone) -> _Features:
         def pooled(files: TokenFiles) -> Tensor:
-            data, rows = files.load(self.contexts), []
-            for first in range(0, len(data), _BATCH):
-                tokens = data.plain(slice(first, first + _BATCH)).astype(np.float32)
-                with torch.no_grad():
-                    rows.append(backbone.tail(torch.from_numpy(tokens), self.config.tail_blocks))
-            return torch.cat(rows)
+            data, blocks = files.load(self.contexts, self.device), self.config.tail_blocks
+            with torch.no_grad():
+                return torch.cat([backbone.tail(tokens, blocks) for tokens in data.batches()])
 
         train = pooled(self.train)
         return _Features(lambda batch: train[batch], lambda: iter([pooled(self.validation)]))
@@ -137,7 +136,10 @@ class FullFinetuneStage(PlainStage):
     def features(self, backbone: Backbone) -> _Features:
         frames = load_frames(self.train.frames.folder).images
         held_out = load_frames(self.validation.frames.folder).images
-        preprocessor, blocks = Preprocessor(self.preprocessing, "cpu"), self.config.tail_blocks
+        preprocessor, blocks = (
+            Preprocessor(self.preprocessing, self.device),
+            self.config.tail_blocks,
+        )
 
         def pooled(images: np.ndarray) -> Tensor:
             pixels = preprocessor.batch(np.ascontiguousarray(images))
@@ -156,7 +158,7 @@ def _trained(kind: type[PlainStage]) -> Callable[[Inputs, Path], TrainedBaseline
         stage = kind(
             *(adapters, features.backbone, features.preprocessing),
             *(features.train, features.validation, features.contexts),
-            *(inputs.config.seed, inputs.config.threads),
+            *(inputs.config.seed, inputs.config.threads, features.device),
         )
         artifact = inputs.runner.make(stage)
         folder = copy_weights(artifact.folder, target)

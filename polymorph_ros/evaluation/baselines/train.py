@@ -150,8 +150,8 @@ def copy_weights(artifact: Path, target: Path) -> Path:
 
 
 def _inputs(config: TrainConfig, bundle: Bundle, runner: Runner, larger: str) -> Inputs:
-    set_up_torch(config.threads)
     graph = TrainingGraph(config)
+    set_up_torch(config.threads, graph.device)
     frames = graph.frames(runner)
     features = graph.features(frames, runner)
     _check_same(bundle, features)

@@ -82,7 +82,7 @@ class AdapterStage:
 
     def write(self, folder: Path) -> None:
         """Train, calibrate on the validation frames of the context, and save."""
-        set_up_torch(self.threads)
+        set_up_torch(self.threads, self.features.device)
         labels = load_contexts(self.features.contexts).labels[self.index]
         lesson = Lesson(self.features.load_train(), self.context, self.index, labels)
         backbone = weights_folder(self.features.backbone)
@@ -93,7 +93,7 @@ class AdapterStage:
         here = validation.presence[:, self.index] == 1
         truth = validation.truth[here][:, list(labels)]
         scale, shift = platt(logits[here], truth)
-        fold_into(adapter.head, scale, shift)
+        fold_into(adapter.cpu().head, scale, shift)
         adapter.save(folder)
         scores = sigmoid((logits[here] * scale + shift).astype(np.float64))
         skills = [round(value, 4) for value in skill(scores, truth).tolist()]
@@ -182,11 +182,11 @@ def train_adapter(
 ) -> TrainableAdapter:
     """Train an adapter and its head, from where an interrupted attempt left its checkpoint."""
     torch.manual_seed(seed)
-    adapter = TrainableAdapter(config, backbone_folder, len(lesson.labels))
     data, columns = lesson.data, list(lesson.labels)
+    adapter = TrainableAdapter(config, backbone_folder, len(lesson.labels)).to(data.device)
 
     def loss_of(batch: Indices, rng: np.random.Generator) -> Tensor:
-        truth = torch.from_numpy(data.truth[batch][:, columns])
+        truth = data.tensor(data.truth[batch][:, columns])
         return known_bce(adapter(data.varied(batch, rng)), truth)
 
     fit(

@@ -28,7 +28,7 @@ from polymorph_ros.training.config import (
 )
 from polymorph_ros.training.cost import Rates, StageCost
 from polymorph_ros.training.frames import count_frames, load_frames
-from polymorph_ros.training.loop import Schedule, set_up_torch
+from polymorph_ros.training.loop import ON_CPU, Schedule, set_up_torch
 from polymorph_ros.training.pretrain import pretrain_backbone
 
 _WEIGHTS = "backbone"
@@ -44,6 +44,7 @@ class PretrainStage:
     frames: Artifact
     seed: int
     threads: int
+    device: str = field(default="cpu", metadata=ON_CPU)
     name: ClassVar[str] = "backbone"
 
     def cost(self, rates: Rates) -> StageCost:
@@ -54,11 +55,11 @@ class PretrainStage:
 
     def write(self, folder: Path) -> None:
         """Train, and save the checkpoint."""
-        set_up_torch(self.threads)
+        set_up_torch(self.threads, self.device)
         model = pretrain_backbone(
             self.config,
             load_frames(self.frames.folder),
-            Preprocessor(self.preprocessing, "cpu"),
+            Preprocessor(self.preprocessing, self.device),
             seed=self.seed,
             checkpoint=folder / CHECKPOINT_FILE,
         )
@@ -95,16 +96,17 @@ def save_weights(model: Any, folder: Path) -> None:
 
 
 def backbone_stage(
-    config: TrainConfig, preprocessing: Preprocessing, frames: Artifact
+    config: TrainConfig, preprocessing: Preprocessing, frames: Artifact, device: str = "cpu"
 ) -> GraphStage:
     """The stage that makes the backbone which the configuration names.
 
     Args:
         frames: the training frames, for a backbone that is trained from scratch.
+        device: that it is trained on.
     """
     chosen = config.backbone
     if isinstance(chosen, PretrainConfig):
-        return PretrainStage(chosen, preprocessing, frames, config.seed, config.threads)
+        return PretrainStage(chosen, preprocessing, frames, config.seed, config.threads, device)
     location, revision = _location(chosen)
     source = _content(Path(location)) if Path(location).is_dir() else location
     return CopyStage(source, revision, location)

@@ -110,9 +110,9 @@ def assemble(parts: BundleParts, tuned: Tuned, metrics: Mapping[str, float], out
     )
 
 
-def engine_of(bundle: Bundle) -> Engine:
-    """An engine on the CPU that measures no energy."""
-    model = PolymorphModel.from_bundle(bundle, "cpu")
+def engine_of(bundle: Bundle, device: str) -> Engine:
+    """An engine that measures no energy."""
+    model = PolymorphModel.from_bundle(bundle, device)
     return Engine(model, bundle.manifest, EnergyLedger(open_meter("none")))
 
 

@@ -26,7 +26,7 @@ from polymorph_ros.training.frames import count_frames
 from polymorph_ros.training.loop import Schedule, set_up_torch
 from polymorph_ros.training.stages.adapter import TrainableAdapter
 from polymorph_ros.training.stages.backbone import weights_folder
-from polymorph_ros.training.stages.scout import DROPOUT, calibrate_scout, fit_scout, new_scout
+from polymorph_ros.training.stages.scout import calibrate_scout, fit_scout, new_scout, with_dropout
 from polymorph_ros.training.token_set import Features, TokenSet
 
 
@@ -40,7 +40,7 @@ class DeepScout(nn.Module):
 
     def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """Tokens (B, N, D) to label logits (B, V) and context logits (B, C)."""
-        seen = nn.functional.dropout(tokens, DROPOUT, self.training)
+        seen = with_dropout(tokens) if self.training else tokens
         labels, contexts = self.scout(seen)
         deep = cast(Tensor, self.adapter(tokens))
         return labels + deep[:, : self.scout.num_labels], contexts + deep[:, labels.shape[1] :]
@@ -84,11 +84,11 @@ class DeepScoutStage:
 
     def write(self, folder: Path) -> None:
         """Train, calibrate and save."""
-        set_up_torch(self.threads)
+        set_up_torch(self.threads, self.features.device)
         scout = self._trained(self.features.load_train(), folder / CHECKPOINT_FILE).eval()
         calibrate(scout, self.features.load_validation())
         save_file(scout.scout.tensors(), folder / SCOUT_FILE)
-        scout.adapter.save(folder / SCOUT_ADAPTER_FOLDER)
+        scout.cpu().adapter.save(folder / SCOUT_ADAPTER_FOLDER)
 
     def _trained(self, data: TokenSet, checkpoint: Path) -> DeepScout:
         torch.manual_seed(self.seed)
@@ -98,7 +98,7 @@ class DeepScoutStage:
         )
         outputs = data.truth.shape[1] + data.presence.shape[1]
         adapter = TrainableAdapter(lora, weights_folder(self.features.backbone), outputs)
-        scout = DeepScout(new_scout(self.config, data), adapter).train()
+        scout = DeepScout(new_scout(self.config, data), adapter).to(data.device).train()
         adapter.peft_model.eval()  # no dropout of the frozen blocks
 
         fit_scout(scout, scout.parameters(), data, self.schedule, checkpoint)

@@ -8,6 +8,7 @@ picture of the old labels is needed, and their scores do not change.
 from __future__ import annotations
 
 import shutil
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
@@ -25,11 +26,11 @@ from polymorph_ros.training.config import ScoutConfig
 from polymorph_ros.training.cost import Rates, StageCost
 from polymorph_ros.training.loop import Schedule, set_up_torch
 from polymorph_ros.training.stages.scout import (
-    DROPOUT,
     ScoutStage,
     fit_scout,
     load_scout,
     scout_logits,
+    with_dropout,
 )
 from polymorph_ros.training.token_set import Features
 
@@ -49,7 +50,7 @@ class _Addition(nn.Module):
         """Tokens (B, N, D) to logits of the new labels (B, v) and contexts (B, c)."""
         old = self._old[0]
         with torch.no_grad():
-            summary = old.summary(nn.functional.dropout(tokens, DROPOUT))
+            summary = old.summary(with_dropout(tokens))
             known = old.activation(old.hidden(summary))
         hidden = torch.cat([known, old.activation(self.hidden(summary))], dim=1)
         return self.label_head(hidden), self.context_head(hidden)
@@ -79,18 +80,19 @@ class GrownScoutStage:
 
     def write(self, folder: Path) -> None:
         """Train and calibrate what is new, and save all of it."""
-        set_up_torch(self.threads)
-        old, columns = load_scout(self.old), list(self.labels)
+        set_up_torch(self.threads, self.features.device)
+        device = self.features.device
+        old, columns = load_scout(self.old).to(device), list(self.labels)
         data, held_out = (
             replace(part, truth=np.ascontiguousarray(part.truth[:, columns]))
             for part in (self.features.load_train(), self.features.load_validation())
         )
         torch.manual_seed(self.seed)
         contexts = data.presence.shape[1]
-        addition = _Addition(old, self.config.hidden, len(columns), contexts)
+        addition = _Addition(old, self.config.hidden, len(columns), contexts).to(device)
         schedule = Schedule.of(self.config, self.seed)
         fit_scout(addition, addition.parameters(), data, schedule, folder / CHECKPOINT_FILE)
-        labels, presence = scout_logits(_joined(old, addition), held_out)
+        labels, presence = scout_logits(_joined(old, addition).to(device), held_out)
         fold_into(addition.label_head, *platt(labels[:, old.num_labels :], held_out.truth))
         fold_into(addition.context_head, *platt(presence[:, old.num_contexts :], held_out.presence))
         save_file(_joined(old, addition).tensors(), folder / SCOUT_FILE)
@@ -118,7 +120,7 @@ def _grow_adapter(source: Path, target: Path, old: tuple[int, int], new: tuple[i
 
 def _joined(old: Scout, addition: _Addition) -> Scout:
     """One scout whose first outputs are the old one's."""
-    tensors = old.tensors()
+    tensors, addition = old.tensors(), deepcopy(addition).cpu()
     width = addition.hidden.out_features
     tensors["hidden.weight"] = torch.cat([tensors["hidden.weight"], addition.hidden.weight])
     tensors["hidden.bias"] = torch.cat([tensors["hidden.bias"], addition.hidden.bias])

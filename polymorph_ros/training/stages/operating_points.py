@@ -59,14 +59,14 @@ class OperatingPointsStage:
 
     def write(self, folder: Path) -> None:
         """Store the draft's scores, replay every point, write the table."""
-        set_up_torch(self.threads)
+        set_up_torch(self.threads, self.parts.features.device)
         tuned = replace(load_tuned(self.thresholds), reuse=load_reuse(self.reuse))
         draft = assemble(self.parts, tuned, {}, folder / "draft")
         names = tuple(label.name for label in draft.manifest.labels)
         vocabulary = load_contexts(self.parts.features.contexts).vocabulary
         frames = load_frames(self.parts.features.validation.frames.folder)
         frames = frames.in_vocabulary(vocabulary, names)
-        model = PolymorphModel.from_bundle(draft, "cpu")
+        model = PolymorphModel.from_bundle(draft, self.parts.features.device)
         stored = StoredModel(
             model,
             store_scores(model, frames),

@@ -50,11 +50,13 @@ class ReuseStage:
 
     def write(self, folder: Path) -> None:
         """Run a draft of the bundle, and write the manifest's entry or null."""
-        set_up_torch(self.threads)
+        set_up_torch(self.threads, self.parts.features.device)
         frames = load_frames(self.parts.features.validation.frames.folder)
         draft = assemble(self.parts, load_tuned(self.thresholds), {}, folder / "draft")
         active = np.zeros(frames.truth.shape, dtype=np.bool_)
-        for row, result in zip(active, rehearse(engine_of(draft), frames), strict=True):
+        for row, result in zip(
+            active, rehearse(engine_of(draft, self.parts.features.device), frames), strict=True
+        ):
             row[:] = result.active_mask
         entry = learn_reuse(frames, active, self.parts.features.preprocessing)
         write_json(folder / _FILE, entry.model_dump() if entry else None)

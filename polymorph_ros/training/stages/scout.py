@@ -50,11 +50,18 @@ class ScoutStage:
 
     def write(self, folder: Path) -> None:
         """Train, calibrate and save."""
-        set_up_torch(self.threads)
+        set_up_torch(self.threads, self.features.device)
         data = self.features.load_train()
         scout = train_scout(self.config, data, seed=self.seed, checkpoint=folder / CHECKPOINT_FILE)
         calibrate_scout(scout, self.features.load_validation())
         save_file(scout.tensors(), folder / SCOUT_FILE)
+
+
+def with_dropout(tokens: Tensor) -> Tensor:
+    """Tokens without some of their values; which is drawn on the CPU, alike for all devices."""
+    if tokens.is_cpu:
+        return nn.functional.dropout(tokens, DROPOUT)
+    return tokens * nn.functional.dropout(torch.ones(tokens.shape), DROPOUT).to(tokens.device)
 
 
 def load_scout(scout: Artifact) -> Scout:
@@ -76,10 +83,10 @@ def new_scout(config: ScoutConfig, data: TokenSet) -> Scout:
 def train_scout(config: ScoutConfig, data: TokenSet, *, seed: int, checkpoint: Path) -> Scout:
     """Train a scout for the labels and contexts of a token set."""
     torch.manual_seed(seed)
-    scout = new_scout(config, data).train()
+    scout = new_scout(config, data).to(data.device).train()
 
     def score(tokens: Tensor) -> tuple[Tensor, Tensor]:
-        labels, contexts = scout(nn.functional.dropout(tokens, DROPOUT))
+        labels, contexts = scout(with_dropout(tokens))
         return labels, contexts
 
     fit_scout(score, scout.parameters(), data, Schedule.of(config, seed), checkpoint)
@@ -97,7 +104,7 @@ def fit_scout(
 
     def loss_of(batch: Indices, rng: np.random.Generator) -> Tensor:
         labels, contexts = score(data.varied(batch, rng))
-        truth, presence = (torch.from_numpy(part[batch]) for part in (data.truth, data.presence))
+        truth, presence = (data.tensor(part[batch]) for part in (data.truth, data.presence))
         return known_bce(labels, truth) + known_bce(contexts, presence)
 
     fit("scout", parameters, loss_of, np.arange(len(data)), schedule, checkpoint)
@@ -129,5 +136,5 @@ def scout_logits(
     """Label logits (frames, V) and context logits (frames, C) of all frames."""
     with torch.inference_mode():
         both = [scout(tokens) for tokens in data.batches()]
-    labels, contexts = (torch.cat(part).numpy() for part in zip(*both, strict=True))
+    labels, contexts = (torch.cat(part).cpu().numpy() for part in zip(*both, strict=True))
     return labels, contexts

@@ -61,13 +61,13 @@ class ThresholdsStage:
 
     def write(self, folder: Path) -> None:
         """Store the draft's scores, choose on them, write what was chosen."""
-        set_up_torch(self.threads)
+        set_up_torch(self.threads, self.parts.features.device)
         parts, count = self.parts, len(self.parts.labels)
         draft = assemble(parts, Tuned(first_thresholds(count)), {}, folder / "draft")
         names = tuple(label.name for label in draft.manifest.labels)
         vocabulary = load_contexts(parts.features.contexts).vocabulary
         frames = load_frames(parts.features.validation.frames.folder)
-        model = PolymorphModel.from_bundle(draft, "cpu")
+        model = PolymorphModel.from_bundle(draft, parts.features.device)
         stored = store_scores(model, frames.in_vocabulary(vocabulary, names))
         knowledge = Knowledge.of(draft.manifest)
         if parts.old is None:

@@ -23,7 +23,7 @@ from polymorph_ros.training.artifacts import Artifact, Log, find, make
 from polymorph_ros.training.augmentation import changed_view
 from polymorph_ros.training.cost import Rates, StageCost
 from polymorph_ros.training.frames import count_frames, load_frames
-from polymorph_ros.training.loop import set_up_torch
+from polymorph_ros.training.loop import ON_CPU, set_up_torch
 from polymorph_ros.training.rows import Row, RowWriter
 from polymorph_ros.training.stages.backbone import weights_folder
 from polymorph_ros.training.workers import Workers
@@ -47,6 +47,7 @@ class TokensStage:
     augmentations: int
     seed: int
     threads: int
+    device: str = field(default="cpu", metadata=ON_CPU)
     shards: tuple[Artifact, ...] = field(default=(), metadata={"decides": False})
 
     @property
@@ -105,16 +106,16 @@ class TokensStage:
 
         The same to the bit however the rows are shared out, if ``first`` is a multiple of 128.
         """
-        set_up_torch(self.threads)
-        backbone = load_backbone(weights_folder(self.backbone))
-        preprocessor = Preprocessor(self.preprocessing, "cpu")
+        set_up_torch(self.threads, self.device)
+        backbone = load_backbone(weights_folder(self.backbone)).to(self.device)
+        preprocessor = Preprocessor(self.preprocessing, self.device)
         images = load_frames(self.frames.folder).images
         for start in range(first, last, _BATCH):
             rows = range(start, min(start + _BATCH, last))
             pictures = np.stack([self._picture(images, row) for row in rows])
             with torch.inference_mode():
                 tokens = backbone.trunk(preprocessor.batch(pictures), self.tail_blocks)
-            yield tokens.half().numpy()
+            yield tokens.half().cpu().numpy()
 
     def _picture(self, images: NDArray[np.uint8], row: int) -> NDArray[np.uint8]:
         view, frame = divmod(row, len(images))
