@@ -18,7 +18,12 @@ from typing import Annotated
 
 import typer
 
-from parts.gpu.document import new_document, write_document
+from parts.gpu.document import (
+    new_document,
+    read_document,
+    without_sections,
+    write_document,
+)
 from parts.gpu.sections import SECTIONS
 from parts.gpu.supervisor import supervise
 
@@ -32,6 +37,7 @@ def main(
     device: Annotated[str, typer.Option(help="cuda; cpu to try the code.")] = "cuda",
     quick: Annotated[bool, typer.Option(help="Tiny sizes: tries the code.")] = False,
     json: Annotated[Path | None, typer.Option(help="Where the results go.")] = None,
+    keep: Annotated[bool, typer.Option(help="Keep the file's other sections.")] = False,
 ) -> None:
     """Run the sections one after another."""
     end = time.time() + 60.0 * minutes
@@ -45,7 +51,8 @@ def main(
         typer.echo("no GPU")
         return
     path = (json or _default_path(gpu)).resolve()
-    write_document(path, new_document(minutes, quick))
+    kept = read_document(path) if keep and path.is_file() else new_document(minutes, quick)
+    write_document(path, without_sections(kept, names))
     document = supervise(path, device, end, names)
     _print(document)
     typer.echo(f"results: {os.path.relpath(path)}")

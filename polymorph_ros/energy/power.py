@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 
+from polymorph_ros.energy.background import Periodic
 from polymorph_ros.energy.uncertainty import PowerRange, Sampling
 
 # Single readings fail on a busy bus; a sensor silent for longer than this is lost.
@@ -37,7 +37,6 @@ class PowerSampler:
         name: str = "power",
     ) -> None:
         self._watts = watts
-        self._period_s = period_s
         self._most_watts = most_watts
         self._patience_s = patience_s
         self._clock = clock
@@ -46,9 +45,8 @@ class PowerSampler:
         self._range = PowerRange()
         self._time, self._power = clock(), self._read()
         self._failure: Exception | None = None
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-        self._thread.start()
+        self._thread = Periodic(self._go_on, period_s=period_s, name=name)
+        self.close = self._thread.close
 
     def joules(self) -> float:
         """Joules up to the last sample.
@@ -64,14 +62,9 @@ class PowerSampler:
         """What is not known of the power between samples."""
         return Sampling(self._variance, self._range.low, self._range.high)
 
-    def close(self) -> None:
-        """Stop the thread."""
-        self._stop.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while self._failure is None and not self._stop.wait(self._period_s):
-            self.sample()
+    def _go_on(self) -> bool:
+        self.sample()
+        return self._failure is None
 
     def sample(self) -> None:
         """Take one sample; the thread does so every period."""

@@ -22,7 +22,13 @@ import pytest
 import torch
 
 from parts.gpu.bench import Bench
-from parts.gpu.document import new_document, read_document, write_document
+from parts.gpu.document import (
+    close_section,
+    new_document,
+    read_document,
+    without_sections,
+    write_document,
+)
 from parts.gpu.sections import Section
 from parts.gpu.worker import run_sections
 
@@ -124,3 +130,14 @@ def test_kills_cost_a_section_or_the_rest_and_never_the_file(tmp_path: Path) -> 
     assert document["sections"]["environment"]["state"] == "done"
     (failure,) = document["failures"]
     assert failure["section"] == "joules" and "ended with -9" in failure["error"]
+
+
+def test_a_second_run_replaces_the_sections_that_it_names() -> None:
+    document = new_document(1.0, quick=True)
+    close_section(document, "engine", "done")
+    close_section(document, "memory", "failed", "ValueError: broken")
+
+    left = without_sections(document, ["memory"])
+
+    assert list(left["sections"]) == ["engine"]
+    assert left["failures"] == []

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from datetime import datetime, timezone
 from pathlib import Path
 
 from parts.metrics import Results
@@ -27,10 +29,18 @@ def read_document(path: Path) -> Results:
     return document
 
 
+def without_sections(document: Results, names: Sequence[str]) -> Results:
+    """The document without what it says of some sections."""
+    sections = {name: each for name, each in document["sections"].items() if name not in names}
+    failures = [each for each in document["failures"] if each["section"] not in names]
+    return {**document, "sections": sections, "failures": failures}
+
+
 def close_section(document: Results, name: str, state: str, error: str = "") -> None:
     """Note how a section ended: ``done``, ``failed``, or ``not run``; and its traceback."""
     section = document["sections"].setdefault(name, {})
     section["state"] = state
+    section["ended"] = datetime.now(timezone.utc).isoformat(timespec="seconds")
     document["running"] = None
     if error:
         last = error.strip().splitlines()[-1]

@@ -66,7 +66,7 @@ def _family(root: Path, family: str, bench: Bench) -> list[Results]:
     with torch.inference_mode(False):
         backbone = tiny_backbone_folder(root / family, family)
         folders = [
-            write_tiny_adapter(root / f"{family}{i}", backbone, _TAIL_BLOCKS, spec)
+            write_tiny_adapter(root / f"{family}-adapter-{i}", backbone, _TAIL_BLOCKS, spec)
             for i, spec in enumerate(specs)
         ]
     pixels, cpu = random_pixels(_PICTURES), torch.device("cpu")

@@ -21,7 +21,7 @@ from parts.gpu.nvml import clocks, total_joules
 from parts.metrics import Results, rounded
 from polymorph_ros.energy.counter import CounterMeter, WrappingCounter
 from polymorph_ros.energy.meter import Meter, open_meter
-from polymorph_ros.energy.nvml import ERROR, RESOLUTION_S
+from polymorph_ros.energy.nvml import ERROR, POLL_S, RENEWAL_S
 from polymorph_ros.energy.reading import EnergySource
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.evaluation.composition.synthetic import size_of
@@ -65,7 +65,7 @@ def _open_meter(bench: Bench) -> Meter:
     except PolymorphError as error:
         counter = WrappingCounter(total_joules())
         scope = f"whole GPU 0, asked without zeus: {error}"
-        return CounterMeter(EnergySource.NVML, scope, RESOLUTION_S, [counter], ERROR)
+        return CounterMeter(EnergySource.NVML, scope, RENEWAL_S, [counter], ERROR)
 
 
 def _frames(bench: Bench) -> dict[str, Frame]:
@@ -103,7 +103,7 @@ class _Paced:
 def _measure_blocks(meter: Meter, frames: dict[str, Frame], bench: Bench) -> None:
     rounds = 1 if bench.quick else 2
     # a block has a lead, half a renewal on average at either end, and itself
-    block_s = max(0.1, 0.8 * bench.left_s() / (rounds * len(frames)) - _LEAD_S - RESOLUTION_S)
+    block_s = max(0.1, 0.8 * bench.left_s() / (rounds * len(frames)) - _LEAD_S - RENEWAL_S - POLL_S)
     block_s = min(0.2 if bench.quick else 4.0, block_s)
     blocks: dict[str, list[tuple[float, float, int]]] = {name: [] for name in frames}
     order, chance = list(frames), random.Random(0)
