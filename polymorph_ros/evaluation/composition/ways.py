@@ -126,8 +126,10 @@ class Ways:
     def _composed_by_graphs(
         self, graphs: GraphedModel, trunk: Callable[[Tensor], Tensor], active: int
     ) -> Tensor:
-        tokens = trunk(self.pixels).split(1)
-        return _by_adapter([torch.stack(graphs.tails(each, range(active))) for each in tokens])
+        tokens = trunk(self.pixels)
+        # One camera's are read where they are: a part of them, even all, would be copied.
+        pictures = [tokens] if len(tokens) == 1 else tokens.split(1)
+        return _by_adapter([torch.stack(graphs.tails(each, range(active))) for each in pictures])
 
     def weight_bytes(self, method: str, active: int) -> int:
         """Bytes of the weights that a method needs for so many adapters."""
@@ -199,6 +201,8 @@ class Ways:
 
 def _by_adapter(answers: Sequence[Tensor]) -> Tensor:
     """The answers (active, labels) of each picture, as (active x pictures, labels)."""
+    if len(answers) == 1:
+        return answers[0]
     return torch.stack(list(answers), dim=1).flatten(0, 1)
 
 
