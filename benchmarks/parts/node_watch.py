@@ -59,6 +59,10 @@ class NodeWatch:
         self._expected: set[tuple[str, int]] = set()
         self._last_answer_s = 0.0
 
+    def pause(self) -> None:
+        """No answers are expected until the next one: what lies between is no gap."""
+        self._last_answer_s = 0.0
+
     def __enter__(self) -> NodeWatch:
         self._thread.start()
         return self
