@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -19,6 +20,7 @@ from polymorph_ros.ros.counters import FrameCounters
 from polymorph_ros.ros.image_transport import COMPRESSED, RAW, other_way, topic_of
 from polymorph_ros.ros.inbox import Inbox
 from polymorph_ros.ros.lazy import LazyGate
+from polymorph_ros.ros.lost_images import LostImages
 
 try:
     from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
@@ -62,6 +64,7 @@ class Camera:
         self.counters = FrameCounters()
         self.header = Header()
         self.opened_s: float | None = None
+        self._lost = LostImages()
         self._lock = threading.Lock()
         self._node = node
         self._inbox = inbox
@@ -136,8 +139,10 @@ class Camera:
         except UnsupportedEventTypeError:  # a middleware that does not count lost messages
             return create(SubscriptionEventCallbacks(incompatible_qos=self._on_incompatible_qos))
 
-    def _on_image(self, message: ImageMessage) -> None:
+    def _on_image(self, message: ImageMessage, info: Mapping[str, Any]) -> None:
         with self._lock:
+            self._lost.received(info, counted=self.opened_s is not None)
+            self.counters.lost = self._lost.count
             if self.opened_s is None:
                 return
             if not self._gate.passes(self.name):
@@ -155,4 +160,5 @@ class Camera:
 
     def _on_lost(self, event: Any) -> None:
         if self.opened_s is not None:
-            self.counters.lost += event.total_count_change
+            self._lost.reported(event.total_count_change)
+            self.counters.lost = self._lost.count

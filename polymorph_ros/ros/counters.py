@@ -27,7 +27,7 @@ class FrameCounters:
         rejected: malformed, by reason.
         failed: raised an error in the engine; answered by NO_DATA.
         damaged: of those answered, damaged, though a picture could be decoded.
-        lost: never reached this node, as the middleware counts it.
+        lost: sent, but never handed to this node.
         last_fault: the last rejection or failure, for people.
         last_arrival_s, last_answer_s, last_fault_s: by the monotonic clock.
         latencies_s: of the last answers, image stamp to publication, by the node's clock.
