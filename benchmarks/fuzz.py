@@ -11,6 +11,7 @@ survived everything and every image has its fate, else 1.
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections import Counter
@@ -22,7 +23,7 @@ from typing import Annotated, Any
 import typer
 
 from parts.fuzz_messages import KINDS, Shot, burst
-from parts.fuzz_target import Death, FuzzTarget, alive, balance
+from parts.fuzz_target import CAMERAS, Death, FuzzTarget, alive, balance
 from parts.machine import machine_facts
 from parts.metrics import Results, rounded
 from parts.node_watch import NodeWatch
@@ -94,6 +95,7 @@ def main(
 ) -> None:
     """Send what no driver should send, and count."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # its processes end with it
+    bundle, json = bundle and bundle.resolve(), json and json.resolve()
     chosen = [Transport.RAW, Transport.COMPRESSED] if transport is Transport.BOTH else [transport]
     if set(kind or ()) - set(KINDS):
         raise typer.BadParameter(f"kinds are {', '.join(KINDS)}", param_hint="--kind")
@@ -102,6 +104,7 @@ def main(
     start_s = time.monotonic()
     try:
         with open_watch() as (watch, folder):
+            os.chdir(folder)  # a parameter may make the node write files
             for place, way in enumerate(chosen):
                 share = (end_s - time.monotonic()) / (len(chosen) - place)
                 task = Task(
@@ -194,8 +197,8 @@ def _life(target: FuzzTarget, watch: NodeWatch, cause: str) -> Results:
     return {
         "ended": cause or "in order",
         "sent": dict(target.sent),
-        "good_images_sent": 2 * target.probes,
-        "unsendable": target.unsendable,
+        "good_images_sent": len(CAMERAS) * target.probes,
+        "unsendable": target.unsendable.total(),
         "unanswered_calls": target.unanswered_calls,
         **{name: total[name] for name in CameraStatus().counts},
         "balance": {} if cause else balance(target, counts),

@@ -44,7 +44,7 @@ _FORMATS = (
     "rgb8; png compressed rgb8", "tiff", "webp",
 )  # fmt: skip
 _INTEGERS = (0, 1, 2, 3, 127, 128, 255, 256, 65535, 65536, 2**31 - 1, 2**31, 2**32 - 1)
-_LARGEST_SIDE = 1200
+_LARGEST_SIDE = 450  # an image of that is larger than Fast DDS's default shared memory
 _CLAIMED = (1, 7, 4000, 16000, 32000, 65535)  # sides that a picture's header may claim
 
 

@@ -1,4 +1,4 @@
-"""The node under fuzz: a process with two cameras, one of which gets what no driver should send.
+"""The node under fuzz: a process with five cameras, four of which get what no driver should send.
 
 A burst counts as survived when a good image of each camera, sent after it, has been answered: the
 middleware keeps the order of a topic, so everything before it was received.
@@ -6,6 +6,7 @@ middleware keeps the order of a topic, so everything before it was received.
 
 from __future__ import annotations
 
+import itertools
 import resource
 import time
 from collections import Counter
@@ -34,7 +35,8 @@ from polymorph_ros.ros.harness.process import ChildProcess, start_node
 from polymorph_ros.ros.harness.waiting import wait_until
 from polymorph_ros.ros.stamps import to_stamp
 
-FUZZED, HEALTHY = "fuzzed", "healthy"
+FUZZED, HEALTHY = ("fuzzed0", "fuzzed1", "fuzzed2", "fuzzed3"), "healthy"
+CAMERAS = (*FUZZED, HEALTHY)
 ANSWER_DEADLINE_S = 20.0
 """A node that answers no good image for so long counts as mute."""
 
@@ -55,7 +57,7 @@ class FuzzTarget:
 
     Attributes:
         sent: shots by kind.
-        unsendable: shots that the middleware refused to send.
+        unsendable: by kind, shots that the middleware refused to send.
         unanswered_calls: service calls without an answer in time.
         probes: good images sent, of each camera.
         longest_answer_s: from a good image to its answer.
@@ -64,15 +66,18 @@ class FuzzTarget:
 
     def __init__(self, watch: NodeWatch, child: ChildProcess, compressed: bool) -> None:
         self.sent: Counter[str] = Counter()
-        self.unsendable = self.unanswered_calls = self.probes = 0
+        self.unsendable: Counter[str] = Counter()
+        self.unanswered_calls = self.probes = 0
         self.longest_answer_s = 0.0
         self.use = UseOverTime()
         self._watch, self._child, self._ros = watch, child, watch.ros
         self._image_type: Any = CompressedImage if compressed else Image
         self._cameras = {
             name: self._ros.create_publisher(self._image_type, _topic(name, compressed), _QOS)
-            for name in (FUZZED, HEALTHY)
+            for name in CAMERAS
         }
+        # In turn, as one image of each camera waits for the worker and newer ones replace it.
+        self._turn = itertools.cycle(self._cameras[name] for name in FUZZED)
         self._clock = self._ros.create_publisher(Clock, "/clock", _QOS)
         self._clients: dict[str, Any] = {}
         self._picture = _good(compressed)
@@ -146,10 +151,10 @@ class FuzzTarget:
             if shot.service:
                 self._call(shot)
             else:
-                publisher = self._clock if shot.kind == CLOCK else self._cameras[FUZZED]
+                publisher = self._clock if shot.kind == CLOCK else next(self._turn)
                 publisher.publish(shot.payload)
         except (TypeError, ValueError, RuntimeError):  # rclpy's own refusals
-            self.unsendable += 1
+            self.unsendable[shot.kind] += 1
 
     def _call(self, shot: Shot) -> None:
         kind, request = shot.payload
@@ -203,7 +208,9 @@ def alive(
     resource.prlimit(child.process.pid, resource.RLIMIT_DATA, (_MOST_DATA_BYTES,) * 2)
     target = FuzzTarget(watch, child, compressed)
     try:
-        wait_until(lambda: len(watch.statuses) == 2, "diagnostics of two cameras", child.check)
+        wait_until(
+            lambda: len(watch.statuses) == len(CAMERAS), "diagnostics of all cameras", child.check
+        )
         wait_until(lambda: watch.states.total() > 0, "an active node", child.check)
         target.probe()
         target.use.sample(child.process.pid)
@@ -220,13 +227,13 @@ def alive(
 def _parameters(compressed: bool, bundle: Path | None) -> dict[str, object]:
     overrides = {
         f"qos_overrides.{_topic(name, compressed)}.subscription.{policy}": value
-        for name in (FUZZED, HEALTHY)
+        for name in CAMERAS
         for policy, value in (("reliability", "reliable"), ("depth", _DEPTH))
     }
     return {
         "autostart": True,
-        "cameras": f"[{FUZZED}, {HEALTHY}]",
-        "image_topics": str([_topic(name, compressed) for name in (FUZZED, HEALTHY)]),
+        "cameras": str(list(CAMERAS)),
+        "image_topics": str([_topic(name, compressed) for name in CAMERAS]),
         "image_transport": "compressed" if compressed else "raw",
         "use_sim_time": compressed,
         "device": "cpu",
@@ -251,21 +258,16 @@ def _good(compressed: bool) -> Any:
 
 
 def balance(target: FuzzTarget, counts: Mapping[str, CameraStatus]) -> dict[str, int]:
-    """What is left when the counts of a life are compared; all 0 but for damaged messages.
+    """What is left when the counts of a life are compared; all 0 where every image has its fate.
 
     Returns:
-        ``unsettled``: received images without a fate. ``missing``: well-formed images that the
-        node neither received nor reported lost. ``undelivered``: damaged messages that never
-        became an image, as the middleware could not read them.
+        ``unsettled``: received images without a fate. ``missing``: images, damaged ones included,
+        that the node neither received nor reported lost.
     """
-    cameras = [counts.get(name, CameraStatus()) for name in (FUZZED, HEALTHY)]
+    cameras = [counts.get(name, CameraStatus()) for name in CAMERAS]
     settled = [c.answered + c.dropped + c.rejected + c.failed for c in cameras]
     received = sum(camera.received for camera in cameras)
     lost = sum(camera.lost for camera in cameras)
-    well_formed = target.sent[IMAGES] + 2 * target.probes
-    undelivered = well_formed + target.sent[DAMAGE] - received - lost - target.unsendable
-    return {
-        "unsettled": received - sum(settled),
-        "missing": max(0, well_formed - target.unsendable - received - lost),
-        "undelivered": undelivered,
-    }
+    sent = len(CAMERAS) * target.probes
+    sent += sum(target.sent[kind] - target.unsendable[kind] for kind in (IMAGES, DAMAGE))
+    return {"unsettled": received - sum(settled), "missing": sent - received - lost}
