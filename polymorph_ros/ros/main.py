@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import sys
@@ -10,6 +11,10 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from types import FrameType
 from typing import Any, NoReturn
+
+# Of glibc's malloc. By default each of the node's threads has an arena of its own, and every bundle
+# that is loaded leaves holes in other ones: resident memory grows though nothing more is in use.
+_M_ARENA_MAX, _ARENAS = -8, 2
 
 # A signal that comes so long after the first one means that ending in order takes too long:
 # `ros2 launch` sends SIGTERM 5 s after SIGINT, and SIGKILL 10 s later.
@@ -27,6 +32,7 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     * 1: it could not start, or not go on. A supervisor starts it again.
     """
     _on_signals(_leave)  # importing takes seconds, and there is nothing to put in order yet
+    _share_arenas()
     try:
         import rclpy
 
@@ -46,6 +52,13 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     node.destroy_node()
     rclpy.try_shutdown()
     _finish(0)
+
+
+def _share_arenas() -> None:
+    """Let threads share memory arenas, unless the environment says how many there shall be."""
+    if "MALLOC_ARENA_MAX" not in os.environ:
+        with suppress(AttributeError):  # a C library other than glibc
+            ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _ARENAS)
 
 
 def _spin(node: Any) -> None:
