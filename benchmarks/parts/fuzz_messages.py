@@ -30,7 +30,7 @@ IMAGES, DAMAGE, PARAMETERS, SERVICES, CLOCK = "image", "damage", "parameters", "
 
 # Weight of a kind among the bursts, and the shots of its bursts.
 _KINDS: Mapping[str, tuple[int, int]] = {
-    IMAGES: (55, 64), DAMAGE: (30, 64), PARAMETERS: (6, 16), SERVICES: (4, 8), CLOCK: (5, 32),
+    IMAGES: (55, 256), DAMAGE: (30, 256), PARAMETERS: (6, 64), SERVICES: (4, 32), CLOCK: (5, 128),
 }  # fmt: skip
 
 _ENCODINGS = (

@@ -7,6 +7,7 @@ middleware keeps the order of a topic, so everything before it was received.
 from __future__ import annotations
 
 import itertools
+import os
 import resource
 import time
 from collections import Counter
@@ -25,6 +26,7 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CompressedImage, Image
 
 from parts.fuzz_messages import CLOCK, DAMAGE, IMAGES, Shot
+from parts.machine import cpu_seconds
 from parts.node_watch import NodeWatch
 from parts.process_use import UseOverTime
 from polymorph_ros.errors import PolymorphError
@@ -107,7 +109,7 @@ class FuzzTarget:
 
     def probe(self) -> None:
         """Send good images until one of each camera is answered."""
-        start_s = time.monotonic()
+        start_s, cpu_s = time.monotonic(), self._cpu_s()
         images: set[tuple[str, int]] = set()
         while True:
             stamp_ns = time.time_ns()
@@ -123,7 +125,7 @@ class FuzzTarget:
                 self.longest_answer_s = max(self.longest_answer_s, elapsed_s)
                 self._watch.settle()
                 return
-            self._check(elapsed_s)
+            self._check(elapsed_s, self._cpu_s() - cpu_s)
 
     def counts(self) -> Mapping[str, CameraStatus]:
         """The node's own counts by camera, once they rest."""
@@ -138,12 +140,19 @@ class FuzzTarget:
             time.sleep(0.05)
         return dict(self._watch.statuses)
 
-    def _check(self, elapsed_s: float) -> None:
+    def _cpu_s(self) -> float:
+        pid = self._child.process.pid
+        return cpu_seconds(pid) if self._child.process.poll() is None else 0.0
+
+    def _check(self, elapsed_s: float, cpu_s: float) -> None:
         code = self._child.process.poll()
         if code is not None:
             raise Death(f"it ended with code {code}")
         if elapsed_s > ANSWER_DEADLINE_S:
-            raise Death(f"it lives, but answered no good image for {elapsed_s:.0f} s")
+            raise Death(
+                f"it lives, but answered no good image for {elapsed_s:.0f} s, in which it got "
+                f"{cpu_s:.2f} s of CPU; load {os.getloadavg()[0]:.1f}"
+            )
 
     def _send(self, shot: Shot) -> None:
         self.sent[shot.kind] += 1
