@@ -42,7 +42,11 @@ export class Training {
     const spoken = SPOKEN[report.state];
     document.getElementById("run-state").textContent =
       spoken && `${spoken} (${clock(report.seconds).replace(/\.\d$/, "")}).`;
-    document.getElementById("run-bar").hidden = !running;
+    const bar = document.getElementById("run-bar"), stage = document.getElementById("run-stage");
+    bar.hidden = stage.hidden = !running;
+    stage.textContent = report.stage ? `${report.stage.stage}: ${report.stage.done} of ${report.stage.total}` : "";
+    if (report.stage) { bar.max = report.stage.total; bar.value = report.stage.done; }
+    else bar.removeAttribute("value");
     document.getElementById("run").hidden = running;
     document.getElementById("run-stop").hidden = !running;
     const lines = document.getElementById("run-lines");
