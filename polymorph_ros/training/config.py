@@ -188,6 +188,9 @@ class AdaptersConfig(_Strict):
     others: float = Field(
         0.0, ge=0, description="frames of other contexts, per frame of the adapter's own"
     )
+    dropout: float = Field(
+        0.0, ge=0, lt=1, description="of the trunk's tokens in training: helps with few examples"
+    )
     epochs: int = Field(ge=1)
     least_steps: int = Field(0, ge=0, description="gradient steps, where epochs make fewer")
     batch_size: int = Field(64, ge=1)

@@ -45,6 +45,7 @@ from polymorph_ros.training.workers import HERE, Workers
 _LEAST_ROWS = 2000
 _LEAST_SCOUT_STEPS = 200
 _LEAST_ADAPTER_STEPS = 200
+_DROPOUT = 0.3  # of what adapters read
 
 Measure = Callable[[Engine, LabelledFrames], Mapping[str, float]]
 """Metrics of an engine on labelled frames, by name."""
@@ -169,7 +170,9 @@ def growth_config(bundle: Path, source: SourceConfig) -> TrainConfig:
     enough = {
         "tokens": recipe.tokens.model_copy(update={"least_rows": _LEAST_ROWS}),
         "scout": recipe.scout.model_copy(update={"least_steps": _LEAST_SCOUT_STEPS}),
-        "adapters": recipe.adapters.model_copy(update={"least_steps": _LEAST_ADAPTER_STEPS}),
+        "adapters": recipe.adapters.model_copy(
+            update={"least_steps": _LEAST_ADAPTER_STEPS, "dropout": _DROPOUT}
+        ),
     }
     return TrainConfig(
         name=manifest.name,
