@@ -15,8 +15,6 @@ from polymorph_ros.arrays import Floats, Indices, Mask
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.runtime.views import ALIKE, worth
 
-_COMPARED = 200
-
 
 @dataclass(frozen=True)
 class Ranking:
@@ -99,22 +97,6 @@ def near_identical(features: Floats, alike: float = ALIKE) -> Indices:
             nearest, count = count, count + 1
         groups[frame] = nearest
     return groups
-
-
-def usual_distance(features: Floats) -> float:
-    """How far two frames are from each other: the median over pairs, of unit vectors.
-
-    What counts as near depends on the features: those of one backbone lie closer than another's.
-
-    Args:
-        features: of shape (frames, D); at most some 200 frames of them are compared.
-    """
-    units = _unit(features[:: max(1, len(features) // _COMPARED)])
-    pairs = np.triu_indices(len(units), 1)
-    if not len(pairs[0]):
-        return 0.0
-    likeness = (units @ units.T)[pairs]
-    return float(np.median(np.sqrt(np.maximum(2.0 - 2.0 * likeness, 0.0))))
 
 
 def _representatives(groups: Indices, weights: Floats, seen: Mask) -> Indices:

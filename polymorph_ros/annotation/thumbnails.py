@@ -20,6 +20,10 @@ from polymorph_ros.files import replacing
 THUMBNAIL_WIDTH = 128
 _LARGEST = 1600  # a longer side is only bytes on a screen
 _QUALITY = 82
+AT_ONCE = 4
+"""Pictures that are decoded at a time, whatever is asked: each takes its pixels of memory."""
+MOST_STORED = 20_000
+"""Thumbnails in the folder, some 70 MB; more are made anew each time they are shown."""
 
 
 class PictureStore:
@@ -28,10 +32,14 @@ class PictureStore:
     Args:
         footage: whose frames.
         cache: the folder for thumbnails.
+        most_stored: thumbnails in it.
     """
 
-    def __init__(self, footage: Footage, cache: Path) -> None:
+    def __init__(self, footage: Footage, cache: Path, most_stored: int = MOST_STORED) -> None:
         self._footage = footage
+        self._room = threading.BoundedSemaphore(AT_ONCE)
+        self._most_stored = most_stored
+        self._stored = sum(1 for _ in (cache / "thumbnails").glob("*/*.jpg"))
         names = [str(clip.recording.path).encode() for clip in footage.clips]
         self._folders = [
             cache / "thumbnails" / hashlib.sha256(name).hexdigest()[:16] for name in names
@@ -40,8 +48,7 @@ class PictureStore:
 
     def picture(self, key: FrameKey) -> bytes | Fault:
         """A frame as it is, or why it cannot be read."""
-        image = self._footage.clips[key[0]].pictures.read(key[1])
-        return image if isinstance(image, Fault) else _jpeg(_shrunk(image, _LARGEST))
+        return self._made(key, _LARGEST)
 
     def thumbnail(self, key: FrameKey) -> bytes | Fault:
         """A small picture, out of the folder if it was made before."""
@@ -51,14 +58,24 @@ class PictureStore:
             return file.read_bytes()
         except OSError:
             pass
-        image = self._footage.clips[key[0]].pictures.read(key[1])
-        if isinstance(image, Fault):
-            return image
-        data = _jpeg(_shrunk(image, THUMBNAIL_WIDTH))
-        # a full disk costs time only: the thumbnail is made again
-        with self._writing, suppress(PolymorphError), replacing(file) as unfinished:
-            unfinished.write_bytes(data)
+        data = self._made(key, THUMBNAIL_WIDTH)
+        if isinstance(data, bytes):
+            self._store(file, data)
         return data
+
+    def _made(self, key: FrameKey, longest: int) -> bytes | Fault:
+        with self._room:
+            image = self._footage.clips[key[0]].pictures.read(key[1])
+            return image if isinstance(image, Fault) else _jpeg(_shrunk(image, longest))
+
+    def _store(self, file: Path, data: bytes) -> None:
+        with self._writing:
+            if self._stored >= self._most_stored:
+                return
+            # a full disk costs time only: the thumbnail is made again
+            with suppress(PolymorphError), replacing(file) as unfinished:
+                unfinished.write_bytes(data)
+                self._stored += 1
 
 
 def _shrunk(image: Image, longest: int) -> Image:

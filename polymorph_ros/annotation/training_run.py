@@ -17,6 +17,7 @@ from polymorph_ros.annotation.table import TableFile
 from polymorph_ros.bundle.manifest import MANIFEST_FILE
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.files import new_folder
+from polymorph_ros.progress import StageProgress, read_progress
 
 _LINES = 400  # of its output that are kept
 
@@ -74,6 +75,7 @@ class TrainingRun:
     def __init__(self, command: TrainingCommand) -> None:
         self.command = command
         self._lines: deque[str] = deque(maxlen=_LINES)
+        self._progress: StageProgress | None = None
         self._process: subprocess.Popen[str] | None = None
         self._state: RunState = "idle"
         self._started = self._ended = 0.0
@@ -89,6 +91,7 @@ class TrainingRun:
             if self._state == "running":
                 raise PolymorphError("no training that runs", "one", remedy="wait for its end")
             self._lines.clear()
+            self._progress = None
             if self.command.needs_copy:
                 _copy(self.command.bundle, self.command.to)
                 self._lines.append(f"copied {self.command.bundle} to {self.command.to}")
@@ -111,19 +114,24 @@ class TrainingRun:
                 self._process.terminate()
 
     def report(self) -> dict[str, Any]:
-        """Its state, seconds and output, as JSON."""
+        """Its state, seconds, output, and how far its stage is, as JSON."""
         end = time.monotonic() if self._state == "running" else self._ended
         return {
             "state": self._state,
             "seconds": round(max(0.0, end - self._started)),
             "lines": list(self._lines),
+            "stage": self._progress._asdict() if self._progress else None,
             "command": str(self.command),
         }
 
     def _follow(self, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None
         for line in process.stdout:
-            self._lines.append(line.rstrip())
+            progress = read_progress(line.rstrip())
+            if progress is None:
+                self._lines.append(line.rstrip())
+            else:
+                self._progress = progress
         code = process.wait()
         with self._lock:
             self._ended = time.monotonic()

@@ -18,11 +18,12 @@ import numpy as np
 
 from polymorph_ros.annotation.book import FrameKey
 from polymorph_ros.annotation.footage import Footage, spread_frames
-from polymorph_ros.annotation.ranking import rank_frames, usual_distance
+from polymorph_ros.annotation.ranking import rank_frames
 from polymorph_ros.annotation.vision import Eye, Look
 from polymorph_ros.data.dataset import Fault
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.files import replacing
+from polymorph_ros.runtime.views import usual_distance
 
 MOST_FRAMES = 2_000  # that are looked at unasked; the order is made of these
 _RANK_EVERY_S = 2.0

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
+
+_NICE = 5  # steps of priority that training stands below a running node
 
 
 def grow(
@@ -38,8 +41,18 @@ def grow(
     console = Console(highlight=False, soft_wrap=True)
     if node is not None:  # before minutes of training
         take_over(node, to, check=True)
+        _give_way()
     add_labels(added(captured, labels, topic), to, work, None, device)
     if node is not None:
         console.print(take_over(node, to), markup=False)
     else:
         console.print(f"load it into a running node: its service ~/load_bundle, path {to}")
+
+
+def _give_way() -> None:
+    """Let the node that runs on the same cores go first.
+
+    OpenMP's threads spin while they wait for each other; it reads how to wait when torch is loaded.
+    """
+    os.nice(_NICE)
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")

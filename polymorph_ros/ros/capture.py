@@ -29,11 +29,18 @@ from polymorph_ros.ros.faults import one_line
 from polymorph_ros.ros.settings import REQUESTED, UNCERTAIN, UNKNOWN_SCENE, CaptureSettings
 from polymorph_ros.runtime import message_fields
 from polymorph_ros.runtime.result import FrameResult
-from polymorph_ros.runtime.views import ALIKE, Feature, UncertainFrames, ViewSet, uncertainty, worth
+from polymorph_ros.runtime.views import (
+    AlikeDistance,
+    Feature,
+    UncertainFrames,
+    ViewSet,
+    uncertainty,
+    worth,
+)
 
 MOST_PICTURES = 1000
 _WAITING = 2  # frames that may wait for the disk; each holds a picture in memory
-_SAME = 0.01  # distance below which even a view that was asked for is not captured again
+_SAME = 0.1  # of the distance of alike views: so near, one that was asked for is left out too
 
 
 @dataclass
@@ -243,6 +250,7 @@ class _Store:
         self._most_bytes = 0
         self._trunk = ""
         self._views = ViewSet(MOST_PICTURES)
+        self._alike = AlikeDistance()
         self._by_name: dict[str, StoredPicture] = {}
 
     def configure(self, settings: CaptureSettings, trunk: str) -> None:
@@ -266,8 +274,11 @@ class _Store:
         if candidate.trunk != self._trunk:
             self._trunk = candidate.trunk
             self._views.forget_features()
+            self._alike = AlikeDistance()
         feature = candidate.result.feature
-        if self._views.nearest(feature) <= (_SAME if candidate.reason == REQUESTED else ALIKE):
+        self._alike.take(feature)
+        share = _SAME if candidate.reason == REQUESTED else 1.0
+        if self._views.nearest(feature) <= share * self._alike.value:
             self._counters.alike += 1
             return "this view is captured already"
         while self._views.full:
@@ -286,6 +297,7 @@ class _Store:
 
     def _open(self) -> CaptureFolder | None:
         self._views, self._by_name = ViewSet(MOST_PICTURES), {}
+        self._alike = AlikeDistance()
         if self._path is None:
             return None
         self._folder = CaptureFolder(self._path)

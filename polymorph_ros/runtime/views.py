@@ -22,6 +22,9 @@ ALIKE = 0.1
 With the shipped backbone the noise of a camera makes 0.015, a tenth more light 0.06.
 """
 
+_ALIKE_SHARE = 0.18  # of the usual distance; with the shipped backbone that makes ALIKE
+_ALIKE_WITHIN = (0.02, 0.3)  # where nothing moves, the usual distance is that of noise
+_COMPARED = 200  # views, for the usual distance
 _LEAST_SURE = 3  # labels
 _LEAST_WORTH = 0.25  # of a frame that the model is sure of, beside 1 of one it knows nothing of
 _UNKNOWN_BONUS = 0.5  # an unknown scene goes before the most uncertain known one
@@ -71,6 +74,45 @@ class UncertainFrames:
         if len(recent) < _FEW:
             return value > 0.5
         return value > float(np.quantile(recent, 1.0 - _TOP_SHARE))
+
+
+def usual_distance(features: Floats) -> float:
+    """How far two frames are from each other: the median over pairs, of unit vectors.
+
+    What counts as near depends on the features: those of one backbone lie closer than another's.
+
+    Args:
+        features: of shape (frames, D); at most some 200 frames of them are compared.
+    """
+    some = features[:: max(1, len(features) // _COMPARED)]
+    units = some / np.maximum(np.linalg.norm(some, axis=1, keepdims=True), 1e-12)
+    pairs = np.triu_indices(len(units), 1)
+    if not len(pairs[0]):
+        return 0.0
+    likeness = (units @ units.T)[pairs]
+    return float(np.median(np.sqrt(np.maximum(2.0 - 2.0 * likeness, 0.0))))
+
+
+class AlikeDistance:
+    """The distance up to which two views count as the same, by those that came lately.
+
+    The views of one backbone lie closer together than another's. Until a few have come it is
+    ``ALIKE``.
+    """
+
+    def __init__(self) -> None:
+        self._recent: deque[Feature] = deque(maxlen=_COMPARED)
+        self.value = ALIKE
+
+    def take(self, feature: Feature | None) -> None:
+        """A view has come; it is float32 (D,), as all before it."""
+        unit = _unit(feature)
+        if unit is None:
+            return
+        self._recent.append(unit)
+        if len(self._recent) >= _FEW:
+            usual = usual_distance(np.stack(self._recent).astype(np.float64))
+            self.value = float(np.clip(_ALIKE_SHARE * usual, *_ALIKE_WITHIN))
 
 
 @dataclass

@@ -59,8 +59,9 @@ class DataConfig(_Strict):
     """Labelled video to train on."""
 
     sources: tuple[SourceConfig, ...] = Field(min_length=1)
-    split: Literal["sequences", "time"] = Field(
-        "sequences", description="by whole sequences where there are enough, or each in time"
+    split: Literal["sequences", "time", "blocks"] = Field(
+        "sequences",
+        description="by whole sequences where there are enough, each in time, or blocks of each",
     )
     validation: float = Field(0.2, gt=0, lt=1, description="share, where no source is for it")
     test: float = Field(0.2, ge=0, lt=1, description="share of sources without a part")
@@ -127,12 +128,23 @@ BackboneConfig = Annotated[
 ]
 
 
+_MOST_VIEWS = 15  # changed ones of a frame; more of them show little new
+
+
 class TokensConfig(_Strict):
     """What is cached of the trunk's output."""
 
     augmentations: int = Field(
         0, ge=0, description="changed views of each training frame, beside the frame itself"
     )
+    least_rows: int = Field(
+        0, ge=0, description="few frames get more views than that: so many in all, at most 15 each"
+    )
+
+    def augmentations_of(self, frames: int) -> int:
+        """How many changed views each of so many training frames gets."""
+        wanted = -(-self.least_rows // max(1, frames)) - 1
+        return max(self.augmentations, min(_MOST_VIEWS, wanted))
 
 
 class ContextsConfig(_Strict):
@@ -155,6 +167,7 @@ class ScoutConfig(_Strict):
         "tail per frame; 0: none, it reads the trunk's tokens only",
     )
     epochs: int = Field(ge=1)
+    least_steps: int = Field(0, ge=0, description="gradient steps, where epochs make fewer")
     batch_size: int = Field(128, ge=1)
     learning_rate: float = Field(
         1e-3, gt=0, description="without a LoRA; with one it is that of the adapters"
@@ -175,7 +188,11 @@ class AdaptersConfig(_Strict):
     others: float = Field(
         0.0, ge=0, description="frames of other contexts, per frame of the adapter's own"
     )
+    dropout: float = Field(
+        0.0, ge=0, lt=1, description="of the trunk's tokens in training: helps with few examples"
+    )
     epochs: int = Field(ge=1)
+    least_steps: int = Field(0, ge=0, description="gradient steps, where epochs make fewer")
     batch_size: int = Field(64, ge=1)
     learning_rate: float = Field(3e-3, gt=0)
 
@@ -206,7 +223,7 @@ class TrainConfig(_Strict):
     synthetic: SyntheticConfig | None = None
     data: DataConfig | None = None
     backbone: BackboneConfig
-    tokens: TokensConfig = TokensConfig(augmentations=0)
+    tokens: TokensConfig = TokensConfig(augmentations=0, least_rows=0)
     contexts: ContextsConfig
     scout: ScoutConfig
     adapters: AdaptersConfig

@@ -178,7 +178,7 @@ class TrainingGraph:
             part,
             self.preprocessing,
             config.adapters.tail_blocks,
-            config.tokens.augmentations if part == "train" else 0,
+            config.tokens.augmentations_of(count_frames(frames)) if part == "train" else 0,
             config.seed,
             config.threads,
             self.device,

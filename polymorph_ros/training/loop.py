@@ -39,12 +39,18 @@ class Schedule:
     learning_rate: float
     weight_decay: float
     seed: int
+    least_steps: int = 0
 
     @classmethod
     def of(cls, config: PretrainConfig | ScoutConfig | AdaptersConfig, seed: int) -> Schedule:
         """The schedule of a part of the configuration."""
         return cls(
-            config.epochs, config.batch_size, config.learning_rate, config.weight_decay, seed
+            config.epochs,
+            config.batch_size,
+            config.learning_rate,
+            config.weight_decay,
+            seed,
+            0 if isinstance(config, PretrainConfig) else config.least_steps,
         )
 
     def per_epoch(self, frames: int) -> int:
@@ -52,8 +58,8 @@ class Schedule:
         return max(1, frames // self.batch_size)
 
     def steps(self, frames: int) -> int:
-        """Gradient steps in all."""
-        return self.epochs * self.per_epoch(frames)
+        """Gradient steps in all; few frames are seen more often, for the least number of steps."""
+        return max(self.epochs * self.per_epoch(frames), self.least_steps)
 
 
 ON_CPU = {"unless": "cpu"}

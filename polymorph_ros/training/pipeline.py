@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import isfinite
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -39,6 +40,12 @@ from polymorph_ros.training.stages.reuse import load_reuse
 from polymorph_ros.training.stages.thresholds import load_tuned
 from polymorph_ros.training.stages.tokens import TokensStage, make_tokens
 from polymorph_ros.training.workers import HERE, Workers
+
+# Of contexts that are added, however few their frames are.
+_LEAST_ROWS = 2000
+_LEAST_SCOUT_STEPS = 200
+_LEAST_ADAPTER_STEPS = 200
+_DROPOUT = 0.3  # of what adapters read
 
 Measure = Callable[[Engine, LabelledFrames], Mapping[str, float]]
 """Metrics of an engine on labelled frames, by name."""
@@ -129,7 +136,7 @@ def grow_bundle(
         config: of ``growth_config``.
         bundle: what is added to; it is replaced in one step.
         work, measure, log, workers: as for ``train_bundle``; the metrics are of the new data's
-            test part.
+            validation part where there is no test part.
 
     Raises:
         PolymorphError: no label is new, the data cannot be used, or the disk is full.
@@ -140,7 +147,11 @@ def grow_bundle(
 
 
 def growth_config(bundle: Path, source: SourceConfig) -> TrainConfig:
-    """How contexts are added to a bundle: as it was trained itself.
+    """How contexts are added to a bundle: as it was trained itself, made fit for few frames.
+
+    Epochs that are right for many thousand frames are a few steps over a hundred, which leave an
+    adapter as random as it began. Frames that are held out teach nothing, so only those are that
+    thresholds need, from all over the recordings.
 
     Raises:
         PolymorphError: it is no undamaged bundle, or does not say how it was trained.
@@ -156,12 +167,19 @@ def growth_config(bundle: Path, source: SourceConfig) -> TrainConfig:
             where=str(file),
             remedy="train it again with this version",
         ) from None
+    enough = {
+        "tokens": recipe.tokens.model_copy(update={"least_rows": _LEAST_ROWS}),
+        "scout": recipe.scout.model_copy(update={"least_steps": _LEAST_SCOUT_STEPS}),
+        "adapters": recipe.adapters.model_copy(
+            update={"least_steps": _LEAST_ADAPTER_STEPS, "dropout": _DROPOUT}
+        ),
+    }
     return TrainConfig(
         name=manifest.name,
         description=manifest.description,
-        data=DataConfig.model_validate({"sources": (source,)}),
+        data=DataConfig.model_validate({"sources": (source,), "split": "blocks", "test": 0.0}),
         backbone=BundleBackboneConfig(bundle=bundle),
-        **dict(recipe),
+        **(dict(recipe) | enough),
     )
 
 
@@ -186,8 +204,13 @@ def _run(
 
 
 def _measured(walked: Walked, tuned: Tuned, measure: Measure, work: Path) -> Mapping[str, float]:
-    """Metrics of a draft of the bundle on the test frames."""
+    """Metrics of a draft of the bundle on the test frames; none where no label is in them.
+
+    Where a bundle is added to, the validation frames do for a test.
+    """
     test = walked.frames.test
+    if test is None and walked.parts.old is not None:
+        test = walked.frames.validation
     if test is None:
         return {}
     draft = assemble(walked.parts, tuned, {}, work / "draft")
@@ -195,4 +218,4 @@ def _measured(walked: Walked, tuned: Tuned, measure: Measure, work: Path) -> Map
     frames = load_frames(test.folder).in_vocabulary(vocabulary_of(test), names)
     metrics = measure(engine_of(draft, walked.parts.features.device), frames)
     shutil.rmtree(draft.path)
-    return metrics
+    return {name: value for name, value in metrics.items() if isfinite(value)}

@@ -12,7 +12,12 @@ from polymorph_ros.data.open_dataset import open_dataset
 from polymorph_ros.data.union import union
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.training.config import DataConfig, SyntheticConfig, TrainConfig
-from polymorph_ros.training.splits import Sequences, split_by_sequences, split_by_time
+from polymorph_ros.training.splits import (
+    Sequences,
+    split_by_sequences,
+    split_by_time,
+    split_in_blocks,
+)
 from polymorph_ros.training.stages.decoding import DecodingStage, content_of, with_labels
 from polymorph_ros.training.stages.synthetic import SyntheticStage
 
@@ -158,4 +163,6 @@ def _split(
         rest, taken = split_by_sequences(sequences, share, rng)
         if taken:
             return rest, taken
+    if config.split == "blocks":
+        return split_in_blocks(sequences, share)
     return split_by_time(sequences, share)

@@ -4,26 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import compress, islice
 
 import numpy as np
 from numpy.typing import NDArray
 
+from polymorph_ros.arrays import Mask
 from polymorph_ros.data.dataset import Fault, LabelledSequence, Pictures
 from polymorph_ros.data.track import Track
+
+_BLOCKS = 20  # of a sequence that is split in blocks
 
 
 @dataclass(frozen=True)
 class Excerpt:
-    """Some of a sequence's pictures, one after the other."""
+    """Some of a sequence's pictures, in order.
+
+    Attributes:
+        pictures: of the whole sequence.
+        chosen: bool (frames,), which of them.
+    """
 
     pictures: Pictures
-    first: int
-    last: int
+    chosen: Mask
 
     def read(self) -> Iterator[NDArray[np.uint8] | Fault]:
         """Its pictures, in order."""
-        return islice(self.pictures.read(), self.first, self.last)
+        last = int(np.flatnonzero(self.chosen).max(initial=-1))
+        return compress(islice(self.pictures.read(), last + 1), self.chosen.tolist())
 
 
 Sequences = tuple[LabelledSequence, ...]
@@ -66,15 +74,50 @@ def split_by_time(sequences: Sequences, share: float) -> tuple[Sequences, Sequen
     Returns:
         the first parts, then the last parts; no empty ones.
     """
-    cuts = [round((1.0 - share) * len(sequence)) for sequence in sequences]
-    pairs = list(zip(sequences, cuts, strict=True))
+    taken = [np.arange(len(one)) >= round((1.0 - share) * len(one)) for one in sequences]
+    return _parted(sequences, taken)
+
+
+def split_in_blocks(sequences: Sequences, share: float) -> tuple[Sequences, Sequences]:
+    """Take blocks out of each sequence, all over it: every part of it still teaches.
+
+    A block is a twentieth of the sequence, so that neighbouring frames, which are alike, mostly
+    stay together. Of the choices of blocks that one is taken with most labels in both parts, then
+    in what stays.
+
+    Returns:
+        what stays and what is taken; no empty sequences.
+    """
+    every = max(2, round(1.0 / share))
+    choices = []
+    for start in range(every):
+        choices.append(
+            [
+                (number + np.arange(len(one)) * _BLOCKS // max(1, len(one))) % every == start
+                for number, one in enumerate(sequences)
+            ]
+        )
+    return _parted(sequences, max(choices, key=lambda taken: _shown(sequences, taken)))
+
+
+def _shown(sequences: Sequences, taken: list[Mask]) -> tuple[int, int]:
+    """How many labels are present both in what is taken and in what stays; and in what stays."""
+    present = np.concatenate([one.track.truth == 1 for one in sequences])
+    mask = np.concatenate(taken)
+    stays = present[~mask].any(axis=0)
+    return int((present[mask].any(axis=0) & stays).sum()), int(stays.sum())
+
+
+def _parted(sequences: Sequences, taken: list[Mask]) -> tuple[Sequences, Sequences]:
+    """Each sequence without and with the frames that are taken; no empty ones."""
+    pairs = list(zip(sequences, taken, strict=True))
     return (
-        tuple(_excerpt(one, 0, cut) for one, cut in pairs if cut > 0),
-        tuple(_excerpt(one, cut, len(one)) for one, cut in pairs if cut < len(one)),
+        tuple(_excerpt(one, ~mask) for one, mask in pairs if not mask.all()),
+        tuple(_excerpt(one, mask) for one, mask in pairs if mask.any()),
     )
 
 
-def _excerpt(sequence: LabelledSequence, first: int, last: int) -> LabelledSequence:
+def _excerpt(sequence: LabelledSequence, chosen: Mask) -> LabelledSequence:
     track = sequence.track
-    part = Track(track.truth[first:last], track.stamps_s[first:last], track.name)
-    return replace(sequence, track=part, pictures=Excerpt(sequence.pictures, first, last))
+    part = Track(track.truth[chosen], track.stamps_s[chosen], track.name)
+    return replace(sequence, track=part, pictures=Excerpt(sequence.pictures, chosen))

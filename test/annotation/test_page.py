@@ -15,10 +15,15 @@ from playwright.sync_api import Browser, Page, expect
 
 from helpers.browser import chromium
 from helpers.label_page import LabelServer, label_server, opened
+from helpers.quick_training import QUICK
 from helpers.recordings import write_bag
 from helpers.tiny_bundle import write_tiny_bundle
+from polymorph_ros.bundle.reader import read_bundle
 from polymorph_ros.data.label_csv import LabelRow, read_label_csv
 from polymorph_ros.data.open_dataset import open_dataset
+from polymorph_ros.evaluation.replay import measure
+from polymorph_ros.training.config import TrainConfig
+from polymorph_ros.training.pipeline import train_bundle
 
 FRAMES = 60
 HOSTILE = "<img src=x onerror=document.title='owned'>"
@@ -131,6 +136,51 @@ def test_a_span_is_painted_with_the_mouse(
         labelled(page, 31)
 
     assert all(row.present == ("cup",) for row in rows_of(table).values())
+
+
+def test_what_two_frames_agree_on_is_filled_between_them(
+    browser: Browser, server: LabelServer, table: Path
+) -> None:
+    with opened(browser, server) as page:
+        page.select_option("#order", "time")
+        page.select_option("#step", "0")
+        page.focus("#viewer")
+        add(page, "cup")
+        for _ in range(4):
+            page.keyboard.press(".")
+        page.keyboard.press("1")
+        labelled(page, 2)
+        page.keyboard.press(",")
+        expect(page.locator("#fill")).to_contain_text("Fill 3 frames")
+        page.keyboard.press("p")
+        labelled(page, 5)
+        page.keyboard.press("z")
+        labelled(page, 2)
+        page.keyboard.press("y")
+        labelled(page, 5)
+
+    rows = rows_of(table)
+    assert sorted(rows) == pytest.approx([0.0, 0.1, 0.2, 0.3, 0.4])
+    assert {row.present for row in rows.values()} == {("cup",)}
+
+
+def test_a_label_is_typed_once_and_then_found_by_its_letters(
+    browser: Browser, server: LabelServer, table: Path
+) -> None:
+    with opened(browser, server) as page:
+        add(page, "espresso cup", "box")
+        page.keyboard.press("Enter")
+        expect(page.locator("#status")).to_have_text("not labelled")
+        page.keyboard.press("/")
+        page.keyboard.type("esp")
+        expect(page.locator("#found [aria-selected=true]")).to_have_text("espresso cup")
+        page.keyboard.press("Enter")
+        expect(page.locator("#labels .name")).to_have_text(["espresso cup", "box"])
+        page.keyboard.press("Enter")
+        labelled(page, 2)
+
+    present = [row.present for row in rows_of(table).values()]
+    assert sorted(present) == [("espresso cup",), ("espresso cup", "box")]
 
 
 def test_unknown_labels_are_neither_present_nor_absent(
@@ -276,7 +326,9 @@ def test_a_bundle_suggests_and_enter_accepts(browser: Browser, bag: Path, tmp_pa
     ):
         suggested = page.locator("#labels [data-state=suggested] .name")
         expect(suggested.first).to_be_visible(timeout=60_000)
-        names = [re.sub(r"[\d.]+$", "", text) for text in suggested.all_inner_texts()]
+        texts = suggested.all_inner_texts()
+        assert all(re.search(r"(0\.\d\d|1\.00)$", text) for text in texts), "each has a score"
+        names = [re.sub(r"[\d.]+$", "", text) for text in texts]
         page.keyboard.press("1")
         labelled(page, 1)
         page.keyboard.press("Enter")
@@ -289,3 +341,36 @@ def test_a_bundle_suggests_and_enter_accepts(browser: Browser, bag: Path, tmp_pa
     assert set(row.present) == set(names[1:])
     assert f"polymorph train --add {bag.resolve()} --labels {table.resolve()}" in command
     assert command.startswith("cp -r ")
+
+
+def test_the_button_trains_and_says_how_far_it_is(
+    browser: Browser, bag: Path, tmp_path: Path
+) -> None:
+    table = tmp_path / "labels.csv"
+    config = TrainConfig.model_validate(QUICK)
+    old = train_bundle(config, tmp_path / "old", tmp_path / "work", measure, lambda line: None)
+    with (
+        label_server(bag, "--labels", table, "--bundle", old.bundle.path) as server,
+        opened(browser, server) as page,
+    ):
+        add(page, "robot")
+        names = [label["name"] for label in server.state()["labels"]]
+        for start, end, state in ((0, 59, "absent"), (0, 20, "present"), (35, 50, "present")):
+            server.change(
+                version=server.state()["version"], action="paint", clip=0, start=start, end=end,
+                label=names.index("robot"), state=state,
+            )  # fmt: skip
+        labelled(page, 60)
+        page.click("#train")
+        expect(page.locator("#advice")).to_have_text("Every label has enough examples.")
+        page.click("#run")
+        expect(page.locator("#run-bar")).to_be_visible()
+        expect(page.locator("#run-stage")).to_have_text(
+            re.compile(r".+: \d+ of \d+"), timeout=120_000
+        )
+        expect(page.locator("#run-state")).to_contain_text("Done", timeout=240_000)
+        expect(page.locator("#run-lines")).to_contain_text("bundle:")
+
+    grown = read_bundle(tmp_path / "labels_bundle")
+    assert [label.name for label in grown.manifest.labels][-1] == "robot"
+    assert read_bundle(old.bundle.path).checksum == old.bundle.checksum

@@ -11,7 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polymorph_ros.runtime.views import UncertainFrames, ViewSet, uncertainty, worth
+from polymorph_ros.runtime.views import (
+    ALIKE,
+    AlikeDistance,
+    UncertainFrames,
+    ViewSet,
+    uncertainty,
+    worth,
+)
 
 
 def angle(degrees: float) -> np.ndarray:
@@ -110,3 +117,48 @@ def test_of_frames_alike_none_is_uncertain() -> None:
     frames = UncertainFrames()
     assert not any(frames.take(0.3) for _ in range(200))
     assert frames.take(0.31)
+
+
+@pytest.mark.parametrize("spread", [1.0, 0.06], ids=["far apart", "close together"])
+def test_the_same_views_are_alike_whatever_the_scale_of_the_features(spread: float) -> None:
+    rng = np.random.default_rng(0)
+    common = np.eye(32, dtype=np.float32)[0]
+    places = spread * _directions(rng, 80)
+    visits = np.repeat(places, 2, axis=0)
+    noise = 0.05 * spread * _directions(rng, len(visits))
+    alike, kept = AlikeDistance(), ViewSet(100)
+    left_out = []
+    for number, feature in enumerate(common + visits + noise):
+        alike.take(feature)
+        if kept.nearest(feature) <= alike.value:
+            left_out.append(number)
+        else:
+            kept.add(str(number), feature, 1.0)
+
+    settled = [number for number in left_out if number >= 40]
+    assert settled == list(range(41, 160, 2)), "each place is kept once"
+
+
+def test_noise_alone_never_counts_as_another_view() -> None:
+    rng = np.random.default_rng(1)
+    alike = AlikeDistance()
+    for _ in range(100):
+        alike.take(np.eye(32, dtype=np.float32)[0] + 0.005 * _directions(rng, 1)[0])
+
+    assert alike.value >= 0.015
+
+
+def test_until_a_few_views_have_come_nothing_is_known_of_their_scale() -> None:
+    alike = AlikeDistance()
+    for degrees in (0.0, 40.0, 80.0):
+        alike.take(angle(degrees))
+    alike.take(None)
+
+    assert alike.value == ALIKE
+
+
+def _directions(rng: np.random.Generator, count: int) -> np.ndarray:
+    """Unit vectors float32 (count, 32) without a first coordinate."""
+    vectors = rng.standard_normal((count, 32)).astype(np.float32)
+    vectors[:, 0] = 0.0
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)

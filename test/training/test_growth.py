@@ -93,6 +93,32 @@ def test_new_labels_have_contexts_and_old_entries_stay(old: Bundle, grown: Train
     assert after.metrics["mean_ap"] == before.metrics["mean_ap"]
 
 
+def test_few_new_frames_are_not_learned_in_a_handful_of_steps(old: Bundle) -> None:
+    config = growth_config(old.path, SourceConfig.model_validate({"path": "anywhere"}))
+
+    assert config.adapters.least_steps >= 100
+    assert config.scout.least_steps >= 100
+    assert config.tokens.augmentations_of(100) > config.tokens.augmentations_of(10**6) == 0
+    assert config.data is not None
+    assert config.data.test == 0.0
+
+
+def test_a_label_that_is_nowhere_in_what_is_held_out_is_learned_too(
+    old: Bundle, tmp_path: Path
+) -> None:
+    bundle = shutil.copytree(old.path, tmp_path / "bundle")
+    video = write_video(tmp_path / "video", ("crane",))
+    first, *rows = (video / "labels.csv").read_text().splitlines()
+    bare = [row.removesuffix("crane") for row in rows]
+    few = [row + "crane" * (number in (0, 5)) for number, row in enumerate(bare)]
+    (video / "labels.csv").write_text("\n".join([first, *few]) + "\n")
+
+    grown = grow(bundle, video, tmp_path)
+
+    assert grown.bundle.manifest.labels[-1].name == "crane"
+    assert all(np.isfinite(list(grown.bundle.manifest.metrics.values())))
+
+
 def test_the_scout_answers_as_before_for_what_it_knew(old: Bundle, grown: Trained) -> None:
     models = [PolymorphModel.from_bundle(bundle, "cpu") for bundle in (old, grown.bundle)]
     frame = next(make_sequence(1, split="test", frames=1, size=(64, 48)).frames())

@@ -80,6 +80,13 @@ def test_a_checkpoint_that_is_rubbish_is_none(tmp_path: Path) -> None:
         assert torch.equal(one, other)
 
 
+def test_few_frames_are_seen_more_often_for_the_least_number_of_steps() -> None:
+    schedule = Schedule(6, 64, 3e-3, 0.01, seed=0, least_steps=200)
+
+    assert schedule.steps(30) == 200
+    assert schedule.steps(64_000) == 6000
+
+
 def test_another_seed_takes_other_steps(tmp_path: Path) -> None:
     one, other = trained(tmp_path / "one"), trained(tmp_path / "other", seed=2)
 

@@ -33,7 +33,7 @@ from polymorph_ros.training.frames import load_about, load_frames
 from polymorph_ros.training.pipeline import Trained, train_bundle
 from polymorph_ros.training.rows import RowWriter
 from polymorph_ros.training.sources import frame_stages
-from polymorph_ros.training.splits import split_by_sequences, split_by_time
+from polymorph_ros.training.splits import split_by_sequences, split_by_time, split_in_blocks
 from polymorph_ros.training.stages.decoding import DecodingStage, content_of
 
 PREPROCESSING = Preprocessing(size=32, mean=(0.5,) * 3, std=(0.25,) * 3)
@@ -282,6 +282,7 @@ def test_splits_lose_no_frame_and_by_sequence_no_label(
 
     rest, taken = split_by_sequences(sequences, share, np.random.default_rng(seed))
     first, last = split_by_time(sequences, share)
+    stay, blocks = split_in_blocks(sequences, share)
 
     assert sorted(s.track.name for s in (*rest, *taken)) == [s.track.name for s in sequences]
     assert {s.track.name for s in taken}.isdisjoint(s.track.name for s in rest)
@@ -291,6 +292,24 @@ def test_splits_lose_no_frame_and_by_sequence_no_label(
 
     assert shown(rest) == shown(sequences)
     assert sum(len(s) for s in (*first, *last)) == total
-    for part in (*first, *last):
+    assert sum(len(s) for s in (*stay, *blocks)) == total
+    for part in (*first, *last, *stay, *blocks):
         pictures = list(part.pictures.read())
         assert len(pictures) == len(part)
+
+
+def test_blocks_come_from_all_over_a_recording_and_have_its_labels() -> None:
+    truth = np.zeros((100, 2), np.int8)
+    truth[10:15, 0] = truth[60:65, 0] = 1
+    truth[30:35, 1] = truth[95:100, 1] = 1
+    whole = sequence_of("drive", truth, Numbered(100))
+
+    (rest,), (taken,) = split_in_blocks((whole,), 0.2)
+
+    assert len(taken) == 20
+    assert (rest.track.truth == 1).any(axis=0).all()
+    assert (taken.track.truth == 1).any(axis=0).any()
+    assert np.ptp(taken.track.stamps_s) > 0.5 * np.ptp(whole.track.stamps_s)
+    shown = [int(picture.flat[0]) for picture in taken.pictures.read()]
+    stamps = whole.track.stamps_s.tolist()
+    assert shown == [stamps.index(stamp) for stamp in taken.track.stamps_s.tolist()]

@@ -35,14 +35,29 @@ export class Training {
     try { this.show(await ask("/api/train", said)); } catch (error) { this.model.tell(error.message, true); }
   }
 
+  // A line breaks between arguments, not at a hyphen in one.
+  showCommand(text) {
+    const place = document.getElementById("command");
+    if (place.textContent === text) return;
+    place.replaceChildren(...text.split(" ").flatMap((word, number) => {
+      const part = document.createElement("span");
+      part.textContent = word;
+      return number ? [" ", part] : [part];
+    }));
+  }
+
   show(report) {
     if (!report) return;
     const running = report.state === "running";
-    document.getElementById("command").textContent = report.command;
+    this.showCommand(report.command);
     const spoken = SPOKEN[report.state];
     document.getElementById("run-state").textContent =
       spoken && `${spoken} (${clock(report.seconds).replace(/\.\d$/, "")}).`;
-    document.getElementById("run-bar").hidden = !running;
+    const bar = document.getElementById("run-bar"), stage = document.getElementById("run-stage");
+    bar.hidden = stage.hidden = !running;
+    stage.textContent = report.stage ? `${report.stage.stage}: ${report.stage.done} of ${report.stage.total}` : "";
+    if (report.stage) { bar.max = report.stage.total; bar.value = report.stage.done; }
+    else bar.removeAttribute("value");
     document.getElementById("run").hidden = running;
     document.getElementById("run-stop").hidden = !running;
     const lines = document.getElementById("run-lines");

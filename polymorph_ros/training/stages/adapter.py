@@ -187,7 +187,8 @@ def train_adapter(
 
     def loss_of(batch: Indices, rng: np.random.Generator) -> Tensor:
         truth = data.tensor(data.truth[batch][:, columns])
-        return known_bce(adapter(data.varied(batch, rng)), truth)
+        tokens = nn.functional.dropout(data.varied(batch, rng), config.dropout)
+        return known_bce(adapter(tokens), truth)
 
     fit(
         f"adapter {lesson.name}",
