@@ -24,7 +24,7 @@ class Inbox(Generic[Item]):
         self._woken = False
 
     def put(self, key: str, item: Item) -> bool:
-        """Leave an item; tells whether it replaced one that was still waiting."""
+        """Leave an item; whether it replaced one that was still waiting."""
         with self._changed:
             replaced = key in self._waiting
             self._waiting[key] = item
@@ -70,7 +70,7 @@ class Inbox(Generic[Item]):
             self._changed.notify()
 
     def clear(self) -> list[str]:
-        """Throw away what waits; tells whose items they were."""
+        """Throw away what waits; whose items they were."""
         with self._changed:
             left = list(self._waiting)
             self._waiting.clear()

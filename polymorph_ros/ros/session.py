@@ -111,7 +111,7 @@ class Session:
         self._watchdog.start()
 
     def close(self) -> None:
-        """Close the gates; on return nothing more is published. Weights are kept.
+        """Close the gates; on return nothing more is published. The weights stay.
 
         What was believed is forgotten: every active label vanishes, and the next activation
         starts anew.

@@ -70,7 +70,7 @@ def look(topics: Sequence[str], seconds: float) -> GraphReport:
 
 
 class _Graph:
-    """This program's own node, and what it has heard of the others."""
+    """This program's own node, and what it knows of the others."""
 
     def __init__(self) -> None:
         self.node: Node = rclpy.create_node("polymorph_doctor")
