@@ -1,6 +1,6 @@
 """Backends: each composes as exactly as its numbers allow, and none changes answers by much.
 
-Pins: half precision against PEFT in float32 (largest difference 2e-2, of features of about 1 to 3),
+Pins: half precision against PEFT in float32 (largest difference 2e-2 of the largest feature),
 exact tails (1e-4) on the tokens of an 8-bit trunk, and errors. Leaves open: speed, and what a
 backend costs in mean AP (docs/decisions/).
 """
@@ -52,7 +52,8 @@ def test_half_precision_is_near_peft_in_single(
         plain = PeftModel.from_pretrained(load_backbone(backbone_folders[family]).model, folder)
         expected = whole_feature(plain.eval(), random_pixels())[0]
     assert feature.dtype == tokens.dtype == getattr(torch, backend)
-    torch.testing.assert_close(feature.float(), expected, rtol=0, atol=2e-2)
+    largest = max(1.0, float(expected.abs().max()))
+    torch.testing.assert_close(feature.float(), expected, rtol=0, atol=2e-2 * largest)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
