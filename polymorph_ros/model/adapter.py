@@ -12,6 +12,7 @@ from polymorph_ros.bundle.manifest import ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_F
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.model.backbone import Backbone
 from polymorph_ros.model.lora_config import LoraSettings, read_lora_config
+from polymorph_ros.model.network import LoraMap
 from polymorph_ros.model.tensor_file import check_shape, read_tensors
 
 
@@ -21,7 +22,7 @@ class LowRank:
 
     Attributes:
         down: PEFT's A, float32 (rank, in).
-        up: PEFT's B, float32 (out, rank).
+        up: PEFT's B, float32 (out, rank), with the gain of a batch norm that the map has folded in.
         scaling: alpha / rank, or alpha / sqrt(rank) for rsLoRA.
     """
 
@@ -72,7 +73,6 @@ def _read_updates(
     tensors = read_tensors(path)
     if not tensors:
         raise PolymorphError("LoRA tensors", "an empty file", where=str(path))
-    blocks = backbone.tail_weights(tail_blocks)
     first = backbone.num_blocks - tail_blocks
     stems = dict.fromkeys(_stem(name, path) for name in tensors)
     modules = {stem: _module_of(stem) for stem in stems}
@@ -86,9 +86,9 @@ def _read_updates(
                 f"tensor {stem}.lora_A.weight of block {block}",
                 where=str(path),
             )
-        shape = blocks[block - first].linear[target].weight.shape
         rank, scaling = settings.rank_and_scaling(modules[stem])
-        down, up = _pair(tensors, stem, rank, (shape[0], shape[1]), path)
+        map_ = backbone.network.lora_maps[block, target]
+        down, up = _pair(tensors, stem, rank, map_, path)
         updates[block - first, target] = LowRank(down, up, scaling)
     return updates
 
@@ -110,10 +110,11 @@ def _locate(
     modules: Mapping[str, str], backbone: Backbone, path: Path
 ) -> dict[str, tuple[int, str]]:
     """(Block, target) of each module, by its tensors' stem; no two may be the same."""
-    family, taken = backbone.family, dict[tuple[int, str], str]()
+    family, maps = backbone.family, backbone.network.lora_maps
+    taken = dict[tuple[int, str], str]()
     for stem, module in modules.items():
         place = family.locate(module)
-        if place is None:
+        if place is None or (place not in maps and place[0] < backbone.num_blocks):
             raise PolymorphError(
                 f"LoRA on {', '.join(family.targets)} of a {family.name} backbone",
                 f"tensor {stem}.lora_A.weight",
@@ -137,7 +138,7 @@ def _check_targets(
     leaves modules without tensors as they were initialised.
     """
     found = list(modules.values())
-    names = backbone.family.alike(found, backbone.num_blocks)
+    names = backbone.like(found)
     expected = {module for module in names if settings.targets.holds(module)}
     for module in sorted(expected.symmetric_difference(found)):
         missing = module in expected
@@ -150,17 +151,18 @@ def _check_targets(
 
 
 def _pair(
-    tensors: Mapping[str, Tensor], stem: str, rank: int, shape: tuple[int, int], path: Path
+    tensors: Mapping[str, Tensor], stem: str, rank: int, map_: LoraMap, path: Path
 ) -> tuple[Tensor, Tensor]:
-    """A and B of one module whose weight is of this shape (out, in)."""
+    """A (rank, in) and B (out, rank) of one module, for the map as the backbone computes it."""
     down_name, up_name = f"{stem}.lora_A.weight", f"{stem}.lora_B.weight"
     for needed, partner in ((down_name, up_name), (up_name, down_name)):
         if needed not in tensors:
             raise PolymorphError(f"tensor {needed}", f"only its partner {partner}", where=str(path))
-    outputs, inputs = shape
-    check_shape(tensors[down_name], down_name, (rank, inputs), path)
-    check_shape(tensors[up_name], up_name, (outputs, rank), path)
-    return tensors[down_name], tensors[up_name]
+    kernel = (1, 1) if map_.convolution else ()
+    check_shape(tensors[down_name], down_name, (rank, map_.inputs, *kernel), path)
+    check_shape(tensors[up_name], up_name, (map_.outputs, rank, *kernel), path)
+    down, up = tensors[down_name].view(rank, -1), tensors[up_name].view(-1, rank)
+    return down, up if map_.gain is None else map_.gain.unsqueeze(1) * up
 
 
 def _read_head(path: Path, dim: int) -> tuple[Tensor, Tensor]:

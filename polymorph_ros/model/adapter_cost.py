@@ -8,48 +8,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polymorph_ros.model.bank import BankedAdapter
-from polymorph_ros.model.family import BlockWeights
+from polymorph_ros.model.network import Work
 
 
-def relative_costs(
-    blocks: Sequence[BlockWeights],
-    adapters: Sequence[BankedAdapter],
-    tokens: int,
-    *,
-    class_token: bool,
-) -> NDArray[np.float64]:
+def relative_costs(works: Sequence[Work], adapters: Sequence[BankedAdapter]) -> NDArray[np.float64]:
     """The cost of each adapter, 1 for the average one.
 
-    An adapter takes its way through the tail's own maps (the first block's attention maps
-    aside, which are computed once for all), its low-rank maps and its head. Attention over the
-    tokens, norms and activations are left out: they are alike for all adapters.
+    An adapter takes its way through the tail's own maps (but for what is computed once for
+    all), its low-rank maps and its head. Attention over the tokens, norms and activations are
+    left out: they are alike for all adapters.
 
     Args:
-        blocks: the tail's.
+        works: of the tail's blocks.
         adapters: as they lie in the bank.
-        tokens: how many the tail gets.
-        class_token: whether the last block is computed for one token only.
 
     Returns:
         float64 of shape (adapters,), above 0.
     """
-    rows = [tokens] * len(blocks)
-    if class_token:
-        rows[-1] = 1
-    own = sum(
-        count * sum(linear.weight.numel() for linear in block.linear.values())
-        for count, block in zip(rows, blocks, strict=True)
-    )
-    shared = rows[0] * sum(blocks[0].linear[name].weight.numel() for name in ("q", "k", "v"))
-    work = np.array([own - shared + _low_rank(adapter, rows) for adapter in adapters], np.float64)
+    own = sum(work.own for work in works)
+    work = np.array([own + _low_rank(adapter, works) for adapter in adapters], np.float64)
     relative: NDArray[np.float64] = work / work.mean()
     return relative
 
 
-def _low_rank(adapter: BankedAdapter, rows: Sequence[int]) -> int:
-    """Multiply-adds of an adapter's updates and head, for so many tokens of each block."""
+def _low_rank(adapter: BankedAdapter, works: Sequence[Work]) -> int:
+    """Multiply-adds of an adapter's updates and head."""
     updates = sum(
-        rows[block] * (change.down.numel() + change.up.numel())
-        for (block, _), change in adapter.maps.items()
+        works[block].rows[target] * (change.down.numel() + change.up.numel())
+        for (block, target), change in adapter.maps.items()
     )
     return updates + adapter.head.weight.numel()

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from polymorph_ros.model.family import NormWeights, read_linear, read_norm
 from polymorph_ros.model.updates import apply_linear
+from polymorph_ros.model.weights import NormWeights, read_linear, read_norm
 
 
 class AttentionPool:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,36 +15,29 @@ from transformers.utils import logging
 from polymorph_ros.bundle.manifest import TailTokens
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.model.families import family_of
-from polymorph_ros.model.family import BlockWeights, Family, lora_targets
+from polymorph_ros.model.family import Family, lora_targets
 from polymorph_ros.model.linear import InferenceLinear, replace_linear
+from polymorph_ros.model.network import LoraMap, TailBlock
 from polymorph_ros.model.token_grid import pool_patches
 
 transformers_logging: Any = logging  # its functions have no types
+_UNUSED = ("mask_token", "num_batches_tracked")
 
 
 class Backbone:
-    """A frozen vision transformer in evaluation mode.
+    """A frozen network in evaluation mode, split into a trunk and a tail.
 
     Attributes:
         model: the transformers model; its parameters need no gradient.
         family: what is special about it.
-        hidden_size: D, length of a token.
-        heads: attention heads.
-        num_blocks: transformer blocks in all.
-        patch_size: side of a patch, pixels.
-        prefix_tokens: class and register tokens, which stand before the patches.
+        network: its parts.
     """
 
     def __init__(self, model: nn.Module, family: Family, config: Any) -> None:
         self.model = model.requires_grad_(False).eval()
         replace_linear(self.model, nn.Linear, InferenceLinear)
-        self.family = family
-        self.hidden_size = int(config.hidden_size)
-        self.heads = int(config.num_attention_heads)
-        self.patch_size = _side(config.patch_size)
-        self.num_blocks = len(family.blocks(model))
-        registers = getattr(config, "num_register_tokens", 0)
-        self.prefix_tokens = family.class_tokens + int(registers)
+        self.family = family.of(self.model)
+        self.network = self.family.network(self.model, config)
 
     @property
     def device(self) -> torch.device:
@@ -58,32 +50,50 @@ class Backbone:
         return next(self.model.parameters()).dtype
 
     @property
-    def final_norm(self) -> nn.Module:
-        """The layer norm after the last block."""
-        return self.model.get_submodule(self.family.final_norm)
+    def num_blocks(self) -> int:
+        """Blocks in all."""
+        return self.network.num_blocks
 
     @property
-    def attention_pooling(self) -> nn.Module | None:
-        """The head that pools all tokens, of a family without a class token."""
-        return None if self.family.class_tokens else self.model.get_submodule("head")
+    def hidden_size(self) -> int:
+        """Length of the pooled feature, which heads read."""
+        return self.network.feature_size
 
-    def to(self, device: torch.device | str) -> Backbone:
-        """Moves the weights; returns itself."""
-        self.model.to(device)
+    @property
+    def patch_size(self) -> int:
+        """What a picture's side must be divisible by, pixels."""
+        return self.network.patch_size
+
+    @property
+    def prefix_tokens(self) -> int:
+        """Class and register tokens, which stand before the patches or positions."""
+        return self.network.prefix_tokens
+
+    def token_size(self, tail_blocks: int) -> int:
+        """Length of the trunk's tokens, which the scout reads."""
+        return self.network.token_size(self._tail_start(tail_blocks))
+
+    def to(
+        self, device: torch.device | str | None = None, dtype: torch.dtype | None = None
+    ) -> Backbone:
+        """Moves or casts the weights; returns itself."""
+        place = None if device is None else torch.device(device)
+        self.model.to(device=place, dtype=dtype)
+        self.network.to(place, dtype)
         return self
 
     def trunk(self, pixels: Tensor, tail_blocks: int) -> Tensor:
-        """Runs the embedding and all but the last K blocks.
+        """Runs all but the last K blocks.
 
         Args:
             pixels: float (B, 3, S, S), preprocessed.
             tail_blocks: K; 1 to ``num_blocks``.
 
         Returns:
-            tokens, float (B, N, D): ``prefix_tokens`` (token 0 is the class token), then patches.
+            tokens, float (B, N, D): ``prefix_tokens`` (token 0 is the class token), then patches
+            or positions, row by row.
         """
-        tokens = self.family.embed(self.model, pixels.to(self.dtype))
-        return self._run(self.trunk_modules(tail_blocks), tokens)
+        return self.network.trunk(pixels.to(self.dtype), self._tail_start(tail_blocks))
 
     def tail_input(self, tokens: Tensor, which: TailTokens) -> Tensor:
         """What of the trunk's tokens (B, N, D) the tail gets: (B, N or fewer, D).
@@ -104,52 +114,47 @@ class Backbone:
             tail_blocks: K.
 
         Returns:
-            pooled feature, float (B, D): the class token after the final norm, or what the
-            family's attention pooling makes of all tokens after it.
+            pooled feature, float (B, F).
         """
-        tokens = self._run(self.tail_modules(tail_blocks), tokens)
-        pooling = self.attention_pooling
-        if pooling is None:
-            return cast(Tensor, self.final_norm(tokens[:, 0]))
-        return cast(Tensor, pooling(self.final_norm(tokens)))
+        return self.network.tail(tokens, self._tail_start(tail_blocks))
+
+    def feature(self, pixels: Tensor) -> Tensor:
+        """Pixels (B, 3, S, S) to features (B, F) of the frozen network, without adapters."""
+        return self.network.feature(pixels.to(self.dtype))
+
+    def trainable_feature(self, pixels: Tensor) -> Tensor:
+        """The same through the model's own modules, with autograd."""
+        return self.network.trainable_feature(pixels.to(self.dtype))
 
     def trunk_modules(self, tail_blocks: int) -> list[nn.Module]:
-        """All blocks but the last K."""
-        return list(self.family.blocks(self.model)[: self._tail_start(tail_blocks)])
+        """All blocks but the last K, as the trunk runs them."""
+        return self.network.trunk_modules(self._tail_start(tail_blocks))
 
     def tail_modules(self, tail_blocks: int) -> list[nn.Module]:
-        """The last K blocks (with LoRA inside once PEFT has put it there)."""
-        return list(self.family.blocks(self.model)[self._tail_start(tail_blocks) :])
+        """The model's last K blocks (with LoRA inside once PEFT has put it there)."""
+        return self.network.tail_modules(self._tail_start(tail_blocks))
 
-    def rotation(self, tokens: Tensor) -> tuple[Tensor, Tensor] | None:
-        """What a rotary family turns queries and keys of the patches by; None for the others.
+    def tail_blocks(self, tail_blocks: int) -> Sequence[TailBlock]:
+        """The last K blocks as they run for several adapters side by side."""
+        return self.network.tail_blocks(self._tail_start(tail_blocks))
+
+    def lora_map(self, block: int, target: str) -> LoraMap | None:
+        """What may have LoRA there; None if nothing."""
+        return self.network.lora_maps.get((block, target))
+
+    def lora_targets(self, tail_blocks: int, targets: Iterable[str] | None = None) -> list[str]:
+        """Full names of maps from the last K blocks on, for PEFT's ``LoraConfig``.
 
         Args:
-            tokens: (B, N, D); its patches are a square grid.
-
-        Returns:
-            cosines and sines, (patches, length of a head), of the tokens' device and dtype.
+            tail_blocks: K.
+            targets: which; none: the family's default.
         """
-        if not self.family.rotary:
-            return None
-        side = math.isqrt(tokens.shape[1] - self.prefix_tokens)
-        return self.family.rotation(self.model, side * self.patch_size, tokens)
+        start = self._tail_start(tail_blocks)
+        return lora_targets(self.family, self.network.lora_maps, start, targets)
 
-    def _run(self, blocks: Iterable[nn.Module], tokens: Tensor) -> Tensor:
-        rotation = self.rotation(tokens)
-        positions = {} if rotation is None else {"position_embeddings": rotation}
-        for block in blocks:
-            tokens = block(tokens, attention_mask=None, **positions)
-        return tokens
-
-    def tail_weights(self, tail_blocks: int) -> list[BlockWeights]:
-        """The weights of the last K blocks."""
-        return [self.family.read_block(b, self.heads) for b in self.tail_modules(tail_blocks)]
-
-    def lora_targets(self, tail_blocks: int, targets: Iterable[str]) -> list[str]:
-        """Full names of the last K blocks' linear maps, for PEFT's ``LoraConfig``."""
-        self._tail_start(tail_blocks)
-        return lora_targets(self.family, self.num_blocks, tail_blocks, targets)
+    def like(self, modules: Sequence[str]) -> list[str]:
+        """Names of all maps that may have LoRA, of the model that names some as given."""
+        return self.family.alike(modules, self.network.lora_maps)
 
     def _tail_start(self, tail_blocks: int) -> int:
         if not 1 <= tail_blocks <= self.num_blocks:
@@ -181,8 +186,6 @@ def load_backbone(
         raise _unreadable(error, name, download) from error
     config = getattr(config, "vision_config", config)  # of a checkpoint that reads texts too
     family = family_of(config, where)
-    if not getattr(config, "vision_use_head", True):
-        raise PolymorphError("a pooling head", "vision_use_head = False", where=where)
     try:
         with _quiet_transformers():
             model, info = AutoModel.from_pretrained(
@@ -202,16 +205,16 @@ def load_backbone(
 
 
 def _check_complete(model: nn.Module, info: Any, where: str) -> None:
-    # The mask token is only used in pretraining.
-    missing = sorted(key for key in info["missing_keys"] if not key.endswith("mask_token"))
+    # The mask token and the counters of batch norms are only used in pretraining.
+    missing = sorted(key for key in info["missing_keys"] if not key.endswith(_UNUSED))
     if missing:
         raise PolymorphError(
             "every weight of the backbone",
             f"{len(missing)} missing, first {missing[0]}",
             where=where,
         )
-    for key, parameter in model.named_parameters():
-        if not torch.isfinite(parameter).all():
+    for key, weight in model.state_dict().items():
+        if not torch.isfinite(weight).all():
             raise PolymorphError("finite weights", f"NaN or infinity in {key}", where=where)
 
 
@@ -228,10 +231,6 @@ def _unreadable(error: Exception, name: str | Path, download: bool) -> Polymorph
         where=f"backbone {name}",
         remedy=remedy,
     )
-
-
-def _side(size: int | Iterable[int]) -> int:
-    return size if isinstance(size, int) else int(next(iter(size)))
 
 
 @contextmanager

@@ -39,7 +39,7 @@ def use_backend(backbone: Backbone, tail_blocks: int, backend: Backend) -> Backb
         for block in backbone.trunk_modules(tail_blocks):
             replace_linear(block, InferenceLinear, _Int8Linear)
     elif backend != "float32":
-        backbone.model.to(getattr(torch, backend))
+        backbone.to(dtype=getattr(torch, backend))
     return backbone
 
 

@@ -10,7 +10,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from polymorph_ros.model.adapter import AdapterWeights
-from polymorph_ros.model.family import TARGETS
 from polymorph_ros.model.updates import LowRankMap, SeparateUpdates
 
 
@@ -125,12 +124,13 @@ class AdapterBank:
     def _choose(self, chosen: Sequence[BankedAdapter]) -> Selection:
         blocks: list[dict[str, SeparateUpdates]] = []
         for block in range(self._tail_blocks):
-            updates = {}
-            for target in TARGETS:
-                maps = tuple(adapter.maps.get((block, target)) for adapter in chosen)
-                if any(change is not None for change in maps):
-                    updates[target] = SeparateUpdates(maps)
-            blocks.append(updates)
+            keys = {key for adapter in chosen for key in adapter.maps if key[0] == block}
+            blocks.append(
+                {
+                    key[1]: SeparateUpdates(tuple(adapter.maps.get(key) for adapter in chosen))
+                    for key in sorted(keys)
+                }
+            )
         return Selection(tuple(blocks), tuple(adapter.head for adapter in chosen))
 
     def _take(self, adapter: AdapterWeights) -> BankedAdapter:

@@ -1,96 +1,85 @@
-"""What differs between vision transformers: names, positions, pooling, and a block's weights."""
+"""What differs between backbone families: names, pixel statistics, and the network itself."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import cast
+from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import nn
+from typing_extensions import Self
 
 from polymorph_ros.errors import PolymorphError
-
-# The linear maps of a block that may have LoRA, in the order of a block's computation. Only a
-# gated MLP has ``gate``: its hidden layer is activation(gate(x)) * fc1(x), not activation(fc1(x)).
-TARGETS = ("q", "k", "v", "o", "gate", "fc1", "fc2")
+from polymorph_ros.model.network import LoraMap, Network
 
 Statistics = tuple[float, float, float]
 
-
-@dataclass(frozen=True)
-class LinearWeights:
-    """One linear map: ``y = x @ weight.T + bias``.
-
-    Attributes:
-        weight: float tensor (out, in).
-        bias: float tensor (out,); zeros where the checkpoint has none.
-    """
-
-    weight: Tensor
-    bias: Tensor
-
-
-@dataclass(frozen=True)
-class NormWeights:
-    """One layer norm: weight and bias of shape (D,), and its epsilon."""
-
-    weight: Tensor
-    bias: Tensor
-    eps: float
-
-
-@dataclass(frozen=True)
-class BlockWeights:
-    """The weights of one pre-norm transformer block.
-
-    Attributes:
-        norm1, norm2: layer norms before attention and before the MLP.
-        linear: the linear maps by target name; those of ``TARGETS`` that the family has.
-        scale1, scale2: layer scales (D,) on the two branches, or None where the family has none.
-        activation: the MLP's activation function.
-        heads: number of attention heads.
-    """
-
-    norm1: NormWeights
-    norm2: NormWeights
-    linear: Mapping[str, LinearWeights]
-    scale1: Tensor | None
-    scale2: Tensor | None
-    activation: Callable[[Tensor], Tensor]
-    heads: int
+HEAD = "head"
+"""The target that stands for the convolution after the last block."""
 
 
 @dataclass(frozen=True)
 class Spelling:
-    """Names of a block's linear maps, as one generation of transformers spells them."""
+    """Names of the maps that may have LoRA, as one generation of transformers spells them.
+
+    Attributes:
+        blocks: the list of blocks; where each stage has one, ``*`` stands for the stage's number.
+        targets: names inside a block.
+        head: name of the convolution after the last block, which counts to that block; "": none.
+        depths: blocks of each stage, once a model is known; of one list only where it has a head.
+    """
 
     blocks: str
     targets: Mapping[str, str]
+    head: str = ""
+    depths: tuple[int, ...] = ()
 
     @cached_property
     def _modules(self) -> re.Pattern[str]:
         names = "|".join(re.escape(name) for name in self.targets.values())
         # A checkpoint with two towers has blocks of the same names in the one that reads texts.
         before = r"(?!.*\btext_model\.)(?:^|.*\.)"
-        return re.compile(rf"{before}{re.escape(self.blocks)}\.(\d+)\.({names})$")
+        blocks = re.escape(self.blocks).replace(r"\*", r"(?P<stage>\d+)")
+        return re.compile(rf"{before}{blocks}\.(?P<block>\d+)\.(?P<name>{names})$")
+
+    def stage_of(self, block: int) -> tuple[int, int]:
+        """Stage of a block, and its place in it; without stages all are in the first."""
+        stage = 0
+        while "*" in self.blocks and block >= self.depths[stage]:
+            block -= self.depths[stage]
+            stage += 1
+        return stage, block
+
+    def block_name(self, block: int) -> str:
+        """The full name of a block, such as ``layers.11`` or ``stages.2.layers.8``."""
+        stage, place = self.stage_of(block)
+        return f"{self.blocks.replace('*', str(stage))}.{place}"
 
     def module_name(self, block: int, target: str) -> str:
         """The full name of a linear map, such as ``layers.11.mlp.fc2``."""
-        return f"{self.blocks}.{block}.{self.targets[target]}"
+        return self.head if target == HEAD else f"{self.block_name(block)}.{self.targets[target]}"
 
     def locate(self, module: str) -> tuple[int, str] | None:
         """(block index, target) of a module name, or None if it is none of the targets."""
+        if self.head and f".{module}".endswith(f".{self.head}"):
+            return sum(self.depths) - 1, HEAD
         match = self._modules.match(module)
         if match is None:
             return None
-        return int(match[1]), next(t for t, name in self.targets.items() if name == match[2])
+        block = int(match["block"])
+        if "*" in self.blocks:
+            stage = int(match["stage"])
+            if stage >= len(self.depths) or block >= self.depths[stage]:
+                return None
+            block += sum(self.depths[:stage])
+        return block, next(t for t, name in self.targets.items() if name == match["name"])
 
 
 @dataclass(frozen=True)
-class Family:
+class Family(ABC):
     """What differs between backbone families.
 
     Attributes:
@@ -98,15 +87,8 @@ class Family:
         model_types: the ``model_type`` values of the transformers configurations it serves.
         spelling: where blocks and their linear maps are; ``old_spelling``: the same in
             transformers 4, in whose names older PEFT adapters are written.
-        norms, scales: names inside a block of the two layer norms and of the two layer scales.
-        activation: name inside a block of the MLP's activation function.
-        final_norm: name of the layer norm after the last block.
-        class_tokens: tokens before the registers and patches; with any, the feature is token 0
-            after the final norm, without, an attention pooling of all tokens.
+        default_targets: the maps that get LoRA unless a configuration says otherwise.
         mean, std: of the pixels in [0, 1] that it was trained on, where a checkpoint does not say.
-        asks_for_resize: the embedding resizes its positions only on request.
-        rotary: positions are rotations of queries and keys in every block.
-        takes_patches: the embedding takes flattened patches and their grid instead of a picture.
         load_arguments: extra arguments of the model's constructor.
     """
 
@@ -114,132 +96,95 @@ class Family:
     model_types: tuple[str, ...]
     spelling: Spelling
     old_spelling: Spelling
-    norms: tuple[str, str]
-    scales: tuple[str, str] | None
-    activation: str
-    final_norm: str
-    class_tokens: int
+    default_targets: tuple[str, ...]
     mean: Statistics
     std: Statistics
-    asks_for_resize: bool = False
-    rotary: bool = False
-    takes_patches: bool = False
-    load_arguments: Mapping[str, object] = field(default_factory=dict)
+    load_arguments: Mapping[str, object] = field(default_factory=dict, kw_only=True)
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """The LoRA targets of its blocks."""
-        return tuple(target for target in TARGETS if target in self.spelling.targets)
+        """The LoRA targets that it has."""
+        return (*self.spelling.targets, *((HEAD,) if self.spelling.head else ()))
 
-    @property
-    def gated(self) -> bool:
-        """Whether its MLP has a gate."""
-        return "gate" in self.spelling.targets
+    def serves(self, config: Any) -> bool:
+        """Whether a transformers configuration is of this family."""
+        return config.model_type in self.model_types
 
-    def blocks(self, model: nn.Module) -> nn.ModuleList:
-        """The transformer blocks in order."""
-        return cast(nn.ModuleList, model.get_submodule(self.spelling.blocks))
+    def check(self, config: Any, where: str) -> None:
+        """Refuses a configuration of the family with a part that is not supported.
 
-    def embed(self, model: nn.Module, pixels: Tensor) -> Tensor:
-        """Pixels (B, 3, S, S) to tokens (B, N, D); positions are resized if S needs it."""
-        embeddings = model.get_submodule("embeddings")
-        if self.takes_patches:
-            return cast(Tensor, embeddings(*_patches(pixels, cast(int, embeddings.patch_size))))
-        if not self.asks_for_resize:
-            return cast(Tensor, embeddings(pixels))
-        trained = cast("int | Iterable[int]", embeddings.image_size)
-        sides = {trained} if isinstance(trained, int) else set(trained)
-        resize = sides != set(pixels.shape[-2:])
-        return cast(Tensor, embeddings(pixels, interpolate_pos_encoding=resize))
-
-    def rotation(self, model: nn.Module, size: int, like: Tensor) -> tuple[Tensor, Tensor]:
-        """Cosines and sines (patches, length of a head) of a rotary family.
-
-        Args:
-            size: side of the picture, pixels.
-            like: a tensor of the wanted device and dtype.
+        Raises:
+            PolymorphError: names what was expected.
         """
-        shape_only = like.new_empty(()).expand(1, 1, size, size)
-        rotary = model.get_submodule("rope_embeddings")
-        return cast("tuple[Tensor, Tensor]", rotary(shape_only))
+        if not getattr(config, "vision_use_head", True):
+            raise PolymorphError("a pooling head", "vision_use_head = False", where=where)
+
+    def of(self, model: nn.Module) -> Self:
+        """The same with the number of blocks that a model has, where names depend on it."""
+        return self
+
+    @abstractmethod
+    def network(self, model: nn.Module, config: Any) -> Network:
+        """The parts of a loaded model, which is frozen from now on."""
+
+    def with_depths(self, depths: tuple[int, ...]) -> Self:
+        """The same for a model with so many blocks in each stage."""
+        spellings = (replace(s, depths=depths) for s in (self.spelling, self.old_spelling))
+        spelling, old_spelling = spellings
+        return replace(self, spelling=spelling, old_spelling=old_spelling)
 
     def locate(self, module: str) -> tuple[int, str] | None:
         """(block index, target) of a module name in the new or the old spelling, or None."""
         return self.spelling.locate(module) or self.old_spelling.locate(module)
 
-    def alike(self, modules: Sequence[str], num_blocks: int) -> list[str]:
-        """Names of all LoRA targets of the model that names some as given; none if none does."""
+    def alike(self, modules: Sequence[str], places: Iterable[tuple[int, str]]) -> list[str]:
+        """Names of all LoRA maps of the model that names some as given; none if none does.
+
+        Args:
+            places: (block, target) of every map there is.
+        """
         for spelling in (self.spelling, self.old_spelling):
-            places = [spelling.locate(module) for module in modules]
-            if None not in places and (first := places[0]) is not None:
+            found = [spelling.locate(module) for module in modules]
+            if None not in found and (first := found[0]) is not None:
                 before = modules[0].removesuffix(spelling.module_name(*first))
                 return [
                     before + spelling.module_name(block, target)
-                    for block in range(num_blocks)
-                    for target in spelling.targets
+                    for block, target in places
+                    if target == HEAD or target in spelling.targets
                 ]
         return []
 
-    def read_block(self, block: nn.Module, heads: int) -> BlockWeights:
-        """The weights of one block, as views of its parameters."""
-        linear = {t: read_linear(block.get_submodule(n)) for t, n in self.spelling.targets.items()}
-        norm1, norm2 = (read_norm(block.get_submodule(name)) for name in self.norms)
-        scale1, scale2 = (None, None) if self.scales is None else _scales(block, self.scales)
-        activation = block.get_submodule(self.activation)
-        return BlockWeights(norm1, norm2, linear, scale1, scale2, activation, heads)
-
-
-def read_linear(module: nn.Module) -> LinearWeights:
-    """The weights of a linear layer."""
-    weight = module.get_parameter("weight").detach()
-    bias = cast("Tensor | None", module.bias)
-    return LinearWeights(weight, weight.new_zeros(len(weight)) if bias is None else bias.detach())
-
-
-def read_norm(module: nn.Module) -> NormWeights:
-    """The weights of a layer norm."""
-    norm = cast(nn.LayerNorm, module)
-    return NormWeights(norm.weight.detach(), norm.bias.detach(), norm.eps)
-
-
-def _scales(block: nn.Module, names: tuple[str, str]) -> tuple[Tensor, Tensor]:
-    first, second = (block.get_parameter(f"{name}.lambda1").detach() for name in names)
-    return first, second
-
-
-def _patches(pixels: Tensor, patch: int) -> tuple[Tensor, Tensor]:
-    """Pixels (B, 3, S, S) to flattened patches (B, P, patch * patch * 3) and their grids (B, 2)."""
-    batch, channels, height, width = pixels.shape
-    rows, columns = height // patch, width // patch
-    cells = pixels.reshape(batch, channels, rows, patch, columns, patch).permute(0, 2, 4, 3, 5, 1)
-    grids = torch.tensor([[rows, columns]]).expand(batch, -1)
-    return cells.reshape(batch, rows * columns, -1), grids
-
 
 def lora_targets(
-    family: Family, num_blocks: int, tail_blocks: int, targets: Iterable[str]
+    family: Family,
+    maps: Mapping[tuple[int, str], LoraMap],
+    start: int,
+    targets: Iterable[str] | None = None,
 ) -> list[str]:
-    """Full module names for PEFT's ``LoraConfig(target_modules=...)``, the last K blocks only.
+    """Full module names for PEFT's ``LoraConfig(target_modules=...)``, from block ``start`` on.
 
     Full names need no ``layers_to_transform``, and PEFT opens such an adapter with any spelling
     of its own matching rules.
 
-    >>> from polymorph_ros.model.families import VIT
-    >>> lora_targets(VIT, 12, 1, ["q", "fc2"])
-    ['layers.11.attention.q_proj', 'layers.11.mlp.fc2']
+    Args:
+        family: of a model.
+        maps: of the same model.
+        targets: which; none: the family's default.
 
     Raises:
-        PolymorphError: none is given, or one that the family's blocks lack.
+        PolymorphError: one is none of the family's, or the blocks have none of those wanted.
     """
-    chosen = list(targets)
+    chosen = list(family.default_targets if targets is None else targets)
     unknown = [target for target in chosen if target not in family.targets]
-    if unknown or not chosen:
+    names = [
+        family.spelling.module_name(block, target)
+        for block in range(start, 1 + max(block for block, _ in maps))
+        for target in chosen
+        if (block, target) in maps
+    ]
+    if unknown or not names:
         raise PolymorphError(
             f"LoRA targets out of {', '.join(family.targets)}, which {family.name} has",
-            ", ".join(unknown) or "none",
+            ", ".join(unknown or chosen) or "none",
         )
-    return [
-        family.spelling.module_name(block, target)
-        for block in range(num_blocks - tail_blocks, num_blocks)
-        for target in chosen
-    ]
+    return names

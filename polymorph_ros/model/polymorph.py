@@ -80,17 +80,12 @@ class PolymorphModel:
         self._graphs: GraphedModel | None = None
         self.costs = self._count_costs(manifest.preprocessing.size)
 
+    @torch.inference_mode()
     def _count_costs(self, picture_size: int) -> NDArray[np.float64]:
-        backbone = self._backbone
-        side = picture_size // backbone.patch_size
-        if self._tail_tokens != "all":
-            side = -(-side // 2)
-        return relative_costs(
-            backbone.tail_weights(self._tail_blocks),
-            self._bank.adapters,
-            tokens=backbone.prefix_tokens + side * side,
-            class_token=backbone.attention_pooling is None,
-        )
+        black = torch.zeros(1, 3, picture_size, picture_size, device=self.device)
+        tokens = self._backbone.trunk(black, self._tail_blocks)
+        count = self._backbone.tail_input(tokens, self._tail_tokens).shape[1]
+        return relative_costs(self._tails.work(count), self._bank.adapters)
 
     @classmethod
     def from_bundle(
@@ -127,7 +122,8 @@ class PolymorphModel:
         if manifest.unknown_scene:
             file = bundle.unknown_scene_file
             tensors = read_tensors(file)
-            statistics = FeatureStatistics.from_tensors(tensors, backbone.hidden_size, file)
+            width = backbone.token_size(manifest.tail_blocks)
+            statistics = FeatureStatistics.from_tensors(tensors, width, file)
         scout_adapter = _read_scout_adapter(bundle, backbone)
         use_backend(backbone.to(chosen), manifest.tail_blocks, backend)
         return cls(manifest, backbone, scout, adapters, statistics, scout_adapter)
@@ -244,7 +240,8 @@ def _check_size(manifest: Manifest, backbone: Backbone) -> None:
 
 
 def _check_scout(manifest: Manifest, backbone: Backbone, scout: Scout, where: str) -> None:
-    expected = (backbone.hidden_size, len(manifest.labels), len(manifest.contexts))
+    width = backbone.token_size(manifest.tail_blocks)
+    expected = (width, len(manifest.labels), len(manifest.contexts))
     found = (scout.dim, scout.num_labels, scout.num_contexts)
     if expected != found:
         names = "token length {}, {} labels and {} contexts"

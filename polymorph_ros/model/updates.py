@@ -13,8 +13,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from polymorph_ros.model.family import LinearWeights
 from polymorph_ros.model.linear import linear_map
+from polymorph_ros.model.weights import LinearWeights
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,11 @@ class Updates(Protocol):
 
 def apply_linear(x: Tensor, linear: LinearWeights, change: Updates | None = None) -> Tensor:
     """A linear map of (1 or adapters, N, in), with each adapter's own update if there are any."""
-    base = linear_map(x, linear.weight, linear.bias)
+    return with_update(linear_map(x, linear.weight, linear.bias), x, change)
+
+
+def with_update(base: Tensor, x: Tensor, change: Updates | None) -> Tensor:
+    """What a linear map gives for x (1 or adapters, N, in), with each adapter's own update."""
     return base if change is None else change.add_to(base, x)
 
 

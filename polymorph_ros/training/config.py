@@ -181,7 +181,11 @@ class AdaptersConfig(_Strict):
     tail_blocks: int = Field(2, ge=1)
     rank: int = Field(8, ge=1)
     alpha: int = Field(16, ge=1)
-    targets: tuple[str, ...] = ("q", "v", "fc1", "fc2")
+    targets: tuple[str, ...] | None = Field(
+        None,
+        description="maps with LoRA; none: q, v, fc1 and fc2 of a transformer, fc1 and fc2 of "
+        "ConvNeXt blocks, expand, project and head of inverted bottlenecks",
+    )
     tail_tokens: TailTokens = Field(
         "all", description="pooled: the tails get patches averaged 2 x 2, for a fourth of the work"
     )

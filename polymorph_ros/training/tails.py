@@ -13,39 +13,42 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from polymorph_ros.model.backbone import Backbone
+from polymorph_ros.model.transformer import Transformer
 
 
 def tail_feature(backbone: Backbone, tokens: Tensor, tail_blocks: int) -> Tensor:
     """What ``Backbone.tail`` computes, with autograd, through PEFT's layers where there are any.
 
     Args:
-        backbone: families without class token, with rotary positions or with a gated MLP take the
-            longer way.
+        backbone: networks of convolutions, and families without class token, with rotary positions
+            or with a gated MLP, take the longer way.
         tokens: float (B, N, D).
         tail_blocks: K.
 
     Returns:
         float (B, D).
     """
-    family = backbone.family
-    if backbone.attention_pooling is not None or family.rotary or family.gated:
+    network = backbone.network
+    if not isinstance(network, Transformer) or network.attention_pooling is not None:
+        return backbone.tail(tokens, tail_blocks)
+    if network.family.rotary or network.family.gated:
         return backbone.tail(tokens, tail_blocks)
     *blocks, last = backbone.tail_modules(tail_blocks)
     for block in blocks:
         tokens = block(tokens, attention_mask=None)
-    token = _class_token(backbone, last, tokens)
-    return cast(Tensor, backbone.final_norm(token))
+    token = _class_token(network, last, tokens)
+    return cast(Tensor, network.final_norm(token))
 
 
-def _class_token(backbone: Backbone, block: nn.Module, tokens: Tensor) -> Tensor:
+def _class_token(network: Transformer, block: nn.Module, tokens: Tensor) -> Tensor:
     """The class token (B, D) after a block that reads all tokens (B, N, D)."""
-    family = backbone.family
+    family = network.family
     layer = {name: block.get_submodule(path) for name, path in family.spelling.targets.items()}
     norm1, norm2 = (block.get_submodule(name) for name in family.norms)
     activation = block.get_submodule(family.activation)
     normed = norm1(tokens)
     query, key, value = (
-        _heads(layer[name](inputs), backbone.heads)
+        _heads(layer[name](inputs), network.heads)
         for name, inputs in (("q", normed[:, :1]), ("k", normed), ("v", normed))
     )
     attended = functional.scaled_dot_product_attention(query, key, value)

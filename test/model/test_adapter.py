@@ -97,10 +97,12 @@ def test_patterns_of_rank_and_alpha_are_read_as_peft_does(tmp_path: Path, rslora
     assert len({len(update.down) for update in weights.updates.values()}) == 3
 
 
-@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+@pytest.mark.parametrize(
+    "family", [f.with_depths((3, 5)) for f in FAMILIES], ids=lambda family: family.name
+)
 def test_names_of_both_generations_of_transformers_are_understood(family: Family) -> None:
     for spelling in (family.spelling, family.old_spelling):
-        for target in spelling.targets:
+        for target in (*spelling.targets, *(["head"] if spelling.head else [])):
             module = f"base_model.model.{spelling.module_name(7, target)}"
             assert family.locate(module) == (7, target)
 

@@ -22,6 +22,7 @@ from polymorph_ros.model.adapter_cost import relative_costs
 from polymorph_ros.model.backbone import Backbone
 from polymorph_ros.model.bank import AdapterBank
 from polymorph_ros.model.polymorph import PolymorphModel
+from polymorph_ros.model.tails import ComposedTails
 from polymorph_ros.runtime.engine import Engine
 
 TAIL_BLOCKS = 2
@@ -49,8 +50,7 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Parts:
 def costs(parts: Parts, which: list[int], tokens: int = 17) -> NDArray[np.float64]:
     backbone, adapters = parts
     bank = AdapterBank([adapters[index] for index in which], TAIL_BLOCKS, "cpu")
-    weights = backbone.tail_weights(TAIL_BLOCKS)
-    return relative_costs(weights, bank.adapters, tokens, class_token=True)
+    return relative_costs(ComposedTails(backbone, TAIL_BLOCKS).work(tokens), bank.adapters)
 
 
 def test_more_targets_more_rank_and_more_labels_cost_more(parts: Parts) -> None:
@@ -72,9 +72,8 @@ def test_costs_follow_the_adapters_and_average_one(parts: Parts, order, tokens: 
 
 def test_a_low_rank_map_counts_beside_the_tails_own(parts: Parts) -> None:
     backbone, _ = parts
-    first, last = backbone.tail_weights(TAIL_BLOCKS)
-    size = {name: linear.weight.numel() for name, linear in last.linear.items()}
-    dim = first.linear["q"].weight.shape[0]
+    size = {t: m.inputs * m.outputs for (b, t), m in backbone.network.lora_maps.items() if b == 3}
+    dim = backbone.hidden_size
     # the first block on 17 tokens without q, k, v; the last on one; 2 labels
     own = 17 * sum(size[name] for name in ("o", "fc1", "fc2")) + sum(size.values()) + 2 * dim
     rank_one, rank_four = (own + 18 * 2 * rank * 2 * dim for rank in (1, 4))

@@ -20,6 +20,7 @@ from helpers.tiny import (
     HIDDEN_SIZE,
     IMAGE_SIZE,
     PATCH_SIZE,
+    TRANSFORMERS,
     random_pixels,
     randomise,
     tiny_backbone_folder,
@@ -41,9 +42,30 @@ def test_trunk_and_tail_are_the_whole_model(
     tokens = backbone.trunk(pixels, tail_blocks)
     pooled = backbone.tail(tokens, tail_blocks)
 
-    assert tokens.shape[1] == backbone.prefix_tokens + (IMAGE_SIZE // PATCH_SIZE) ** 2
+    if family in TRANSFORMERS:
+        assert tokens.shape[1] == backbone.prefix_tokens + (IMAGE_SIZE // PATCH_SIZE) ** 2
+    assert tokens.shape[2] == backbone.token_size(tail_blocks)
     expected = whole_feature(whole, pixels)
     torch.testing.assert_close(pooled, expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_feature_is_the_whole_models_frozen_and_trainable(
+    backbone_folders: dict[str, Path], family: str
+) -> None:
+    backbone = load_backbone(backbone_folders[family])
+    pixels = random_pixels(2)
+
+    frozen = backbone.feature(pixels)
+    backbone.model.requires_grad_(True)
+    trainable = backbone.trainable_feature(pixels)
+    trainable.sum().backward()
+
+    expected = whole_feature(AutoModel.from_pretrained(backbone_folders[family]).eval(), pixels)
+    torch.testing.assert_close(frozen, expected, rtol=0, atol=1e-5)
+    torch.testing.assert_close(trainable, expected, rtol=0, atol=1e-5)
+    first = next(backbone.model.parameters())
+    assert first.grad is not None and first.grad.abs().max() > 0
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -81,7 +103,7 @@ def test_it_is_frozen_and_evaluating(backbone_folders: dict[str, Path]) -> None:
     assert not tokens.requires_grad
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", TRANSFORMERS)
 def test_lora_targets_name_the_last_blocks_only(
     backbone_folders: dict[str, Path], family: str
 ) -> None:

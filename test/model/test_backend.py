@@ -1,6 +1,6 @@
 """Backends: each composes as exactly as its numbers allow, and none changes answers by much.
 
-Pins: half precision against PEFT in float32 (largest difference 2e-2, of features of about 1 to 3),
+Pins: half precision against PEFT in float32 (largest difference 2e-2 of the largest feature),
 exact tails (1e-4) on the tokens of an 8-bit trunk, and errors. Leaves open: speed, and what a
 backend costs in mean AP (docs/decisions/).
 """
@@ -18,6 +18,7 @@ from helpers.tiny import (
     FAMILIES,
     AdapterSpec,
     random_pixels,
+    targets_of,
     tiny_backbone_folder,
     whole_feature,
     write_tiny_adapter,
@@ -31,15 +32,14 @@ from polymorph_ros.model.bank import AdapterBank
 from polymorph_ros.model.polymorph import PolymorphModel
 from polymorph_ros.model.tails import ComposedTails
 
-SPEC = AdapterSpec(targets=("q", "k", "v", "o", "fc1", "fc2"), rank=4)
-
 
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("backend", ["float16", "bfloat16"])
 def test_half_precision_is_near_peft_in_single(
     backbone_folders: dict[str, Path], tmp_path: Path, family: str, backend: Backend
 ) -> None:
-    folder = write_tiny_adapter(tmp_path / "adapter", backbone_folders[family], 2, SPEC)
+    spec = AdapterSpec(targets=targets_of(family), rank=4)
+    folder = write_tiny_adapter(tmp_path / "adapter", backbone_folders[family], 2, spec)
     backbone = load_backbone(backbone_folders[family])
     adapter = read_adapter(folder, backbone, 2)
     use_backend(backbone, 2, backend)
@@ -52,14 +52,16 @@ def test_half_precision_is_near_peft_in_single(
         plain = PeftModel.from_pretrained(load_backbone(backbone_folders[family]).model, folder)
         expected = whole_feature(plain.eval(), random_pixels())[0]
     assert feature.dtype == tokens.dtype == getattr(torch, backend)
-    torch.testing.assert_close(feature.float(), expected, rtol=0, atol=2e-2)
+    largest = max(1.0, float(expected.abs().max()))
+    torch.testing.assert_close(feature.float(), expected, rtol=0, atol=2e-2 * largest)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_tails_are_exact_on_the_tokens_of_an_8_bit_trunk(
     backbone_folders: dict[str, Path], tmp_path: Path, family: str
 ) -> None:
-    folder = write_tiny_adapter(tmp_path / "adapter", backbone_folders[family], 2, SPEC)
+    spec = AdapterSpec(targets=targets_of(family), rank=4)
+    folder = write_tiny_adapter(tmp_path / "adapter", backbone_folders[family], 2, spec)
     backbone = load_backbone(backbone_folders[family])
     adapter = read_adapter(folder, backbone, 2)
     with torch.inference_mode():

@@ -21,7 +21,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from helpers.tiny import FAMILIES, AdapterSpec, random_pixels, write_tiny_adapter
+from helpers.tiny import FAMILIES, random_pixels, unlike_specs, write_tiny_adapter
 from polymorph_ros.bundle.manifest import TailTokens
 from polymorph_ros.model.adapter import AdapterWeights, read_adapter
 from polymorph_ros.model.backbone import Backbone, load_backbone
@@ -36,11 +36,6 @@ from polymorph_ros.model.unknown_scene import FeatureStatistics, pooled
 
 TAIL_BLOCKS = 2
 STD = (0.2, 0.3, 0.4)
-SPECS = (
-    AdapterSpec(rank=1, targets=("q", "v"), labels=2, seed=1),
-    AdapterSpec(rank=6, targets=("q", "k", "v", "o", "fc1", "fc2"), labels=5, seed=2),
-    AdapterSpec(rank=3, targets=("k", "fc1"), labels=1, seed=3),
-)
 BY_DATA = ("_local_scalar_dense", "nonzero", "masked_select", "unique", "is_nonzero", "equal")
 
 
@@ -86,13 +81,13 @@ def on_meta(folder: Path, backend: Backend) -> Backbone:
     return use_backend(load_backbone(folder).to("meta"), TAIL_BLOCKS, backend)
 
 
-def adapters_of(root: Path, folder: Path) -> list[AdapterWeights]:
+def adapters_of(root: Path, folder: Path, family: str) -> list[AdapterWeights]:
     backbone = load_backbone(folder)
     return [
         read_adapter(
             write_tiny_adapter(root / str(i), folder, TAIL_BLOCKS, spec), backbone, TAIL_BLOCKS
         )
-        for i, spec in enumerate(SPECS)
+        for i, spec in enumerate(unlike_specs(family))
     ]
 
 
@@ -101,7 +96,7 @@ def test_trunk_and_tails_of_every_count_can_be_captured(
     backbone_folders: dict[str, Path], tmp_path: Path, family: str
 ) -> None:
     folder = backbone_folders[family]
-    adapters = adapters_of(tmp_path, folder)
+    adapters = adapters_of(tmp_path, folder, family)
     for backend in ("float32", "float16", "bfloat16"):
         backbone = on_meta(folder, backend)
         tails = ComposedTails(backbone, TAIL_BLOCKS)
@@ -124,8 +119,9 @@ def run(
 ) -> None:
     with torch.inference_mode():
         tokens = backbone.trunk(pixels, TAIL_BLOCKS)
-        tails._rotation(backbone.tail_input(tokens, which))  # of a warm-up
-    for count in range(1, len(SPECS) + 1):
+        one = stack.gather(torch.arange(1, device="meta"))
+        tails(backbone.tail_input(tokens, which), one)  # a warm-up
+    for count in range(1, len(stack.adapters) + 1):
         index = torch.arange(count, device="meta")
         with capturing():
             tokens = backbone.trunk(pixels, TAIL_BLOCKS)
@@ -141,8 +137,8 @@ def test_scout_statistics_and_thumbnail_need_nothing_from_the_device(
 ) -> None:
     folder = backbone_folders[family]
     backbone = on_meta(folder, "float16")
-    adapters = adapters_of(tmp_path, folder)
-    dim = backbone.hidden_size
+    adapters = adapters_of(tmp_path, folder, family)
+    dim = backbone.token_size(TAIL_BLOCKS)
     scout = Scout(dim, 3, 2, hidden=16, detectors=8).requires_grad_(False).to("meta")
     own = AdapterBank(adapters[1:2], TAIL_BLOCKS, "meta", backbone.dtype).select((0,))
     tails = ComposedTails(backbone, TAIL_BLOCKS)

@@ -19,7 +19,13 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from helpers.gpu import DEVICES, NEEDS_GPU
-from helpers.tiny import FAMILIES, AdapterSpec, random_pixels, tiny_backbone, write_tiny_adapter
+from helpers.tiny import (
+    FAMILIES,
+    random_pixels,
+    tiny_backbone,
+    unlike_specs,
+    write_tiny_adapter,
+)
 from polymorph_ros.model.adapter import AdapterWeights, read_adapter
 from polymorph_ros.model.backbone import Backbone, load_backbone
 from polymorph_ros.model.bank import AdapterBank
@@ -30,18 +36,15 @@ from polymorph_ros.model.tails import ComposedTails
 
 devices = pytest.mark.parametrize("device", DEVICES)
 TAIL_BLOCKS = 2
-SPECS = (
-    AdapterSpec(rank=1, targets=("q", "v"), labels=2, seed=1),
-    AdapterSpec(rank=6, targets=("q", "k", "v", "o", "fc1", "fc2"), labels=5, seed=2),
-    AdapterSpec(rank=3, targets=("k", "fc1"), labels=1, seed=3),
-)
 CHOICES = ([0, 1], [1, 2], [2], [0, 1, 2], [2, 0], [1])
 
 
-def adapters_of(root: Path, backbone_folder: Path, backbone: Backbone) -> list[AdapterWeights]:
+def adapters_of(
+    root: Path, backbone_folder: Path, backbone: Backbone, family: str = "vit"
+) -> list[AdapterWeights]:
     folders = [
         write_tiny_adapter(root / str(i), backbone_folder, TAIL_BLOCKS, spec)
-        for i, spec in enumerate(SPECS)
+        for i, spec in enumerate(unlike_specs(family))
     ]
     return [read_adapter(folder, backbone, TAIL_BLOCKS) for folder in folders]
 
@@ -86,7 +89,7 @@ def test_adapters_of_a_stack_answer_as_the_adapters_themselves(
     backbone_folders: dict[str, Path], tmp_path: Path, family: str
 ) -> None:
     backbone = load_backbone(backbone_folders[family])
-    adapters = adapters_of(tmp_path, backbone_folders[family], backbone)
+    adapters = adapters_of(tmp_path, backbone_folders[family], backbone, family)
     bank = AdapterBank(adapters, TAIL_BLOCKS, "cpu")
     stack = AdapterStack(bank.adapters, TAIL_BLOCKS)
     with torch.inference_mode():

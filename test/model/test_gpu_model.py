@@ -19,7 +19,14 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from helpers.gpu import NEEDS_GPU, whole_float32
-from helpers.tiny import FAMILIES, AdapterSpec, random_pixels, whole_feature, write_tiny_adapter
+from helpers.tiny import (
+    FAMILIES,
+    AdapterSpec,
+    random_pixels,
+    unlike_specs,
+    whole_feature,
+    write_tiny_adapter,
+)
 from helpers.tiny_bundle import write_tiny_bundle
 from polymorph_ros.energy.meter import open_meter
 from polymorph_ros.energy.reading import EnergySource
@@ -36,11 +43,6 @@ pytestmark = NEEDS_GPU
 
 DEVICE = "cuda"
 TAIL_BLOCKS = 2
-SPECS = (
-    AdapterSpec(rank=1, targets=("q", "v"), labels=2, seed=1),
-    AdapterSpec(rank=6, targets=("q", "k", "v", "o", "fc1", "fc2"), labels=5, seed=2),
-    AdapterSpec(rank=3, targets=("k", "fc1"), labels=1, seed=3),
-)
 # Of the largest logit. Random adapters are strong: PEFT itself is as far off in half precision.
 TOLERANCES: dict[Backend, float] = {"float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1}
 
@@ -85,7 +87,7 @@ def test_captured_answers_are_pefts_on_the_gpu_and_on_the_cpu(
     folder = backbone_folders[family]
     adapters = [
         write_tiny_adapter(tmp_path / str(i), folder, TAIL_BLOCKS, spec)
-        for i, spec in enumerate(SPECS)
+        for i, spec in enumerate(unlike_specs(family))
     ]
     pixels = random_pixels(seed=4)
     graphs = captured(folder, adapters, backend)

@@ -9,6 +9,7 @@ adapters as strong as these random ones. Leaves open: batches of several picture
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,9 +27,9 @@ from helpers.tiny import (
     BLOCKS,
     FAMILIES,
     IMAGE_SIZE,
-    PATCH_SIZE,
     AdapterSpec,
     random_pixels,
+    targets_of,
     whole_feature,
     write_tiny_adapter,
 )
@@ -36,7 +37,6 @@ from polymorph_ros.model.adapter import read_adapter
 from polymorph_ros.model.backbone import load_backbone
 from polymorph_ros.model.backend import Backend, use_backend
 from polymorph_ros.model.bank import AdapterBank
-from polymorph_ros.model.family import TARGETS
 from polymorph_ros.model.tails import ComposedTails
 
 TOLERANCE = 1e-4
@@ -44,7 +44,7 @@ HALF_TOLERANCES = {"float16": 2e-2, "bfloat16": 5e-2}
 
 
 def adapter_specs(family: str) -> st.SearchStrategy[AdapterSpec]:
-    targets = TARGETS if "gated" in family else [t for t in TARGETS if t != "gate"]
+    targets = targets_of(family)
     return st.builds(
         AdapterSpec,
         targets=st.sets(st.sampled_from(targets), min_size=1).map(lambda t: tuple(sorted(t))),
@@ -156,7 +156,7 @@ def test_in_half_precision_it_is_near(
 def test_tails_on_pooled_patches_equal_the_modules_on_pooled_patches(
     backbone_folders: dict[str, Path], tmp_path: Path, family: str
 ) -> None:
-    spec = AdapterSpec(targets=("q", "k", "v", "o", "fc1", "fc2"))
+    spec = AdapterSpec(targets=targets_of(family))
     folder = write_tiny_adapter(tmp_path / "adapter", backbone_folders[family], 2, spec)
     backbone = load_backbone(backbone_folders[family])
     adapter = read_adapter(folder, backbone, 2)
@@ -168,11 +168,12 @@ def test_tails_on_pooled_patches_equal_the_modules_on_pooled_patches(
 
         PeftModel.from_pretrained(backbone.model, folder).eval()
         expected = backbone.tail(tokens, 2)
-    assert tokens.shape[1] == backbone.prefix_tokens + (IMAGE_SIZE // PATCH_SIZE // 2) ** 2
+    sides = (backbone.trunk(random_pixels(), 2).shape[1] - backbone.prefix_tokens) ** 0.5
+    assert tokens.shape[1] == backbone.prefix_tokens + math.ceil(sides / 2) ** 2
     torch.testing.assert_close(feature, expected, rtol=0, atol=TOLERANCE)
 
 
-@pytest.mark.parametrize("family", ["vit", "siglip"])
+@pytest.mark.parametrize("family", ["vit", "siglip", "efficientnet_lite", "convnextv2"])
 def test_thirty_two_adapters_side_by_side_equal_peft(
     backbone_folders: dict[str, Path], tmp_path: Path, family: str
 ) -> None:
@@ -189,18 +190,19 @@ def test_thirty_two_adapters_side_by_side_equal_peft(
     torch.testing.assert_close(features, torch.stack(expected), rtol=0, atol=TOLERANCE)
 
 
+@pytest.mark.parametrize("family", ["dinov3_gated", "efficientnet", "convnext"])
 def test_adapters_change_the_feature_by_far_more_than_the_tolerance(
-    backbone_folders: dict[str, Path], tmp_path: Path
+    backbone_folders: dict[str, Path], tmp_path: Path, family: str
 ) -> None:
     """Without this the comparison with PEFT could pass with no adapter applied."""
-    specs = [AdapterSpec(targets=(target,), seed=i) for i, target in enumerate(TARGETS)]
+    specs = [AdapterSpec(targets=(t,), seed=i) for i, t in enumerate(targets_of(family))]
     folders = [
-        write_tiny_adapter(tmp_path / str(i), backbone_folders["dinov3_gated"], 2, spec)
+        write_tiny_adapter(tmp_path / str(i), backbone_folders[family], 2, spec)
         for i, spec in enumerate(specs)
     ]
 
     features, _ = composed(
-        backbone_folders["dinov3_gated"], folders, 2, list(range(len(folders))), random_pixels()
+        backbone_folders[family], folders, 2, list(range(len(folders))), random_pixels()
     )
 
     assert torch.cdist(features, features).fill_diagonal_(1).min() > 100 * TOLERANCE

@@ -136,14 +136,11 @@ class FullFinetuneStage(PlainStage):
     def features(self, backbone: Backbone) -> _Features:
         frames = load_frames(self.train.frames.folder).images
         held_out = load_frames(self.validation.frames.folder).images
-        preprocessor, blocks = (
-            Preprocessor(self.preprocessing, self.device),
-            self.config.tail_blocks,
-        )
+        preprocessor = Preprocessor(self.preprocessing, self.device)
 
         def pooled(images: np.ndarray) -> Tensor:
             pixels = preprocessor.batch(np.ascontiguousarray(images))
-            return backbone.tail(backbone.trunk(pixels, blocks), blocks)
+            return backbone.trainable_feature(pixels)
 
         def batches() -> Iterator[Tensor]:
             for first in range(0, len(held_out), _BATCH):
