@@ -41,6 +41,7 @@ class EvidenceWeights:
     answers: float = 0.5
     cooccurrence: float = 1.0
     correlation_s: float = 0.3
+    smoothing_s: float = 0.0
 
 
 @dataclass(frozen=True)
