@@ -4,11 +4,12 @@ A label that is present has come through one of its contexts, so a context is th
 one of its labels has come through it. Two families of filters run in time, one for labels and one
 for contexts; in each frame they are brought into agreement, in both directions:
 
-- P(context) follows from the context's own filter, the scout's context score and the labels seen.
+- A context's odds are multiplied by what the labels' scores did to the odds of ``A``, that any of
+  its labels is there through it, and by the evidence of the scout's context score.
 - A label's odds are multiplied by ``sum_c w_c f_c`` over its contexts, with ``w_c`` the share of c
-  in the label and ``f_c = (1 - v) / (A / P - v)``, where ``P`` is the context's probability, ``v``
-  that the label is there through c, and ``A`` that any label is, before they agree. That is
-  Bayes' rule when labels are independent.
+  in the label and ``f_c = (1 - v) / (A + (1 - A) / Q - v)``, where ``v`` is that the label is there
+  through c, and ``Q`` what is known of the context besides its labels. That is Bayes' rule when
+  labels are independent.
 
 An adapter's score holds given that its context is there, where the label has the prior of that
 context's frames. So P(label) = P(context) P(label | context, answer) + the rest: what is believed
