@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polymorph_ros.contexts.statistics import Dynamics
-from polymorph_ros.runtime.belief import TwoStateFilter
+from polymorph_ros.runtime.belief import Evidence, TwoStateFilter
 from polymorph_ros.training.frames import LabelledFrames
 
 _WATCH_RANGE = (0.03, 0.4)
@@ -71,12 +71,13 @@ def _filtered(
     scores: NDArray[np.float64], frames: LabelledFrames, learned: Dynamics, correlation_s: float
 ) -> NDArray[np.float64]:
     """Beliefs over time from the scores alone; each sequence starts anew."""
-    out = np.empty_like(scores)
+    out, evidence = np.empty_like(scores), Evidence(learned.prior)
+    every = np.ones(scores.shape[1], np.bool_)
     for part in frames.slices():
-        belief = TwoStateFilter(learned.prior, learned.appear_hz, learned.vanish_hz, correlation_s)
+        belief = TwoStateFilter(learned.prior, learned.rate_hz, correlation_s)
         stamps_s = frames.stamps_s[part]
         for row, elapsed in enumerate(np.diff(stamps_s, prepend=stamps_s[0]), start=part.start):
             belief.predict(float(elapsed))
-            belief.observe(scores[row])
+            belief.observe(belief.memory * np.exp(evidence.of(scores[row])), every)
             out[row] = belief.belief
     return out

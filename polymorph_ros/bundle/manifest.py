@@ -113,6 +113,16 @@ class EvidenceEntry(_Strict):
     )
 
 
+class OverTimeEntry(_Strict):
+    """Beliefs over time beside beliefs of single frames, on validation sequences held out."""
+
+    used: bool = Field(description="false: every frame stands for itself")
+    log_loss: float = Field(ge=0, description="of beliefs over time, nats per known label")
+    log_loss_alone: float = Field(ge=0, description="of single frames")
+    mean_ap: float | None = Field(ge=0, le=1, description="over time; none: no label was present")
+    mean_ap_alone: float | None = Field(ge=0, le=1, description="of single frames")
+
+
 class ReuseEntry(_Strict):
     """When the last result may be reused for a picture that is nearly the same."""
 
@@ -185,8 +195,17 @@ class Manifest(_Strict):
     adapter_type: AdapterType = Field(default="float32", description="of their stored weights")
     labels: tuple[LabelEntry, ...] = Field(min_length=1)
     contexts: tuple[ContextEntry, ...] = Field(min_length=1)
-    correlation_s: float = Field(
-        default=0.3, gt=0, description="how long the errors of scores stay correlated, seconds"
+    correlation_s: float | None = Field(
+        default=0.3,
+        gt=0,
+        description="how long the errors of scores stay correlated, seconds; none: for ever, so "
+        "that earlier scores add nothing",
+    )
+    smoothing_s: float = Field(
+        default=0.0, ge=0, description="time constant of the mean over scores, seconds; 0: none"
+    )
+    over_time: OverTimeEntry | None = Field(
+        default=None, description="whether filtering pays; none: not compared"
     )
     evidence: EvidenceEntry = EvidenceEntry()
     scout_adapter: Literal["scout"] | None = Field(
@@ -221,6 +240,9 @@ class Manifest(_Strict):
             raise ValueError(f"labels that no context serves: {sorted(uncovered)}")
         if self.operating_points and not self.operating_points[0].unlimited:
             raise ValueError("the first operating point has a limit")
+        filtered = self.correlation_s is not None or self.smoothing_s > 0
+        if self.over_time is not None and filtered and not self.over_time.used:
+            raise ValueError("beliefs go over time, which over_time denies")
         if len({context.name for context in self.contexts}) != len(self.contexts):
             raise ValueError("a context's name stands twice")
         return self

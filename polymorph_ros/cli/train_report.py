@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from polymorph_ros.bundle.manifest import OverTimeEntry
     from polymorph_ros.training.pipeline import Trained
     from polymorph_ros.training.plan import Plan
     from polymorph_ros.training.sources import SourceNotes
@@ -56,9 +57,20 @@ def print_summary(console: Console, trained: Trained) -> None:
     _print_lines(console, "left out", faults, "yellow")
     manifest = trained.bundle.manifest
     console.print(f"{len(manifest.labels)} labels in {len(manifest.contexts)} contexts")
+    if manifest.over_time is not None:
+        console.print(_over_time(manifest.over_time), highlight=False, soft_wrap=True)
     for name, value in manifest.metrics.items():
         console.print(f"{name}: {value:.3f}", highlight=False)
     console.print(f"bundle: {trained.bundle.path}", soft_wrap=True, highlight=False)
+
+
+def _over_time(entry: OverTimeEntry) -> str:
+    """Whether beliefs go over time, and why."""
+    metrics = f"log loss {entry.log_loss:.4f}, of single frames {entry.log_loss_alone:.4f}"
+    if entry.mean_ap is not None and entry.mean_ap_alone is not None:
+        metrics += f"; mean AP {entry.mean_ap:.3f}, of single frames {entry.mean_ap_alone:.3f}"
+    verdict = "used" if entry.used else "not used, every frame stands for itself"
+    return f"belief over time: {verdict} (validation sequences held out: {metrics})"
 
 
 def _print_notes(console: Console, notes: SourceNotes) -> None:

@@ -1,15 +1,19 @@
 """Belief: the probability of each label (or context) over time, from noisy scores.
 
-Each is a two-state process (absent, present) with a rate of appearing and of vanishing, so
-between two frames the belief relaxes towards the process's stationary probability by the
-elapsed seconds, not by the number of frames.
+Each is a two-state process (absent, present) that changes at a rate learned from training, so
+between two frames what is remembered relaxes towards the prior by the elapsed seconds, not by the
+number of frames. Scores are calibrated: posteriors under that prior. What a frame adds is therefore
+the ratio of the odds that its scores make to those before.
 
-A score is calibrated, that is, a posterior under the training prior; its evidence is therefore
-``logit(score) - logit(prior)``. The errors of neighbouring frames are correlated, so counting the
-evidence of each in full would make a camera at 30 Hz thirty times as sure as one at 1 Hz. With
-errors of first-order autocorrelation ``rho = exp(-dt / tau)`` the new part of the evidence is
-``(e[t] - rho * e[t-1]) / (1 + rho)``: a picture that stays adds little, a change counts at
-once. How long errors stay correlated (``tau``) is learned from validation sequences.
+A frame's own scores count in full. What earlier frames say counts as far as their errors are
+independent of this frame's: with errors of first-order autocorrelation ``rho = exp(-dt / tau)``, a
+score that is ``dt`` old leaves the share ``(1 - rho) / (1 + 3 rho)`` of its evidence to memory. In
+the likelihood ratio of a long series the inner scores have ``(1 - rho) / (1 + rho)`` and the last
+one half; as the last counts in full here, the others get down to half. Errors that outlast what
+they are about cannot be told from it: at a rate of change ``r`` the share is multiplied by
+``1 - (r tau)^2`` or 0, as in the best linear estimate. So a constant score is never believed less
+than it says, and as ``tau`` grows each frame stands for itself. Before all that, scores may be
+averaged over a short time, which takes their flicker away.
 """
 
 from __future__ import annotations
@@ -52,6 +56,12 @@ def probability_of(odds: Floats) -> Floats:
     return probability
 
 
+def bounded(probability: Floats) -> Floats:
+    """Probabilities as near to 0 and 1 as a belief may be."""
+    between: Floats = np.minimum(np.maximum(probability, LEAST), MOST)
+    return between
+
+
 class Evidence:
     """What calibrated scores say beyond the training prior, as bounded log-odds.
 
@@ -82,34 +92,33 @@ class Evidence:
 class TwoStateFilter:
     """Beliefs of many independent two-state processes.
 
-    Beliefs and odds are changed in place: what those properties return holds until the next call.
+    Beliefs are changed in place: what the property returns holds until the next call.
 
     Args:
-        prior: share of time in which each is present, shape (n,), in (0, 1).
-        appear_hz: rate of appearing while absent, 1/s, shape (n,).
-        vanish_hz: rate of vanishing while present, 1/s, shape (n,).
-        correlation_s: how long the errors of scores stay correlated, seconds.
+        prior: share of frames in which each is present, shape (n,), in (0, 1).
+        rate_hz: appearing and vanishing together, changes per second, shape (n,).
+        correlation_s: how long the errors of scores stay correlated, seconds; infinite: earlier
+            scores say nothing.
+        smoothing_s: time constant of the mean that is taken of scores, seconds; 0: none.
     """
 
     def __init__(
-        self, prior: Floats, appear_hz: Floats, vanish_hz: Floats, correlation_s: float
+        self, prior: Floats, rate_hz: Floats, correlation_s: float, smoothing_s: float = 0.0
     ) -> None:
-        self._of_scores = Evidence(prior)
-        self._rate = appear_hz + vanish_hz
-        self._stationary = np.clip(appear_hz / self._rate, LEAST, 1.0 - LEAST)
-        self._correlation_s = correlation_s
-        self._belief: Floats = np.clip(prior.astype(np.float64), LEAST, 1.0 - LEAST)
-        self._predicted = odds_of(self._belief)
-        self._odds: Floats = self._predicted.copy()
-        self._evidence: Floats = np.zeros_like(self._odds)
-        self._explained: Floats = np.zeros_like(self._odds)
-        self._news: Floats = np.zeros_like(self._odds)
-        self._alike = np.zeros_like(self._odds)
-        self._observed = np.zeros_like(self._odds)  # 1 where a score has been taken
-        # As arrays: NumPy compares two arrays twice as fast as an array and a number.
-        self._least_odds = np.full_like(self._odds, LEAST / (1.0 - LEAST))
-        self._most_odds = np.full_like(self._odds, MOST / (1.0 - MOST))
-        self.rejected = 0
+        self._prior: Floats = np.clip(prior.astype(np.float64), LEAST, MOST)
+        self._prior_odds = odds_of(self._prior)
+        self._rate_hz = rate_hz
+        self._correlation_s, self._smoothing_s = correlation_s, smoothing_s
+        self._remembers = math.isfinite(correlation_s)
+        overlap = rate_hz * correlation_s if self._remembers else np.ones_like(rate_hz)
+        self._independent = np.maximum(1.0 - overlap**2, 0.0)
+        self._memory = self._prior_odds
+        self._belief: Floats = self._prior.copy()
+        self._evidence: Floats = np.zeros_like(self._prior)  # of the last scores, log-odds
+        self._mean: Floats = self._prior.copy()  # of scores
+        self._earlier: Floats = self._mean  # the same before this frame
+        self._weight = np.zeros_like(self._prior)  # of earlier scores in the mean
+        self._next_weight = self._weight
 
     @property
     def belief(self) -> Floats:
@@ -117,72 +126,52 @@ class TwoStateFilter:
         return self._belief
 
     @property
-    def odds(self) -> Floats:
-        """The same as odds, shape (n,)."""
-        return self._odds
-
-    @property
-    def news(self) -> Floats:
-        """Log-odds that the last scores added to what was predicted, shape (n,)."""
-        return self._news
+    def memory(self) -> Floats:
+        """The odds before this frame's scores, by what earlier ones said, shape (n,)."""
+        return self._memory
 
     def predict(self, elapsed_s: float, pace: float = 1.0) -> None:
         """Go on in time by the elapsed seconds (not negative) without a score.
 
         `pace` is how fast things change meanwhile, as a share of the usual rates.
         """
-        self._belief -= self._stationary
-        self._belief *= np.exp(self._rate * (-elapsed_s * pace))
-        self._belief += self._stationary
-        self._predicted = odds_of(self._belief)
-        self._odds[:] = self._predicted
-        # The first score has none before it that its errors could be like.
-        self._alike = self._observed * math.exp(-elapsed_s / self._correlation_s)
-        self._explained = self._evidence * self._alike
-        self._evidence = self._explained
-        self._news = np.zeros_like(self._news)
+        stays = np.exp(self._rate_hz * (-elapsed_s * pace))
+        self._belief[:] = self._relaxed(self._belief, stays)
+        if self._remembers:
+            alike = math.exp(-elapsed_s / self._correlation_s)
+            news = self._independent * ((1.0 - alike) / (1.0 + 3.0 * alike))
+            remembered = probability_of(self._memory * np.exp(news * self._evidence))
+            self._memory = odds_of(self._relaxed(remembered, stays))
+            self._evidence = np.log(odds_of(self._belief) / self._memory)
+        if self._smoothing_s:
+            self._weight = self._next_weight * math.exp(-elapsed_s / self._smoothing_s)
+            self._earlier, self._next_weight = self._mean, self._weight
 
-    def observe(
-        self, scores: Floats, where: Mask | None = None, *, trust: float | Floats = 1.0
-    ) -> Mask:
-        """Take calibrated scores of this frame, shape (n,), for all or where the mask says.
-
-        `trust` is the share of their evidence that counts: 0 leaves the belief as predicted.
+    def observe(self, odds: Floats, where: Mask) -> None:
+        """Take what this frame's scores make of ``memory``, for those that the mask names.
 
         A later call in the same frame replaces an earlier one: the scores of one picture are
-        not independent. Scores that are not finite are left out and counted in ``rejected``.
+        not independent.
 
-        Returns:
-            Which scores were taken, shape (n,).
+        Args:
+            odds: shape (n,), above 0.
+            where: shape (n,).
         """
-        take: Mask = np.isfinite(scores)
-        evidence = self._of_scores.of(scores)
-        evidence *= trust
-        if where is None and np.count_nonzero(take) == len(take):
-            self._evidence, self._observed = evidence, np.ones_like(evidence)
-        else:
-            wanted = np.ones_like(take) if where is None else where
-            self.rejected += int(np.count_nonzero(wanted & ~take))
-            take = wanted & take
-            self._evidence = np.where(take, evidence, self._evidence)
-            self._observed = np.where(take, 1.0, self._observed)
-        self._news = (self._evidence - self._explained) / (1.0 + self._alike)
-        self._put(slice(None), self._predicted * np.exp(self._news))
-        return take
+        if self._smoothing_s:
+            odds = self._smoothed(odds, where)
+        if self._remembers:
+            self._evidence = np.where(where, np.log(odds / self._memory), self._evidence)
+        np.copyto(self._belief, bounded(probability_of(odds)), where=where)
 
-    def multiply(self, part: slice, factor: Floats) -> None:
-        """Multiply the odds of a part by what is known from elsewhere."""
-        predicted = self._predicted[part]
-        predicted *= factor
-        self._put(part, self._odds[part] * factor)
+    def _smoothed(self, odds: Floats, where: Mask) -> Floats:
+        """The odds that the mean of the last scores makes of memory."""
+        scores = bounded(probability_of(odds / self._memory * self._prior_odds))
+        mean = scores + self._weight * (self._earlier - scores)
+        self._mean = np.where(where, mean, self._earlier)
+        self._next_weight = np.where(where, 1.0, self._weight)
+        smoothed: Floats = self._memory * (odds_of(mean) / self._prior_odds)
+        return smoothed
 
-    def replace(self, indices: NDArray[np.int64], belief: Floats) -> None:
-        """Believe otherwise of some of them."""
-        bounded = np.minimum(np.maximum(belief, LEAST), MOST)
-        self._belief[indices] = bounded
-        self._odds[indices] = odds_of(bounded)
-
-    def _put(self, part: slice, odds: Floats) -> None:
-        above = np.maximum(odds, self._least_odds[part])
-        bounded = np.minimum(above, self._most_odds[part], out=self._odds[part])
-        np.divide(bounded, 1.0 + bounded, out=self._belief[part])
+    def _relaxed(self, belief: Floats, stays: Floats) -> Floats:
+        """A belief after some time, of which the share `stays` is not forgotten."""
+        return bounded(self._prior + (belief - self._prior) * stays)

@@ -4,11 +4,12 @@ A label that is present has come through one of its contexts, so a context is th
 one of its labels has come through it. Two families of filters run in time, one for labels and one
 for contexts; in each frame they are brought into agreement, in both directions:
 
-- P(context) follows from the context's own filter, the scout's context score and the labels seen.
+- A context's odds are multiplied by what the labels' scores did to the odds of ``A``, that any of
+  its labels is there through it, and by the evidence of the scout's context score.
 - A label's odds are multiplied by ``sum_c w_c f_c`` over its contexts, with ``w_c`` the share of c
-  in the label and ``f_c = (1 - v) / (A / P - v)``, where ``P`` is the context's probability, ``v``
-  that the label is there through c, and ``A`` that any label is, before they agree. That is
-  Bayes' rule when labels are independent.
+  in the label and ``f_c = (1 - v) / (A + (1 - A) / Q - v)``, where ``v`` is that the label is there
+  through c, and ``Q`` what is known of the context besides its labels. That is Bayes' rule when
+  labels are independent.
 
 An adapter's score holds given that its context is there, where the label has the prior of that
 context's frames. So P(label) = P(context) P(label | context, answer) + the rest: what is believed
@@ -17,7 +18,6 @@ of the label if the context is not there. The derivation is in ``docs/belief.md`
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -27,6 +27,7 @@ from polymorph_ros.arrays import Floats, Indices, Mask
 from polymorph_ros.runtime.belief import (
     Evidence,
     TwoStateFilter,
+    bounded,
     odds_of,
     probability_of,
 )
@@ -44,46 +45,39 @@ class JointBelief:
     """
 
     def __init__(self, knowledge: Knowledge) -> None:
-        self._pairs = knowledge.pairs
-        self._weights = knowledge.weights
+        self._pairs, self._weights = knowledge.pairs, knowledge.weights
         labels, contexts = knowledge.label_dynamics, knowledge.context_dynamics
         # One filter holds both, labels first: a call of NumPy costs more than what it computes.
-        self._both = TwoStateFilter(
-            np.concatenate([labels.prior, contexts.prior]),
-            np.concatenate([labels.appear_hz, contexts.appear_hz]),
-            np.concatenate([labels.vanish_hz, contexts.vanish_hz]),
-            knowledge.weights.correlation_s,
-        )
+        prior = np.concatenate([labels.prior, contexts.prior])
+        rates_hz = np.concatenate([labels.rate_hz, contexts.rate_hz])
+        weights = knowledge.weights
+        self._time = TwoStateFilter(prior, rates_hz, weights.correlation_s, weights.smoothing_s)
         self._label_part = slice(0, len(labels.prior))
         self._context_part = slice(len(labels.prior), None)
-        self._trusts = np.ones(len(labels.prior) + len(contexts.prior))
-        self._trusts[self._context_part] = knowledge.weights.context
+        self._of_scores, self._of_answers = Evidence(prior), Evidence(self._pairs.prior)
+        self._trusts = np.ones(len(prior))
+        self._trusts[self._context_part] = weights.context
+        self._prior_gap = self._gap(self._time.memory)
+        self._evidence: Floats = np.zeros(len(prior))
+        self._taken = np.zeros(len(prior), np.bool_)
+        self._odds: Floats = self._time.memory.copy()
         self._share = self._pairs.share
-        self._answered = np.zeros(len(self._pairs.label))
-        self._alike = np.zeros(len(self._pairs.label))
-        self._rejected_answers = 0
-        self._of_answers = Evidence(self._pairs.prior)
         self._asked = _Asked((), self._pairs, self._of_answers)
+        self.rejected = 0  # scores that were not finite
 
     @property
     def labels(self) -> Floats:
         """The present probability of each label, shape (labels,); it holds until the next call."""
-        return self._both.belief[self._label_part]
+        return self._time.belief[self._label_part]
 
     @property
     def contexts(self) -> Floats:
         """The present probability of each context, shape (contexts,), likewise."""
-        return self._both.belief[self._context_part]
-
-    @property
-    def rejected(self) -> int:
-        """Scores that were not finite."""
-        return self._both.rejected + self._rejected_answers
+        return self._time.belief[self._context_part]
 
     def predict(self, elapsed_s: float, pace: float = 1.0) -> None:
         """Go on in time by the elapsed seconds without a score."""
-        self._both.predict(elapsed_s, pace)
-        self._alike *= math.exp(-elapsed_s / self._weights.correlation_s)
+        self._time.predict(elapsed_s, pace)
 
     def update_from_scout(
         self, label_scores: ArrayLike, context_scores: ArrayLike, trust: float = 1.0
@@ -93,30 +87,44 @@ class JointBelief:
         Returns:
             The labels with a finite score, shape (labels,).
         """
-        self._share = self._pairs.share
-        self._agree(*self._through())
-        _, before = self._through()
         scores = np.concatenate([label_scores, context_scores], dtype=np.float64)
-        taken = self._both.observe(scores, trust=self._trusts * trust)
-        through, anyone = self._through()
-        self._both.multiply(self._context_part, odds_of(anyone) / odds_of(before))
-        self._agree(through, anyone)
-        return taken[self._label_part]
+        taken = np.isfinite(scores)
+        self.rejected += len(scores) - int(np.count_nonzero(taken))
+        evidence = self._of_scores.of(scores) * (self._trusts * trust)
+        self._evidence = np.where(taken, evidence, 0.0)
+        labels = taken[self._label_part]
+        taken[self._context_part] |= labels.any()  # labels tell of contexts, too
+        self._taken = taken
+        self._scouted(self._time.memory)
+        self._time.observe(self._odds, taken)
+        return labels
 
-    def _through(self) -> tuple[Floats, Floats]:
-        """P(label is there through its context), (pairs,), and P(some label is), (contexts,)."""
-        through = self.labels[self._pairs.label] * self._share
-        return through, self._pairs.any_of(through)
-
-    def _agree(self, through: Floats, anyone: Floats) -> None:
-        """Bring labels into agreement with the contexts, from what `_through` says."""
-        pairs = self._pairs
-        bound = (anyone / self.contexts)[pairs.context]
-        factor = self._share * (1.0 - through) / (bound - through)
-        total = pairs.by_label(factor, len(self.labels))
-        cooccurrence = self._weights.cooccurrence
-        self._both.multiply(self._label_part, total if cooccurrence == 1.0 else total**cooccurrence)
+    def _scouted(self, before: Floats) -> None:
+        """Bring labels and contexts into agreement, from the odds before this frame."""
+        pairs, weights = self._pairs, self._weights
+        self._odds = odds = before * np.exp(self._evidence)
+        labels, contexts = odds[self._label_part], odds[self._context_part]
+        through = probability_of(labels)[pairs.label] * pairs.share
+        anyone = pairs.any_of(through)
+        contexts *= odds_of(anyone) / self._anyone(before)
+        # What is known of each context besides what its labels say.
+        besides = np.exp(self._evidence[self._context_part])
+        besides *= self._gap(before) / self._prior_gap
+        bound = (anyone + (1.0 - anyone) / besides)[pairs.context]
+        factor = pairs.share * (1.0 - through) / (bound - through)
+        total = pairs.by_label(factor, len(labels))
+        labels *= total**weights.cooccurrence
         self._share = factor / total[pairs.label]
+
+    def _anyone(self, odds: Floats) -> Floats:
+        """The odds that some label is there because of each context, shape (contexts,)."""
+        labels = probability_of(odds[self._label_part])
+        return odds_of(self._pairs.any_of(labels[self._pairs.label] * self._pairs.share))
+
+    def _gap(self, odds: Floats) -> Floats:
+        """By how much the odds of contexts exceed those of their labels, as a factor."""
+        gap: Floats = odds[self._context_part] / self._anyone(odds)
+        return gap
 
     def update_from_adapters(
         self, adapters: tuple[int, ...], answers: Sequence[ArrayLike], trust: float = 1.0
@@ -134,37 +142,36 @@ class JointBelief:
         if adapters != self._asked.adapters:
             self._asked = _Asked(adapters, self._pairs, self._of_answers)
         asked = self._asked
-        rows, label = asked.rows, asked.label
         scores = np.concatenate(answers, dtype=np.float64)
         usable = np.isfinite(scores)
-        self._rejected_answers += len(scores) - int(np.count_nonzero(usable))
-
-        contexts = self.contexts
-        unscouted = np.exp((self._weights.scout - 1.0) * self._both.news[label])
-        belief = probability_of(self._both.odds[label] * unscouted)
-        through = belief * self._share[rows]
+        self.rejected += len(scores) - int(np.count_nonzero(usable))
+        evidence = np.where(usable, trust * asked.evidence.of(scores), 0.0)
+        label, share = asked.label, self._share[asked.rows]
+        contexts = probability_of(self._odds[self._context_part])
+        unscouted = np.exp((self._weights.scout - 1.0) * self._evidence[label])
+        belief = probability_of(self._odds[label] * unscouted)
+        through = belief * share
         here = np.maximum(contexts[asked.contexts], np.maximum.reduceat(through, asked.start))
         if_absent = (belief - through) / (1.0 - through)
         there = here.repeat(asked.size)
         if_there = (belief - (1.0 - there) * if_absent) / there
         if_there = np.minimum(np.maximum(if_there, 1e-5), 1.0 - 1e-3)
-
-        alike = self._alike[rows]
-        explained = alike * self._answered[rows]
-        evidence = np.where(usable, trust * asked.evidence.of(scores), explained)
-        news = (evidence - explained) / (1.0 + alike)
-        answer = probability_of(odds_of(if_there) * np.exp(news))
-        self._answered[rows] = np.where(usable, evidence, self._answered[rows])
-        self._alike[rows] = np.where(usable, 1.0, alike)
+        answer = probability_of(odds_of(if_there) * np.exp(evidence))
         here = self._presence(here, if_there, answer, asked.start)
         there = here.repeat(asked.size)
         believed = there * answer + (1.0 - there) * if_absent
 
         order = (there * asked.reliability).argsort(kind="stable")
-        self._both.replace(label[order], believed[order])
-        self._both.replace(asked.contexts + len(self.labels), here)
+        self._replace(label[order], believed[order])
+        self._replace(asked.contexts + self._label_part.stop, here)
+        self._time.observe(self._odds, self._taken)
         answered: Indices = label[usable]
         return answered
+
+    def _replace(self, places: Indices, belief: Floats) -> None:
+        """Believe otherwise of some of them in this frame."""
+        self._odds[places] = odds_of(bounded(belief))
+        self._taken[places] = True
 
     def _presence(self, here: Floats, before: Floats, after: Floats, start: Indices) -> Floats:
         """P(context) when the answers changed its labels' probabilities given that it is there."""

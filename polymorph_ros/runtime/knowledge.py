@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -33,7 +34,8 @@ class EvidenceWeights:
             err independently; less where each of them was learned from the whole picture, so that
             it has taken the other labels into account already.
         correlation_s: time after which the autocorrelation of a score's errors has fallen to 1/e,
-            seconds.
+            seconds; infinite: earlier scores add nothing.
+        smoothing_s: time constant of the mean over scores, seconds; 0: none.
     """
 
     context: float = 0.3
@@ -41,6 +43,7 @@ class EvidenceWeights:
     answers: float = 0.5
     cooccurrence: float = 1.0
     correlation_s: float = 0.3
+    smoothing_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,9 @@ class Knowledge:
             costs=np.ones(len(contexts)),
             thresholds=Thresholds.of(manifest),
             weights=EvidenceWeights(
-                **manifest.evidence.model_dump(), correlation_s=manifest.correlation_s
+                **manifest.evidence.model_dump(),
+                correlation_s=manifest.correlation_s or math.inf,
+                smoothing_s=manifest.smoothing_s,
             ),
         )
 

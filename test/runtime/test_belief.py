@@ -10,18 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from polymorph_ros.runtime.belief import TwoStateFilter
+from helpers.score_filter import ScoreFilter
 
 ANY_FLOAT = st.floats(allow_nan=True, allow_infinity=True, width=64)
 
 
-def make_filter(labels: int = 1, prior: float = 0.2, correlation_s: float = 0.3) -> TwoStateFilter:
-    return TwoStateFilter(
-        prior=np.full(labels, prior),
-        appear_hz=np.full(labels, 0.05),
-        vanish_hz=np.full(labels, 0.2),
-        correlation_s=correlation_s,
-    )
+def make_filter(labels: int = 1, prior: float = 0.2, correlation_s: float = 0.3) -> ScoreFilter:
+    return ScoreFilter(np.full(labels, prior), np.full(labels, 0.25), correlation_s)
 
 
 @given(
@@ -35,19 +30,18 @@ def test_belief_stays_finite_and_inside_zero_and_one(
 
     for elapsed_s, scores in frames:
         belief.predict(elapsed_s)
-        belief.observe(np.array(scores))
+        belief.take(np.array(scores))
         assert np.isfinite(belief.belief).all()
         assert ((belief.belief > 0) & (belief.belief < 1)).all()
 
 
-def test_scores_that_are_not_finite_are_left_out_and_counted() -> None:
+def test_labels_without_a_score_are_predicted_on() -> None:
     belief, blind = make_filter(3), make_filter(3)
 
     for each in (belief, blind):
         each.predict(0.1)
-    belief.observe(np.array([np.nan, np.inf, 0.9]))
+    belief.take(np.array([np.nan, np.inf, 0.9]))
 
-    assert belief.rejected == 2
     assert belief.belief[:2] == pytest.approx(blind.belief[:2])
     assert belief.belief[2] > 0.8
 
@@ -56,7 +50,7 @@ def test_the_first_calibrated_score_is_taken_at_its_word() -> None:
     belief = make_filter(1)
 
     belief.predict(0.0)
-    belief.observe(np.array([0.7]))
+    belief.take(np.array([0.7]))
 
     assert belief.belief[0] == pytest.approx(0.7, abs=1e-9)
 
@@ -65,22 +59,22 @@ def test_a_later_score_of_the_same_frame_replaces_the_earlier_one() -> None:
     corrected, direct = make_filter(1), make_filter(1)
 
     corrected.predict(0.1)
-    corrected.observe(np.array([0.9]))
-    corrected.observe(np.array([0.1]))
+    corrected.take(np.array([0.9]))
+    corrected.take(np.array([0.1]))
     direct.predict(0.1)
-    direct.observe(np.array([0.1]))
+    direct.take(np.array([0.1]))
 
     assert corrected.belief == pytest.approx(direct.belief)
 
 
-def test_without_looking_the_belief_goes_to_the_stationary_probability() -> None:
+def test_without_looking_the_belief_goes_to_the_prior() -> None:
     belief = make_filter(1)
     belief.predict(0.0)
-    belief.observe(np.array([0.99]))
+    belief.take(np.array([0.99]))
 
     belief.predict(1e6)
 
-    assert belief.belief[0] == pytest.approx(0.05 / 0.25)
+    assert belief.belief[0] == pytest.approx(0.2)
 
 
 @pytest.mark.parametrize("score", [0.6, 0.3])  # a little over and under what the prior says
@@ -90,7 +84,7 @@ def test_a_second_of_one_score_means_about_the_same_at_any_rate(score: float) ->
     for belief, hz in ((slow, 5), (fast, 30)):
         for _ in range(3 * hz):
             belief.predict(1.0 / hz)
-            belief.observe(np.array([score]))
+            belief.take(np.array([score]))
 
     assert slow.belief[0] == pytest.approx(fast.belief[0], abs=0.1)
 
@@ -99,12 +93,12 @@ def test_a_label_that_appears_is_believed_within_a_fifth_of_a_second_at_30_hz() 
     belief = make_filter(1)
     for _ in range(300):
         belief.predict(1 / 30)
-        belief.observe(np.array([0.02]))
+        belief.take(np.array([0.02]))
     absent = belief.belief[0]
 
     for _ in range(6):
         belief.predict(1 / 30)
-        belief.observe(np.array([0.97]))
+        belief.take(np.array([0.97]))
 
     assert absent < 0.05
     assert belief.belief[0] > 0.5
@@ -114,11 +108,11 @@ def test_a_label_that_appears_is_believed_within_a_fifth_of_a_second_at_30_hz() 
 def test_the_order_of_labels_does_not_matter(order: list[int], scores: list[float]) -> None:
     prior = np.linspace(0.1, 0.5, 5)
     rates = np.linspace(0.01, 1.0, 5)
-    straight = TwoStateFilter(prior, rates, rates, 0.3)
-    shuffled = TwoStateFilter(prior[order], rates[order], rates[order], 0.3)
+    straight = ScoreFilter(prior, rates, 0.3)
+    shuffled = ScoreFilter(prior[order], rates[order], 0.3)
 
     for each, values in ((straight, np.array(scores)), (shuffled, np.array(scores)[order])):
         each.predict(0.5)
-        each.observe(values)
+        each.take(values)
 
     assert straight.belief[order] == pytest.approx(shuffled.belief)

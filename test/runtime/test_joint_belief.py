@@ -71,7 +71,7 @@ def by_trying_all(prior: Floats, context_scores: list[float]) -> Floats:
 def test_a_contexts_score_changes_its_labels_by_bayes_rule(prior: Floats, scores) -> None:
     belief = joint_belief(prior)
 
-    belief.update_from_scout(np.full(LABELS, np.nan), scores)
+    belief.update_from_scout(prior, scores)  # the labels' own scores say nothing
 
     assert belief.labels == pytest.approx(by_trying_all(prior, scores), rel=1e-3)
 

@@ -245,7 +245,7 @@ def test_labels_that_are_each_unlikely_are_covered_where_together_they_are_worth
     cover = Thresholds(*(np.full(LABELS, value) for value in (0.9, 0.8, 0.5)))
     policy = Policy(known, cover)
 
-    policy.update_from_scout(0, [0.3, 0.3, 0.3, 0.02, 0.02, 0.02], [0.5, 0.02, 0.02, 0.02])
+    policy.update_from_scout(0, [0.4, 0.4, 0.4, 0.02, 0.02, 0.02], [0.5, 0.02, 0.02, 0.02])
 
     assert (policy.label_belief < 0.5).all()
     assert policy.select().adapters == (0,)
@@ -277,7 +277,7 @@ def test_a_seen_label_makes_the_others_of_its_context_likelier() -> None:
     step(blind, 0, [0.1, 0.02, 0.2, 0.2, 0.2, 0.2], [0.9, 0.1, 0.1, 0.1], [0.5] * LABELS)
 
     for each in (policy, blind):
-        each.update_from_scout(SECOND_NS, [np.nan] * LABELS, [np.nan] * 4)
+        each.update_from_scout(SECOND_NS, [0.2] * LABELS, [np.nan] * 4)
 
     assert policy.label_belief[0] > blind.label_belief[0]
 

@@ -31,7 +31,7 @@ from polymorph_ros.runtime.settings import EngineSettings
 
 SECOND_NS = 1_000_000_000
 REUSE = ReuseEntry(difference=8.0, max_age_s=1.0, pace=0.5, agreement=0.99)
-STATIONARY = 0.1 / (0.1 + 0.2)  # of every label of the tiny bundle
+STATIONARY = 0.3  # the prior of the tiny bundle's labels
 EngineMaker = Callable[..., Engine]
 
 

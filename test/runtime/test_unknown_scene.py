@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers.score_filter import ScoreFilter
 from helpers.tiny_bundle import write_tiny_bundle
 from polymorph_ros.bundle.manifest import UnknownSceneEntry
 from polymorph_ros.data.frame import Frame
@@ -21,7 +22,6 @@ from polymorph_ros.energy.ledger import EnergyLedger
 from polymorph_ros.energy.meter import open_meter
 from polymorph_ros.interfaces.enumerations import ResultState
 from polymorph_ros.model.polymorph import PolymorphModel
-from polymorph_ros.runtime.belief import TwoStateFilter
 from polymorph_ros.runtime.engine import Engine
 from polymorph_ros.runtime.knowledge import Knowledge
 from polymorph_ros.runtime.policy import Policy
@@ -192,9 +192,9 @@ def test_scores_of_an_unknown_scene_move_the_belief_less(tmp_path: Path) -> None
 )
 def test_less_trust_never_makes_surer(score: float, trust: float, less: float) -> None:
     def believed(share: float) -> float:
-        belief = TwoStateFilter(*(np.array([value]) for value in (0.3, 0.1, 0.2)), 0.3)
+        belief = ScoreFilter(np.array([0.3]), np.array([0.3]), 0.3)
         belief.predict(0.0)
-        belief.observe(np.array([score]), trust=share)
+        belief.take([score], trust=share)
         return float(belief.belief[0])
 
     start = believed(0.0)

@@ -24,6 +24,7 @@ from polymorph_ros.training.score_replay import ReplayedBeliefs, StoredScores, r
 from polymorph_ros.training.stages.thresholds import (
     TOLERATED,
     choose_thresholds,
+    choose_time,
     choose_weights,
     first_thresholds,
     log_loss,
@@ -84,9 +85,10 @@ def _scores(
 def test_how_long_errors_stay_alike_is_found_from_scores(correlation_s: float) -> None:
     stored, knowledge = _recorded(correlation_s)
 
-    found = choose_weights(stored, knowledge).correlation_s
+    found, over_time = choose_time(stored, knowledge)
 
-    assert correlation_s / 3.5 <= found <= correlation_s * 3.5
+    assert over_time.used
+    assert correlation_s / 3.5 <= found.correlation_s <= correlation_s * 3.5
 
 
 def test_no_other_weight_makes_the_beliefs_tell_the_truth_better() -> None:
@@ -150,3 +152,50 @@ def test_a_replay_is_the_same_every_time() -> None:
 
     np.testing.assert_array_equal(first.beliefs, second.beliefs)
     np.testing.assert_array_equal(first.covered, second.covered)
+
+
+def _errors_that_last(recorded: StoredScores) -> StoredScores:
+    """Scores whose errors stay for a whole sequence, so that time has nothing to teach."""
+    rng = np.random.default_rng(1)
+    frames = recorded.frames
+    sequence = (np.arange(len(frames)) // 20).astype(np.int32)
+    truth = (rng.random((30, _LABELS)) < 0.3).astype(np.int8)[sequence]
+    wrong = rng.normal(0, 3.0, (30, _LABELS))[sequence]
+    scores = (1 / (1 + np.exp(-(4.0 * truth - 2.0 + wrong)))).astype(np.float32)
+    flat = np.full_like(recorded.contexts, 0.5)
+    answers = tuple(scores[:, list(group)] for group in _CONTEXTS)
+    return StoredScores(replace(frames, truth=truth, sequence=sequence), scores, flat, answers)
+
+
+def test_beliefs_go_over_time_only_where_held_out_sequences_bear_it_out() -> None:
+    stored, knowledge = _recorded(0.1)
+    _, pays = choose_time(stored, knowledge)
+
+    lasting = _errors_that_last(stored)
+    weights, _ = choose_time(lasting, knowledge)
+
+    assert pays.used
+    assert pays.log_loss < pays.log_loss_alone
+    alone = replay(_every_frame_first(lasting), replace(knowledge, weights=weights)).beliefs
+    beliefs = replay(lasting, replace(knowledge, weights=weights)).beliefs
+    truth = lasting.frames.truth
+    assert log_loss(beliefs, truth) <= log_loss(alone, truth)
+
+
+def test_single_frames_have_the_same_scores_whatever_came_before_to_the_bit() -> None:
+    stored, knowledge = _recorded(1.0, rows=200)
+    weights = replace(knowledge.weights, correlation_s=np.inf, smoothing_s=0.0)
+    # every adapter runs: which ones do depends on what is active
+    cover = np.full(_LABELS, 1e-9)
+    every = replace(knowledge.thresholds, cover=cover)
+    single = replace(knowledge, weights=weights, thresholds=every)
+
+    together, apart = replay(stored, single), replay(_every_frame_first(stored), single)
+
+    np.testing.assert_array_equal(together.adapters, apart.adapters)
+    np.testing.assert_array_equal(together.beliefs, apart.beliefs)
+
+
+def _every_frame_first(stored: StoredScores) -> StoredScores:
+    sequence = np.arange(len(stored.frames), dtype=np.int32)
+    return replace(stored, frames=replace(stored.frames, sequence=sequence))

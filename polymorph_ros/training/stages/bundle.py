@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from polymorph_ros.bundle.manifest import (
     LabelEntry,
     Manifest,
     OperatingPoint,
+    OverTimeEntry,
     ReuseEntry,
 )
 from polymorph_ros.bundle.reader import Bundle, read_bundle
@@ -90,12 +92,14 @@ class Tuned:
     Attributes:
         thresholds: of the labels that the parts are for.
         weights: how much of which evidence counts; a bundle that is added to keeps its own.
+        over_time: what they rest on; none: not compared, or the old bundle's.
         reuse: when a result stands for a later picture; none: never, or as the old bundle has it.
         operating_points: what the governor may trade; none: its default, or the old bundle's.
     """
 
     thresholds: Thresholds
     weights: EvidenceWeights = field(default_factory=EvidenceWeights)
+    over_time: OverTimeEntry | None = None
     reuse: ReuseEntry | None = None
     operating_points: tuple[OperatingPoint, ...] = ()
 
@@ -156,6 +160,7 @@ def _manifest(
                 "files": files,
             }
         )
+    correlation_s = tuned.weights.correlation_s
     weights = {name: getattr(tuned.weights, name) for name in EvidenceEntry.model_fields}
     scout_adapter = (parts.scout.folder / SCOUT_ADAPTER_FOLDER).is_dir()
     return Manifest(
@@ -167,7 +172,9 @@ def _manifest(
         tail_tokens=parts.recipe.adapters.tail_tokens,
         labels=labels,
         contexts=contexts,
-        correlation_s=tuned.weights.correlation_s,
+        correlation_s=correlation_s if math.isfinite(correlation_s) else None,
+        smoothing_s=tuned.weights.smoothing_s,
+        over_time=tuned.over_time,
         evidence=EvidenceEntry(**weights),
         scout_adapter=SCOUT_ADAPTER_FOLDER if scout_adapter else None,
         reuse=tuned.reuse,

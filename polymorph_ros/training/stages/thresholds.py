@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from polymorph_ros.bundle.manifest import OverTimeEntry
+from polymorph_ros.data.average_precision import mean_average_precision
 from polymorph_ros.files import write_json
 from polymorph_ros.model.polymorph import PolymorphModel
 from polymorph_ros.runtime.knowledge import EvidenceWeights, Knowledge
@@ -29,13 +33,17 @@ TOLERATED = 0.01  # of the log loss of beliefs, what fewer adapters may cost
 
 # What is tried of each weight, in this order, again and again until nothing is better.
 _TRIED: dict[str, tuple[float, ...]] = {
-    "correlation_s": (0.1, 0.3, 1.0, 2.0, 3.0, 5.0, 10.0),
     "cooccurrence": (0.0, 0.25, 0.5, 1.0),
     "scout": (0.0, 0.3, 0.6, 1.0),
     "context": (0.0, 0.3, 0.6, 1.0),
     "answers": (0.0, 0.25, 0.5, 1.0),
 }
+# What is tried of `correlation_s` and `smoothing_s`; the first leaves every frame to itself. Where
+# labels seldom change a longer mean would fit even better, but a label that comes has to be
+# believed within a fraction of a second.
+_TIMES = tuple(product((math.inf, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0), (0.0, 0.1, 0.3)))
 _ROUNDS = 3
+_SAME_AP = 0.002  # mean average precisions that differ by less are as good as each other
 _COVER_THRESHOLDS = np.geomspace(0.01, 0.5, 16)
 _FIRST_COVER_THRESHOLD = 0.1  # before another is chosen
 _ONS = np.linspace(0.1, 0.9, 33)
@@ -69,14 +77,20 @@ class ThresholdsStage:
         frames = load_frames(parts.features.validation.frames.folder)
         model = PolymorphModel.from_bundle(draft, parts.features.device)
         stored = store_scores(model, frames.in_vocabulary(vocabulary, names))
-        knowledge = Knowledge.of(draft.manifest)
+        knowledge, over_time = Knowledge.of(draft.manifest), None
         if parts.old is None:
             knowledge = replace(knowledge, weights=choose_weights(stored, knowledge))
+            weights, over_time = choose_time(stored, knowledge)
+            knowledge = replace(knowledge, weights=weights)
         labels = np.arange(len(names) - count, len(names))
         chosen = choose_thresholds(stored, knowledge, labels)
         thresholds = {name: values[labels].tolist() for name, values in vars(chosen).items()}
-        weights = asdict(knowledge.weights)
-        write_json(folder / _FILE, {"thresholds": thresholds, "weights": weights})
+        document = {
+            "thresholds": thresholds,
+            "weights": asdict(knowledge.weights),
+            "over_time": over_time.model_dump() if over_time else None,
+        }
+        write_json(folder / _FILE, document)
         shutil.rmtree(draft.path)
 
 
@@ -84,7 +98,9 @@ def load_tuned(thresholds: Artifact) -> Tuned:
     """What the stage chose."""
     document = json.loads((thresholds.folder / _FILE).read_text(encoding="utf-8"))
     chosen = {name: np.array(values) for name, values in document["thresholds"].items()}
-    return Tuned(Thresholds(**chosen), EvidenceWeights(**document["weights"]))
+    compared = document["over_time"]
+    over_time = OverTimeEntry.model_validate(compared) if compared else None
+    return Tuned(Thresholds(**chosen), EvidenceWeights(**document["weights"]), over_time)
 
 
 def first_thresholds(labels: int) -> Thresholds:
@@ -94,14 +110,14 @@ def first_thresholds(labels: int) -> Thresholds:
 
 
 def choose_weights(stored: StoredScores, knowledge: Knowledge) -> EvidenceWeights:
-    """The weights of evidence at which beliefs fit the truth best.
+    """The weights of evidence at which beliefs of single frames fit the truth best.
 
-    Evidence that counts again and again, because its errors are correlated or because other
-    evidence contains it, makes beliefs too sure. Evidence that is left out makes them slow. Each
-    weight in turn takes the value with the least log loss of the beliefs.
+    Evidence that other evidence contains makes beliefs too sure where it counts again. Evidence
+    that is left out leaves them unsure. Each weight in turn takes the value with the least log
+    loss of the beliefs.
 
     Returns:
-        weights of a coarse grid.
+        weights of a coarse grid; every frame stands for itself.
     """
 
     @cache
@@ -109,7 +125,7 @@ def choose_weights(stored: StoredScores, knowledge: Knowledge) -> EvidenceWeight
         beliefs = replay(stored, replace(knowledge, weights=weights)).beliefs
         return log_loss(beliefs, stored.frames.truth)
 
-    best = knowledge.weights
+    best = replace(knowledge.weights, correlation_s=math.inf, smoothing_s=0.0)
     for _ in range(_ROUNDS):
         before = best
         for name, values in _TRIED.items():
@@ -117,6 +133,53 @@ def choose_weights(stored: StoredScores, knowledge: Knowledge) -> EvidenceWeight
         if best == before:
             break
     return best
+
+
+def choose_time(
+    stored: StoredScores, knowledge: Knowledge
+) -> tuple[EvidenceWeights, OverTimeEntry]:
+    """How beliefs go over time, if that tells the truth as well as single frames do.
+
+    What is compared with single frames are the beliefs of each sequence with what fits the others
+    best, by log loss. A single sequence is judged by halves.
+
+    Returns:
+        the weights with what fits all sequences best, and the comparison.
+    """
+    truth, parts = stored.frames.truth, stored.frames.slices()
+    if len(parts) == 1:
+        middle = len(truth) // 2
+        parts = [slice(0, middle), slice(middle, len(truth))]
+    tried = [
+        replace(knowledge.weights, correlation_s=correlation_s, smoothing_s=smoothing_s)
+        for correlation_s, smoothing_s in _TIMES
+    ]
+    beliefs = [replay(stored, replace(knowledge, weights=each)).beliefs for each in tried]
+    losses = np.array([[log_loss(each[part], truth[part]) for part in parts] for each in beliefs])
+    held_out = np.empty_like(beliefs[0])
+    for number, part in enumerate(parts):
+        by_others = losses.sum(axis=1) - losses[:, number]
+        held_out[part] = beliefs[int(by_others.argmin())][part]
+    best = int(losses.sum(axis=1).argmin())
+    entry = _compared(held_out, beliefs[0], truth)
+    entry = entry.model_copy(update={"used": entry.used and best > 0})
+    return tried[best if entry.used else 0], entry
+
+
+def _compared(
+    beliefs: NDArray[np.float32], alone: NDArray[np.float32], truth: NDArray[np.int8]
+) -> OverTimeEntry:
+    """Beliefs over time beside those of single frames."""
+    known = max(1, int((truth >= 0).sum()))
+    loss, loss_alone = (log_loss(each, truth) / known for each in (beliefs, alone))
+    ap, ap_alone = (mean_average_precision(each, truth) for each in (beliefs, alone))
+    return OverTimeEntry(
+        used=loss <= loss_alone and not ap < ap_alone - _SAME_AP,
+        log_loss=round(loss, 5),
+        log_loss_alone=round(loss_alone, 5),
+        mean_ap=None if math.isnan(ap) else round(ap, 5),
+        mean_ap_alone=None if math.isnan(ap_alone) else round(ap_alone, 5),
+    )
 
 
 def choose_thresholds(
