@@ -26,6 +26,7 @@ from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import rclpy
+import torch
 import typer
 from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
@@ -165,6 +166,9 @@ def run_loop(plan: Plan, data: Path, kinds: tuple[str, ...], folder: Path) -> Re
     before = read_bundle(places.bundle)
     clock.lap("draw")
     results = _sitting(plan, streams, kinds, places, clock)
+    write_json(folder / "sitting.json", results | {"seconds": clock.seconds})
+    _say("measuring the old labels")
+    torch.set_num_threads(1)
     after, held_out = read_bundle(places.bundle), synthetic_dataset(plan.old)
     old_ap, grown_ap = (
         mean_ap(one, held_out, "cpu") for one in (read_bundle(default_bundle()), after)
@@ -198,21 +202,21 @@ def _sitting(
         _say(f"meeting {', '.join(kinds)}")
         camera.play(streams.meet, lambda: _ask_to_keep(owner), plan.ask_s)
         _stop_capturing(owner)
-        clock.lap("meet")
+        clock.lap("meet", len(camera.sent))
         camera.loop(streams.meet)
         _say("labelling what was captured")
         log = places.folder / "label.log"
         with label_page(places.captures, places.labels, default_bundle(), log) as page:
             keys = label_captures(page, kinds, Seen(camera.sent, kinds))
             page.screenshot(path=places.folder / "page.png")
-        clock.lap("label")
+        clock.lap("label", len(camera.sent))
         _say("growing")
         _grow(places)
-        clock.lap("grow")
+        clock.lap("grow", len(camera.sent))
         _say("meeting the same photos elsewhere, then other photos")
         parts = [camera.play(part) for part in (streams.again, streams.other)]
         _settle(camera, output)
-        clock.lap("later")
+        clock.lap("later", len(camera.sent))
         again, other = (
             new_labels(output, {stamp: camera.sent[stamp] for stamp in part}, kinds)
             for part in parts
@@ -222,7 +226,7 @@ def _sitting(
             "new_mean_ap": again["mean_ap"],
             "same_photos_elsewhere": again,
             "other_photos": other,
-            **missed_frames(list(camera.sent), output),
+            **missed_frames(list(camera.sent), output, clock.sent),
             "frames_sent_late": camera.late,
             "captured_frames": keys.frames,
             "moves": keys.moves,
@@ -231,16 +235,18 @@ def _sitting(
 
 
 class Clock:
-    """Seconds of each part of the loop, by name."""
+    """Seconds of each part of the loop, and frames sent up to its end, by name."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
+        self.sent: dict[str, int] = {}
         self._last_s = time.monotonic()
 
-    def lap(self, name: str) -> None:
-        """A part ends."""
+    def lap(self, name: str, sent: int = 0) -> None:
+        """A part ends, after so many frames in all."""
         now_s = time.monotonic()
         self.seconds[name] = rounded(now_s - self._last_s)
+        self.sent[name] = sent
         self._last_s = now_s
 
 

@@ -16,7 +16,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-_EVERY_S = 1.0
+_EVERY_S = 5.0
 _LINE = re.compile(r"(?P<stage>.+): (?P<done>\d+) of (?P<total>\d+)$")
 
 

@@ -67,10 +67,24 @@ def new_labels(
     }
 
 
-def missed_frames(sent: Sequence[int], output: NodeOutput) -> Results:
-    """Frames that were sent and not answered, and what the node's diagnostics count."""
+def missed_frames(
+    sent: Sequence[int], output: NodeOutput, ends: Mapping[str, int] | None = None
+) -> Results:
+    """Frames that were sent and not answered, and what the node's diagnostics count.
+
+    Args:
+        sent: stamps, in the order of sending.
+        output: of the node.
+        ends: how many had been sent at the end of each part of the loop, by its name.
+    """
+    missed = np.array([stamp not in output.answers for stamp in sent], bool)
+    parts, first = {}, 0
+    for name, last in (ends or {}).items():
+        parts[name] = int(missed[first:last].sum())
+        first = max(first, last)
     return {
-        "frames_missed": sum(stamp not in output.answers for stamp in sent),
+        "frames_missed": int(missed.sum()),
+        "frames_missed_by_part": parts,
         "frames_sent": len(sent),
         "diagnostics": output.camera.counts,
     }

@@ -130,8 +130,10 @@ def label_captures(page: Page, kinds: Sequence[str], shows: Shows) -> Keyboard:
         keys.press("[")
         at = _go(keys, at, end)
         keys.press("]")
-    counted = re.compile(rf"^{len(seen)} frames? labelled")
-    expect(page.locator("#counts")).to_contain_text(counted, timeout=_DEADLINE_MS)
+    for place, kind in enumerate(kinds):  # a count is shown when the change is saved
+        count = sum(kind in there for there in seen)
+        shown = page.locator("#labels button").nth(place).locator(".need")
+        expect(shown).to_have_text(re.compile(rf"^{count}( of |$)"), timeout=_DEADLINE_MS)
     return keys
 
 

@@ -104,7 +104,10 @@ def test_what_was_sent_and_not_answered_was_missed() -> None:
     frames = {stamp: _frame(1, 0) for stamp in (10, 20, 30)}
     output = NodeOutput(answers={10: _answer(10), 30: _answer(30)})
 
-    assert missed_frames(list(frames), output)["frames_missed"] == 1
+    missed = missed_frames(list(frames), output, {"draw": 0, "meet": 1, "grow": 3})
+
+    assert missed["frames_missed"] == 1
+    assert missed["frames_missed_by_part"] == {"draw": 0, "meet": 0, "grow": 1}
 
 
 def test_new_labels_are_measured_on_what_the_node_said() -> None:
