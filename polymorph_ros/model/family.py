@@ -7,10 +7,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import nn
-from typing_extensions import Self
 
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.model.network import LoraMap, Network
@@ -78,6 +77,9 @@ class Spelling:
         return block, next(t for t, name in self.targets.items() if name == match["name"])
 
 
+_Family = TypeVar("_Family", bound="Family")
+
+
 @dataclass(frozen=True)
 class Family(ABC):
     """What differs between backbone families.
@@ -119,7 +121,7 @@ class Family(ABC):
         if not getattr(config, "vision_use_head", True):
             raise PolymorphError("a pooling head", "vision_use_head = False", where=where)
 
-    def of(self, model: nn.Module) -> Self:
+    def of(self: _Family, model: nn.Module) -> _Family:
         """The same with the number of blocks that a model has, where names depend on it."""
         return self
 
@@ -127,7 +129,7 @@ class Family(ABC):
     def network(self, model: nn.Module, config: Any) -> Network:
         """The parts of a loaded model, which is frozen from now on."""
 
-    def with_depths(self, depths: tuple[int, ...]) -> Self:
+    def with_depths(self: _Family, depths: tuple[int, ...]) -> _Family:
         """The same for a model with so many blocks in each stage."""
         spellings = (replace(s, depths=depths) for s in (self.spelling, self.old_spelling))
         spelling, old_spelling = spellings

@@ -205,6 +205,7 @@ def test_a_new_label_is_unknown_before_and_can_be_settled(
     with opened(browser, server) as page:
         add(page, "cup")
         page.keyboard.press("Enter")
+        labelled(page, 1)
         expect(page.locator("#status")).to_have_text("not labelled")
         add(page, "box")
         page.keyboard.press("Enter")

@@ -136,7 +136,9 @@ def test_each_active_adapter_equals_peft_with_that_adapter_active(
     frame = data.draw(frames(family))
 
     for found, wanted in both_ways(backbone_folders[family], frame, "float32"):
-        torch.testing.assert_close(found, wanted, rtol=0, atol=TOLERANCE)
+        # Features of convolutional networks reach hundreds, where PEFT's own rounding is 1e-3.
+        scale = max(1.0, float(wanted.abs().max()))
+        torch.testing.assert_close(found, wanted, rtol=0, atol=TOLERANCE * scale)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
