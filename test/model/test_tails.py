@@ -150,7 +150,7 @@ def test_in_half_precision_it_is_near(
     frame = data.draw(frames(family))
 
     for found, wanted in both_ways(backbone_folders[family], frame, backend):
-        scale = max(1.0, float(wanted.abs().max())) if backend == "bfloat16" else 1.0
+        scale = max(1.0, float(wanted.abs().max()))
         torch.testing.assert_close(found, wanted, rtol=0, atol=HALF_TOLERANCES[backend] * scale)
 
 
