@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from polymorph_ros.bundle.manifest import Manifest
+from polymorph_ros.bundle.manifest import Manifest, TailTokens
 from polymorph_ros.bundle.reader import Bundle
 from polymorph_ros.data.vocabulary import Vocabulary
 from polymorph_ros.errors import PolymorphError
@@ -65,8 +65,8 @@ class PolymorphModel:
         self._backbone = backbone
         self._scout = scout.to(self.device)
         self._feature_statistics = statistics.to(self.device) if statistics else None
-        self._std = manifest.preprocessing.std
-        self._preprocessor = Preprocessor(manifest.preprocessing, self.device)
+        self._preprocessing = manifest.preprocessing
+        self._preprocessors: dict[int, Preprocessor] = {}
         self._bank = AdapterBank(adapters, manifest.tail_blocks, self.device, backbone.dtype)
         self._tails = ComposedTails(backbone, manifest.tail_blocks)
         scout_tail: _Compute | None = None
@@ -77,15 +77,32 @@ class PolymorphModel:
                 tails(backbone.tail_input(tokens, which), chosen)
             )[0]
         self._scout_scores = _scout_scores(self._scout, scout_tail)
-        self._graphs: GraphedModel | None = None
-        self.costs = self._count_costs(manifest.preprocessing.size)
+        self._graphs: GraphedModel | None = None  # for pictures of the bundle's size only
+        self._graphed_scout_scores: GraphedRun | None = None
+        self._usual_tokens, count = self.token_counts()
+        self.costs = relative_costs(self._tails.work(count), self._bank.adapters)
 
     @torch.inference_mode()
-    def _count_costs(self, picture_size: int) -> NDArray[np.float64]:
-        black = torch.zeros(1, 3, picture_size, picture_size, device=self.device)
+    def token_counts(self, size: int = 0, tail_tokens: TailTokens | None = None) -> tuple[int, int]:
+        """How many tokens the trunk makes of a picture, and how many the tails get.
+
+        Args:
+            size: side of the square, pixels; 0 for the bundle's.
+            tail_tokens: what the tails get; none: as the bundle says.
+        """
+        side = size or self._preprocessing.size
+        black = torch.zeros(1, 3, side, side, device=self.device)
         tokens = self._backbone.trunk(black, self._tail_blocks)
-        count = self._backbone.tail_input(tokens, self._tail_tokens).shape[1]
-        return relative_costs(self._tails.work(count), self._bank.adapters)
+        inputs = self._backbone.tail_input(tokens, tail_tokens or self._tail_tokens)
+        return tokens.shape[1], inputs.shape[1]
+
+    @property
+    def smaller_sizes(self) -> tuple[int, ...]:
+        """Picture sizes of about 3/4 and 1/2 of the bundle's that the backbone takes, pixels."""
+        step = self._backbone.patch_size
+        steps = self._preprocessing.size // step
+        tried = sorted({round(steps * part) for part in (0.75, 0.5)}, reverse=True)
+        return tuple(step * one for one in tried if 2 <= one < steps)
 
     @classmethod
     def from_bundle(
@@ -129,26 +146,35 @@ class PolymorphModel:
         return cls(manifest, backbone, scout, adapters, statistics, scout_adapter)
 
     @torch.inference_mode()
-    def preprocess(self, image: NDArray[np.uint8]) -> Tensor:
-        """A picture, uint8 RGB (H, W, 3), to pixels (1, 3, S, S) on the device."""
-        return self._preprocessor(image)
+    def preprocess(self, image: NDArray[np.uint8], size: int = 0) -> Tensor:
+        """A picture, uint8 RGB (H, W, 3), to pixels (1, 3, S, S) on the device.
+
+        Args:
+            size: S, a multiple of the backbone's ``patch_size``; 0 for the bundle's.
+        """
+        size = size or self._preprocessing.size
+        if size not in self._preprocessors:
+            wanted = self._preprocessing.model_copy(update={"size": size})
+            self._preprocessors[size] = Preprocessor(wanted, self.device)
+        return self._preprocessors[size](image)
 
     @torch.inference_mode()
     def thumbnail(self, pixels: Tensor) -> Scores:
         """Pixels (1, 3, S, S) to what pictures are compared by: float32, grey levels of 255."""
-        return thumbnails(pixels, self._std)[0].cpu().numpy()
+        return thumbnails(pixels, self._preprocessing.std)[0].cpu().numpy()
 
     @torch.inference_mode()
     def trunk(self, pixels: Tensor) -> Tensor:
         """Pixels (1, 3, S, S) to tokens (1, N, D); on a GPU the next call may overwrite them."""
-        if self._graphs is not None:
+        if self._graphs is not None and pixels.shape[-1] == self._preprocessing.size:
             return self._graphs.trunk(pixels)
         return self._backbone.trunk(pixels, self._tail_blocks)
 
     @torch.inference_mode()
     def scout(self, tokens: Tensor) -> tuple[Scores, Scores]:
         """Tokens (1, N, D) to P(label), shape (V,), and P(context), shape (C,)."""
-        scores = self._scout_scores(tokens).cpu().numpy()
+        graphed = self._graphed_scout_scores if self._is_usual(tokens) else None
+        scores = (graphed or self._scout_scores)(tokens).cpu().numpy()
         return scores[: len(self.labels)], scores[len(self.labels) :]
 
     @torch.inference_mode()
@@ -166,20 +192,30 @@ class PolymorphModel:
         statistics = self._feature_statistics
         return None if statistics is None else statistics.distance(tokens.float())
 
+    def _is_usual(self, tokens: Tensor) -> bool:
+        """Whether tokens (1, N, D) are of a picture of the bundle's size."""
+        return tokens.shape[1] == self._usual_tokens
+
     @torch.inference_mode()
-    def tails(self, tokens: Tensor, adapters: Sequence[int]) -> list[Scores]:
+    def tails(
+        self, tokens: Tensor, adapters: Sequence[int], tail_tokens: TailTokens | None = None
+    ) -> list[Scores]:
         """Runs the given adapters side by side on the trunk's tokens (1, N, D).
+
+        Args:
+            tail_tokens: what of them the tails get; none: as the bundle says.
 
         Returns:
             for each given adapter P(label | its context is present), in its context's label order.
         """
         if not adapters:
             return []
-        if self._graphs is not None:
+        which = tail_tokens or self._tail_tokens
+        if self._graphs is not None and which == self._tail_tokens and self._is_usual(tokens):
             logits = self._graphs.tails(tokens, adapters)
         else:
             chosen = self._bank.select(adapters)
-            inputs = self._backbone.tail_input(tokens, self._tail_tokens)
+            inputs = self._backbone.tail_input(tokens, which)
             logits = chosen.logits(self._tails(inputs, chosen))
         scores = torch.cat(logits).float().sigmoid().cpu().numpy()
         ends = np.cumsum([len(row) for row in logits])[:-1]
@@ -208,7 +244,8 @@ class PolymorphModel:
                 *(self._backbone, self._tails, self._bank),
                 *(self._tail_blocks, self._tail_tokens, pixels),
             )
-            self._scout_scores = GraphedRun(self._scout_scores, self._graphs.trunk(pixels))
+            tokens = self._graphs.trunk(pixels)
+            self._graphed_scout_scores = GraphedRun(self._scout_scores, tokens)
         except RuntimeError as error:
             _log.warning("no CUDA graphs: %s", str(error).splitlines()[0])
 

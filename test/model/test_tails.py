@@ -105,7 +105,7 @@ def frames(draw: st.DrawFn, family: str) -> Frame:
         tail_blocks=draw(st.integers(1, BLOCKS - 1)),
         specs=specs,
         active=draw(st.lists(st.integers(0, len(specs) - 1), min_size=1, max_size=32)),
-        size=draw(st.sampled_from([IMAGE_SIZE, 2 * IMAGE_SIZE])),
+        size=draw(st.sampled_from([IMAGE_SIZE // 2, IMAGE_SIZE, 2 * IMAGE_SIZE])),
         seed=draw(st.integers(0, 99)),
     )
 
