@@ -143,19 +143,27 @@ class OperatingPoint(_Strict):
         default=1.0, ge=1, le=100, description="of the difference up to which results are reused"
     )
     every: int = Field(default=1, ge=1, le=100, description="each n-th frame is computed at most")
+    size: int = Field(
+        default=0, ge=0, le=4096, description="side of the input square, pixels; 0: the bundle's"
+    )
+    tail_tokens: TailTokens | None = Field(
+        default=None, description="what the last K blocks get; none: as the bundle says"
+    )
+    trunk_work: float = Field(
+        default=1.0, gt=0, description="multiply-adds of the trunk, beside the first point's"
+    )
+    adapter_work: float = Field(
+        default=1.0, gt=0, description="of an adapter, beside the first point's"
+    )
     adapters: float = Field(default=1.0, ge=0, description="mean per computed frame")
     computed: float = Field(default=1.0, gt=0, le=1, description="share of frames computed")
     mean_ap: float | None = Field(default=None, ge=0, le=1, description="none: not measured")
 
     @property
-    def levers(self) -> tuple[float, ...]:
-        """What it sets: adapters, cover, reuse, rate."""
-        return (self.max_adapters, self.cover_shift, self.reuse_scale, self.every)
-
-    @property
     def unlimited(self) -> bool:
         """Whether it saves nothing."""
-        return self.levers == (0, 0.0, 1.0, 1)
+        limits = (self.max_adapters, self.cover_shift, self.reuse_scale, self.every)
+        return limits == (0, 0.0, 1.0, 1) and not self.size and not self.tail_tokens
 
 
 class UnknownSceneEntry(_Strict):
@@ -214,6 +222,9 @@ class Manifest(_Strict):
     reuse: ReuseEntry | None = Field(default=None, description="none: nothing is reused")
     operating_points: tuple[OperatingPoint, ...] = Field(
         default=(), description="the first without limits; none: the governor's default"
+    )
+    operating_points_hz: float = Field(
+        default=0.0, ge=0, description="frames per second that they were measured at; 0: unknown"
     )
     unknown_scene: UnknownSceneEntry | None = Field(
         default=None, description="none: unknown scenes are not detected"

@@ -60,6 +60,44 @@ def upgrade(
 
 
 @bundle_app.command()
+def learn_points(
+    path: Annotated[Path, typer.Argument(help="The bundle's folder.")],
+    config: Annotated[
+        Path, typer.Option(help="A training configuration: its validation frames are taken.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the new bundle; else it replaces the old one.")
+    ] = None,
+) -> None:
+    """Measure what the governor's levers cost in accuracy and store that; no weight changes."""
+    from tempfile import TemporaryDirectory
+
+    from polymorph_ros.bundle import read_bundle
+    from polymorph_ros.training.config import read_config
+    from polymorph_ros.training.loop import set_up_torch
+    from polymorph_ros.training.pipeline import validation_frames
+    from polymorph_ros.training.stages.operating_points import add_points
+
+    settings, bundle = read_config(config), read_bundle(path)
+    set_up_torch(settings.threads)
+    names = tuple(label.name for label in bundle.manifest.labels)
+    with TemporaryDirectory() as work:
+        changed = add_points(bundle, validation_frames(settings, names, Path(work)), out)
+    measured = {"mean_ap", "adapters", "computed"}
+    table = Table("mean AP", "adapters", "computed", "what it sets")
+    for point in changed.manifest.operating_points:
+        levers = point.model_dump(exclude_defaults=True, exclude=measured)
+        table.add_row(
+            "unknown" if point.mean_ap is None else f"{point.mean_ap:.4f}",
+            f"{point.adapters:.2f}",
+            f"{point.computed:.0%}",
+            ", ".join(f"{name} {value}" for name, value in levers.items()) or "nothing",
+        )
+    Console().print(table)
+    Console().print(f"{changed.path}: checksum {changed.checksum}", highlight=False)
+
+
+@bundle_app.command()
 def import_adapter(
     path: Annotated[Path, typer.Argument(help="The bundle's folder.")],
     adapter: Annotated[

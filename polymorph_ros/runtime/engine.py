@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -9,22 +10,24 @@ from dataclasses import dataclass, field, replace
 
 from torch import Tensor
 
-from polymorph_ros.bundle.manifest import Manifest, OperatingPoint
+from polymorph_ros.bundle.manifest import Manifest
 from polymorph_ros.data.frame import Frame
 from polymorph_ros.energy.ledger import EnergyLedger
 from polymorph_ros.energy.reading import FrameEnergy
 from polymorph_ros.interfaces.enumerations import ResultState
 from polymorph_ros.model.polymorph import PolymorphModel, Scores
+from polymorph_ros.runtime.budget import WINDOW_S, Mean
 from polymorph_ros.runtime.governor import FrameCost, Governor
 from polymorph_ros.runtime.knowledge import Knowledge
-from polymorph_ros.runtime.operating_points import points_of
+from polymorph_ros.runtime.operating_points import Table, table_of
 from polymorph_ros.runtime.policy import Policy, PolicyOutput
 from polymorph_ros.runtime.result import Cover, FrameResult
-from polymorph_ros.runtime.reuse import ReuseCache, reused_result
+from polymorph_ros.runtime.reuse import ReuseCache, Thumbnail, mean_difference, reused_result
 from polymorph_ros.runtime.settings import EngineSettings
 from polymorph_ros.runtime.thresholds import Thresholds
 from polymorph_ros.runtime.time_base import FrameTime, TimeBase
 from polymorph_ros.runtime.unknown_scene import NOT_JUDGED, DistanceFilter, SceneNovelty, judge
+from polymorph_ros.runtime.work import LEARN_S
 
 MakePolicy = Callable[[Knowledge, Thresholds], Policy]
 RunAdapters = Callable[[Tensor, Tensor, Sequence[int]], list[Scores]]
@@ -44,7 +47,8 @@ class Engine:
         make_policy: makes each camera's policy, from what is known and the thresholds; another one
             than Polymorph's to compare with.
         run_adapters: how adapters are run, to compare with; else composed, by the model.
-        points: what the governor may trade; the bundle's, if none are given.
+        table: what the governor may trade; the bundle's, if none is given. Without a set-point its
+            first point holds.
         clock: seconds, never falling: what stages take, and the governor's time.
     """
 
@@ -57,7 +61,7 @@ class Engine:
         *,
         make_policy: MakePolicy = Policy,
         run_adapters: RunAdapters | None = None,
-        points: Sequence[OperatingPoint] | None = None,
+        table: Table | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.model = model
@@ -65,11 +69,11 @@ class Engine:
         self.ledger = ledger
         self._knowledge = replace(Knowledge.of(manifest), costs=model.costs)
         self._thresholds = self._knowledge.thresholds
-        self._governor = Governor(points or points_of(manifest))
+        self._governor = Governor(table or table_of(manifest))
         self._now = clock
         self._make_policy = make_policy
         self._run_adapters = run_adapters or (
-            lambda pixels, tokens, adapters: model.tails(tokens, adapters)
+            lambda pixels, tokens, adapters: model.tails(tokens, adapters, self._point.tail_tokens)
         )
         self._cameras: dict[str, _Camera] = {}
         self._reuse_cache = ReuseCache(manifest.reuse)
@@ -91,6 +95,7 @@ class Engine:
     def reset(self, camera: str | None = None) -> None:
         """Forget what was believed of one camera, or of all."""
         self._reuse_cache.forget(camera)
+        self._governor.forget(camera)
         if camera is None:
             self._cameras.clear()
         else:
@@ -107,48 +112,46 @@ class Engine:
         """
         self.ledger.start_frame()
         try:
-            return self._step(frame)
+            return _with_trouble(self._step(frame), self._governor.trouble)
         except BaseException:
             self.ledger.cancel_frame()
             raise
 
     def _step(self, frame: Frame) -> FrameResult:
+        """Skip the frame, reuse the last result as the picture is as before, or compute it."""
         clock = _StageClock(self._now)
-        self._point = self._governor.plan(self.settings)
         camera = self._camera(frame.camera)
-        if camera.skipped + 1 < self._point.every:
-            time = self._go_to(frame)
-            if camera.last is not None:
-                camera.skipped += 1
-                return self._skip(frame, time, camera.last, clock)
-            pixels = self._preprocess(frame, clock)
-        else:
-            pixels = self._preprocess(frame, clock)
-            time = self._go_to(frame)
-        result = self._look(frame, time, pixels, clock)
-        camera.skipped = 0
-        return result
-
-    def _preprocess(self, frame: Frame, clock: _StageClock) -> Tensor:
         with clock.stage("preprocess"):
-            return self.model.preprocess(frame.image)
-
-    def _look(
-        self, frame: Frame, time: FrameTime, pixels: Tensor, clock: _StageClock
-    ) -> FrameResult:
-        """Reuse the last result if the picture is as before, or compute the frame."""
-        camera = self._camera(frame.camera)
-        if not self._reuse_cache.wanted:
-            camera.last = self._compute(frame, time, pixels, clock)
-            return camera.last
-        with clock.stage("compare"):
-            thumbnail = self.model.thumbnail(pixels)
-            scale = self._point.reuse_scale
-            alike = self._reuse_cache.find(frame.camera, time.ns, thumbnail, scale)
-        if alike is not None:
-            return self._reuse(frame, time, alike, clock)
+            pixels = self.model.preprocess(frame.image)
+        reuse = self._reuse_cache.wanted
+        thumbnail = None
+        if reuse or self._governor.may_skip(self.settings):
+            with clock.stage("compare"):
+                thumbnail = self.model.thumbnail(pixels)
+        time = self._go_to(frame)
+        plan = self._governor.plan(
+            *(self.settings, self._now(), frame.camera),
+            change=camera.change(thumbnail),
+            hz=1.0 / camera.period_s.value,
+            reuse=reuse,
+        )
+        self._point = plan.point
+        if camera.last is not None and not plan.compute:
+            return self._skip(frame, time, camera.last, clock)
+        if thumbnail is not None and reuse:
+            with clock.stage("compare"):
+                alike = self._reuse_cache.find(
+                    frame.camera, time.ns, thumbnail, plan.point.reuse_scale
+                )
+            if alike is not None:
+                return self._reuse(frame, time, alike, clock)
+        if plan.point.size:
+            with clock.stage("preprocess"):
+                pixels = self.model.preprocess(frame.image, plan.point.size)
         camera.last = self._compute(frame, time, pixels, clock)
-        self._reuse_cache.keep(thumbnail, camera.last)
+        camera.thumbnail = thumbnail
+        if thumbnail is not None and reuse:
+            self._reuse_cache.keep(thumbnail, camera.last)
         return camera.last
 
     def _skip(
@@ -158,7 +161,7 @@ class Engine:
         with clock.stage("reuse"):
             output = self._camera(frame.camera).policy.reuse(time.ns)
         energy = self._finish(0, clock.seconds, computed=False)
-        cause = f"the budget has one of {self._point.every} frames computed; the last was"
+        cause = "the budget does not allow to compute this frame; the last was"
         return reused_result(last, frame.stamp_ns, time, output, clock.seconds, energy, cause)
 
     def _finish(
@@ -174,8 +177,10 @@ class Engine:
         """The frame's time; its camera starts anew where the time base says so."""
         camera = self._camera(frame.camera)
         time = camera.time_base.take(frame.stamp_ns, frame.received_ns)
+        camera.note(time.ns)
         if time.restarted:
             self._reuse_cache.forget(frame.camera)
+            self._governor.forget(frame.camera)
             camera.start_anew(time.restarted)
         return time
 
@@ -195,7 +200,9 @@ class Engine:
         with clock.stage("trunk"):
             tokens = self.model.trunk(pixels)
         distance = None
-        if self.manifest.unknown_scene and self.settings.detect_unknown_scenes:
+        # what is usual is known of pictures of the bundle's size only
+        judged = self.settings.detect_unknown_scenes and not self._point.size
+        if self.manifest.unknown_scene and judged:
             with clock.stage("unknown_scene"):
                 distance = self.model.feature_distance(tokens)
                 if distance is not None:  # it is there when the scout's scores are
@@ -251,7 +258,7 @@ class Engine:
         stage_seconds: dict[str, float],
     ) -> FrameResult:
         energy = self._finish(len(cover.adapters), stage_seconds, computed=True)
-        state, reason = _trust(novelty, cover, self._governor.trouble)
+        state, reason = _trust(novelty, cover)
         return FrameResult(
             camera=frame.camera,
             stamp_ns=frame.stamp_ns,
@@ -272,19 +279,26 @@ class Engine:
         )
 
 
-def _trust(novelty: SceneNovelty, cover: Cover, trouble: str) -> tuple[ResultState, str]:
+def _trust(novelty: SceneNovelty, cover: Cover) -> tuple[ResultState, str]:
     """How far a computed result can be trusted, and why no farther: the gravest reason first."""
     state, reasons = ResultState.FRESH, []
     if cover.uncovered:
         state = ResultState.DEGRADED
         reasons.append(cover.reason)
-    if trouble:
-        state = ResultState.DEGRADED
-        reasons.insert(0, trouble)
     if novelty.unknown:
         state = ResultState.UNKNOWN_SCENE
         reasons.insert(0, f"unlike anything seen in training (novelty {novelty.novelty:.2f})")
     return state, "; ".join(reasons)
+
+
+def _with_trouble(result: FrameResult, trouble: str) -> FrameResult:
+    """The result of a frame at whose end some set-point was not kept."""
+    if not trouble:
+        return result
+    if result.state == ResultState.UNKNOWN_SCENE:
+        return replace(result, reason=f"{result.reason}; {trouble}")
+    reason = "; ".join(filter(None, (trouble, result.reason)))
+    return replace(result, state=ResultState.DEGRADED, reason=reason)
 
 
 @dataclass
@@ -292,7 +306,7 @@ class _Camera:
     """What is remembered of one camera.
 
     ``begun``: whether a frame of it has been answered; ``last``: its last computed result;
-    ``skipped``: frames since, of those that the budget did not allow to compute.
+    ``thumbnail``: of its picture; ``period_s``: between frames, by the camera's own time.
     """
 
     policy: Policy
@@ -300,13 +314,28 @@ class _Camera:
     time_base: TimeBase = field(default_factory=TimeBase)
     begun: bool = False
     last: FrameResult | None = None
-    skipped: int = 0
+    thumbnail: Thumbnail | None = None
+    period_s: Mean = field(default_factory=lambda: Mean(LEARN_S))
+    time_ns: int | None = None
+
+    def change(self, thumbnail: Thumbnail | None) -> float:
+        """How much a picture differs from the last computed one; NaN where one is not known."""
+        if thumbnail is None or self.thumbnail is None:
+            return math.nan
+        return mean_difference(thumbnail, self.thumbnail)
+
+    def note(self, time_ns: int) -> None:
+        """Learn how often frames come."""
+        elapsed_s = (time_ns - self.time_ns) * 1e-9 if self.time_ns is not None else 0.0
+        if 0.0 < elapsed_s < WINDOW_S:
+            self.period_s.add(elapsed_s, elapsed_s)
+        self.time_ns = time_ns
 
     def start_anew(self, reason: str) -> None:
         """Forget all but the time."""
         self.policy.reset(reason)
         self.distances = DistanceFilter()
-        self.begun, self.last = False, None
+        self.begun, self.last, self.thumbnail = False, None, None
 
 
 class _StageClock:
@@ -320,4 +349,4 @@ class _StageClock:
     def stage(self, name: str) -> Iterator[None]:
         start = self._now()
         yield
-        self.seconds[name] = self._now() - start
+        self.seconds[name] = self.seconds.get(name, 0.0) + self._now() - start

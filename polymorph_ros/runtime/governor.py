@@ -1,44 +1,29 @@
 """Governor: keeps set-points of watts, joules or seconds by the levers of the operating points.
 
-Each set-point has an account. Every frame adds what it may cost and takes off what it did cost. The
-next frame may then cost
-
-    allowance + balance / (frames in SETTLE_S)
-
-which brings the balance back to 0 by a first-order decay, so it neither swings nor stays off. That
-is divided by what a frame without limits costs (the feed-forward: measured cost over the share
-that the ladder predicts), which gives a share of the unlimited cost, and the ladder the two points
-around it. Frames alternate between those, spread evenly (error diffusion).
-
-Balances are bounded (no windup): no more credit than CREDIT_S, no more debt than DEBT_S of
-allowance, and never more than the last WINDOW_S leave. So what was saved may be spent for a while,
-and no window of that length is above its set-point for long. A set-point that changes begins with
-an empty balance and the cost known so far (no bump).
+Feed-forward: what a set-point earns per frame, over what a frame without limits costs, is the share
+of the unlimited cost that may be used. The ladder says which mixture of two neighbouring points has
+that share and the best accuracy in validation. Feedback: the share is raised or lowered by how much
+of its budget is left. A frame is computed when it is its camera's turn, which comes the sooner the
+more its picture has changed, and when every budget affords it (``runtime/budget.py``): so means are
+kept even where the ladder is wrong.
 """
 
 from __future__ import annotations
 
 import math
-from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 from polymorph_ros.bundle.manifest import OperatingPoint
 from polymorph_ros.energy.reading import FrameEnergy
-from polymorph_ros.runtime.operating_points import Step, Work, ladder
+from polymorph_ros.runtime.budget import WINDOW_S, Budget, Mean, Rates, Ratio
+from polymorph_ros.runtime.operating_points import Mixture, Step, Table, ladder, mixture
 from polymorph_ros.runtime.settings import EngineSettings
+from polymorph_ros.runtime.work import LEARN_S, Work
 
-SETTLE_S = 1.0
-CREDIT_S = 0.5
-DEBT_S = 2.0
-WINDOW_S = 10.0
-"""Means are kept over this long."""
-# A set-point counts as broken after wanting less than the least for so long.
-PATIENCE_S = 1.0
-_MEAN_S = 1.0  # time constant of the running means
-_ALLOWED_S = 0.3  # of the allowance: a burst of frames shows in it first
-_FORGET_S = 4.0  # time constant of credit
-_LONGEST_S = 2.0  # of a pause that adds to an account: what was saved before it is gone
+_LONGEST_S = 2.0  # of a pause that still tells what frames cost
+_PERIOD_S = 0.5  # time constant of how often frames come: a burst shows in it first
+_LADDER_S = 1.0  # between two looks at the ladder
 
 
 @dataclass(frozen=True)
@@ -60,200 +45,244 @@ class FrameCost:
     energy: FrameEnergy
 
 
-class Mean:
-    """A running mean that forgets with a time constant; plain until that has passed."""
+@dataclass(frozen=True)
+class Plan:
+    """What to do with a frame.
 
-    def __init__(self) -> None:
-        self.value = math.nan
-        self._weight = 0.0
+    Attributes:
+        point: the operating point, if it is computed.
+        compute: whether it is; else its camera's last result stands.
+    """
 
-    def add(self, value: float, elapsed_s: float) -> None:
-        """Take a value that stands for so many seconds."""
-        keep = math.exp(-elapsed_s / _MEAN_S)
-        self._weight = keep * self._weight + (1.0 - keep)
-        part = (1.0 - keep) / self._weight if self._weight else 1.0
-        self.value = value if math.isnan(self.value) else self.value + part * (value - self.value)
+    point: OperatingPoint
+    compute: bool = True
 
 
-class Account:
-    """One set-point: what frames may cost, did cost, and would cost without limits."""
+@dataclass
+class _Turn:
+    """One camera's way to its next computed frame.
 
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.balance = 0.0
-        self.set_point = 0.0
-        # sums that forget alike, so that their ratios are means over the same frames
-        self._cost = self._share = self._allowed = self._frames = self._seconds = 0.0
-        self._short_s = 0.0
-        self._before = 1.0
-        self._window: deque[tuple[float, float]] = deque()  # seconds, allowance less cost
-        self._window_s = self._left = 0.0
+    Attributes:
+        due: frames that it should have had computed, at most 2.
+        skipped: frames since the last computed one.
+        seen_s: when its last frame came.
+        change: mean change of its pictures against the last computed one.
+    """
 
-    @property
-    def unlimited(self) -> float:
-        """What a frame without limits costs; NaN before any."""
-        return self._cost / self._share if self._share > 0 else math.nan
+    due: float = 0.0
+    skipped: float = math.inf  # none was computed
+    seen_s: float = math.nan
+    change: Mean = field(default_factory=lambda: Mean(WINDOW_S))
 
-    @property
-    def allowance(self) -> float:
-        """What a frame may cost, on average; NaN before any."""
-        return self._allowed / self._frames if self._frames > 0 else math.nan
+    def advance(self, rate: float, change: float, now_s: float) -> None:
+        """Go on by a frame: the sooner, the more its picture has changed.
 
-    def change(self, set_point: float) -> None:
-        """Take the set-point as it is now; another one starts with an empty balance."""
-        if set_point != self.set_point:
-            self._before = min(1.0, self.wanted(0.0))
-            self.set_point, self.balance, self._short_s = set_point, 0.0, 0.0
-            self._allowed = self._frames = self._seconds = 0.0
-            self._window.clear()
-            self._window_s = self._left = 0.0
-
-    def enter(self, cost: float, allowed: float, share: float, elapsed_s: float) -> None:
-        """Take a frame: its cost, what it was allowed, and the share that was predicted for it."""
-        keep = math.exp(-elapsed_s / _MEAN_S)
-        self._cost = keep * self._cost + cost
-        self._share = keep * self._share + share
-        keep = math.exp(-elapsed_s / _ALLOWED_S)
-        self._allowed = keep * self._allowed + allowed
-        self._frames = keep * self._frames + 1.0
-        self._seconds = keep * self._seconds + elapsed_s
-        self._enter_window(elapsed_s, allowed - cost)
-        rate = self._allowed / self._seconds
-        if self.balance > 0:  # or a burst would come back each time that it leaves the window
-            self.balance *= math.exp(-elapsed_s / _FORGET_S)
-        self.balance += allowed - cost
-        self.balance = min(CREDIT_S * rate, max(-DEBT_S * rate, self.balance))
-
-    def _enter_window(self, seconds: float, left: float) -> None:
-        """Keep the sums over the last WINDOW_S."""
-        self._window.append((seconds, left))
-        self._window_s, self._left = self._window_s + seconds, self._left + left
-        while self._window_s > WINDOW_S:
-            seconds, left = self._window.popleft()
-            self._window_s, self._left = self._window_s - seconds, self._left - left
-
-    def wanted(self, period_s: float) -> float:
-        """The share of the unlimited cost that the next frame may take."""
-        if not self.unlimited > 0:
-            return 1.0
-        if not self._frames:  # a set-point that has just changed
-            return self._before
-        balance = min(self.balance, self._left)
-        return (self.allowance + balance * period_s / SETTLE_S) / self.unlimited
-
-    def judge(self, least: float, elapsed_s: float) -> bool:
-        """Whether the set-point cannot be kept: even the least share is above it."""
-        needed = least * self.unlimited
-        short = needed > 1.02 * self.allowance
-        self._short_s = self._short_s + elapsed_s if short else 0.0
-        return self._short_s > PATIENCE_S
+        Args:
+            rate: computed frames per frame, on average.
+            change: of its picture against the last computed one; NaN where that is not known.
+            now_s: on a clock that never falls.
+        """
+        weight = 1.0
+        if math.isfinite(change):
+            elapsed_s = 0.0 if math.isnan(self.seen_s) else now_s - self.seen_s
+            self.change.add(change, max(elapsed_s, 1e-6))
+            weight = change / self.change.value if self.change.value > 0 else 1.0
+        self.seen_s = now_s
+        self.due = min(self.due + rate * weight, 2.0)
 
 
 class Governor:
-    """Chooses the operating point of each frame.
+    """Chooses the operating point of each frame, and which frames are computed.
 
     Args:
-        points: the bundle's, the first without limits.
+        table: the bundle's operating points.
     """
 
-    def __init__(self, points: Sequence[OperatingPoint]) -> None:
-        self._points = tuple(points)
-        self._accounts: dict[str, Account] = {}
-        self._fixed, self._adapter, self._reused = Mean(), Mean(), Mean()
-        self._period, self._watts = Mean(), Mean()
+    def __init__(self, table: Table) -> None:
+        self._table = table
         self._work = Work()
-        self._steps: tuple[Step, ...] = ladder(self._points, self._work)
+        self._use(table.hz, reuse=True)
+        self._budgets: dict[str, Budget] = {}
+        self._ratios = {name: Ratio(LEARN_S) for name in ("s", "j", "watts")}
+        self._turns: dict[str, _Turn] = {}
+        self._plan = Plan(self._points[0])
+        self._turned = True  # whether the frame was its camera's turn
         self._dither = 0.0
-        self._share = 1.0
-        self._last_s: float | None = None
+        self._period, self._long_period = Mean(_PERIOD_S), Mean(LEARN_S)
+        self._last_computed_s = 0.0
+        self._watts = Mean(LEARN_S)
+        self._idle = 0.0
+        self._begun_s = self._last_s = self._ladder_s = -math.inf
         self._last_total = math.nan
-        self._lost = False
+        self._lost = self._known = False
         self.trouble = ""
         """Why a set-point is not kept, and the least that could be; empty where all are."""
 
-    def plan(self, settings: EngineSettings) -> OperatingPoint:
-        """The point for the next frame."""
-        wanted = self._set_points(settings)
-        for name in [name for name in self._accounts if name not in wanted]:
-            del self._accounts[name]
-        for name, value in wanted.items():
-            self._accounts.setdefault(name, Account(name)).change(value)
-        if not wanted:
-            self._share, self.trouble = 1.0, ""
-            return self._points[0]
-        period_s = self._period.value if self._period.value > 0 else 0.1
-        share = min(account.wanted(period_s) for account in self._accounts.values())
-        return self._mix(min(1.0, max(self._steps[-1].share, share)))
+    def _use(self, hz: float, *, reuse: bool) -> None:
+        """Take the points for a camera of this rate, with or without reuse, and their ladder."""
+        self._reuse = reuse
+        self._points = self._table.at(hz, reuse=reuse)
+        self._steps: tuple[Step, ...] = ladder(self._points, self._work.of)
 
-    def _set_points(self, settings: EngineSettings) -> dict[str, float]:
-        seconds = [settings.frame_budget_s] if settings.frame_budget_s else []
-        seconds += [1.0 / settings.target_hz] if settings.target_hz else []
-        found = {
-            "s": min(seconds, default=0.0),
-            "j": settings.frame_budget_j,
-            "watts": settings.budget_watts,
+    def may_skip(self, settings: EngineSettings) -> bool:
+        """Whether frames may be left out, so that it matters how much pictures change."""
+        return bool(_set_points(settings)) or self._points[0].every > 1
+
+    def plan(
+        self,
+        settings: EngineSettings,
+        now_s: float,
+        camera: str = "",
+        *,
+        change: float = math.nan,
+        hz: float = math.nan,
+        reuse: bool = True,
+    ) -> Plan:
+        """What to do with the next frame.
+
+        Args:
+            settings: as they are now; they have the set-points.
+            now_s: on a clock that never falls.
+            camera: whose frame it is.
+            change: of its picture against the camera's last computed one, grey levels; NaN where
+                that is not known.
+            hz: its frames per second; NaN where it is not known.
+            reuse: whether results are reused while the picture stays.
+        """
+        turn = self._turn(camera, now_s)
+        if reuse != self._reuse or now_s - self._ladder_s >= _LADDER_S:
+            self._ladder_s = now_s
+            self._use(hz, reuse=reuse)
+        self._set(_set_points(settings))
+        self._earn(now_s)
+        mixed = Mixture(self._points[0], self._points[0], 1.0)
+        if self._budgets:
+            mixed = mixture(self._steps, min(self._shares()))
+        turn.advance(mixed.rate, math.nan if self._table.even else change, now_s)
+        dear = self._dither + mixed.dear_of_computed >= 1.0
+        point = mixed.dear if dear else mixed.cheap
+        self._turned = self._may(turn, point)
+        if self._turned:
+            # each has its part of the computed frames
+            self._dither += mixed.dear_of_computed - dear
+            turn.due, turn.skipped = max(0.0, turn.due - 1.0), 0
+        else:
+            turn.skipped += 1
+        self._plan = Plan(point, self._turned)
+        return self._plan
+
+    def forget(self, camera: str | None = None) -> None:
+        """Compute the next frame of a camera, or of all."""
+        if camera is None:
+            self._turns.clear()
+        else:
+            self._turns.pop(camera, None)
+
+    def _set(self, set_points: dict[str, float]) -> None:
+        """Take the set-points as they are now; another one starts with a budget of its own."""
+        self._budgets = {
+            name: budget
+            if (budget := self._budgets.get(name)) and budget.set_point == value
+            else Budget(value)
+            for name, value in set_points.items()
         }
-        return {name: value for name, value in found.items() if value > 0}
 
-    def _mix(self, share: float) -> OperatingPoint:
-        """One of the two points around a share, in turn, so that their mean is the share."""
-        below = next(
-            (place for place, step in enumerate(self._steps) if step.share <= share + 1e-9),
-            len(self._steps) - 1,
-        )
-        cheap, dear = self._steps[below], self._steps[max(0, below - 1)]
-        width = dear.share - cheap.share
-        self._dither += (share - cheap.share) / width if width > 0 else 0.0
-        chosen = dear if self._dither >= 1.0 else cheap
-        if chosen is dear and width > 0:
-            self._dither -= 1.0
-        self._share = chosen.share
-        return chosen.point
+    def _earn(self, now_s: float) -> None:
+        """Fill the budgets by the time since the last frame came, or by one frame."""
+        elapsed_s = now_s - self._begun_s
+        self._begun_s = now_s
+        if math.isfinite(elapsed_s):
+            self._period.add(elapsed_s, min(elapsed_s, _LONGEST_S))
+            self._long_period.add(elapsed_s, min(elapsed_s, _LONGEST_S))
+        period_s = self._period.value
+        if math.isnan(period_s):
+            return
+        computed_s = self._work.computed(self._points[0])
+        for name, budget in self._budgets.items():
+            per_frame = self._per_frame(name, budget, period_s)
+            allowance = per_frame * elapsed_s / period_s if name == "watts" else per_frame
+            ratio = self._ratios[name].value
+            skipped = 0.0 if math.isnan(ratio) else ratio * self._work.reused
+            earned = per_frame / max(period_s, 1e-6)
+            budget.earn(now_s, allowance, Rates(earned, period_s, ratio * computed_s, skipped))
+
+    def _per_frame(self, name: str, budget: Budget, period_s: float) -> float:
+        """What a set-point earns per frame."""
+        if name == "watts":
+            return max(0.0, budget.set_point - self._idle) * period_s
+        return budget.set_point
+
+    def _turn(self, camera: str, now_s: float) -> _Turn:
+        """The camera's turn; those that send no more are forgotten."""
+        self._turns = {
+            name: turn for name, turn in self._turns.items() if not now_s - turn.seen_s > WINDOW_S
+        }
+        return self._turns.setdefault(camera, _Turn())
+
+    def _shares(self) -> Iterator[float]:
+        """Of the unlimited cost, what each set-point lets the next frame use."""
+        unlimited_s = self._work.of(self._points[0])
+        for name, budget in self._budgets.items():
+            unlimited = self._ratios[name].value * unlimited_s
+            allowed = budget.pace * self._per_frame(name, budget, self._period.value)
+            yield allowed / unlimited if unlimited > 0 and math.isfinite(allowed) else 1.0
+
+    def _may(self, turn: _Turn, point: OperatingPoint) -> bool:
+        """Whether a frame is computed at this point."""
+        slowest = max(step.point.every for step in self._steps) if self._budgets else math.inf
+        if turn.skipped + 1 >= slowest:
+            return True  # as rarely as the last point at most
+        seconds = max(self._work.computed(point), self._last_computed_s)
+        for name, budget in self._budgets.items():
+            if not budget.affords(self._ratios[name].value * seconds):
+                return False
+        if turn.due <= max(other.due for other in self._turns.values()) - 1.0:
+            return False  # another camera has waited longer
+        full = [budget.full for budget in self._budgets.values()]
+        return turn.due >= 1.0 - 1e-9 or (bool(full) and all(full))
 
     def learn(self, now_s: float, cost: FrameCost) -> None:
         """Take what a frame cost.
 
         Args:
-            now_s: at its end, on a clock that never falls.
-            cost: of the frame.
+            now_s: at its end, on the clock of ``plan``.
+            cost: of the frame that was planned last.
         """
-        if self._last_s is None:
-            elapsed_s = max(cost.seconds, 1e-6)
-        else:
-            elapsed_s = max(now_s - self._last_s, cost.seconds, 1e-6)
-        pause = elapsed_s > _LONGEST_S
+        first = math.isinf(self._last_s)
+        elapsed_s = max(cost.seconds if first else now_s - self._last_s, cost.seconds, 1e-6)
         spent_j = cost.energy.total_joules - self._last_total
         self._last_s, self._last_total = now_s, cost.energy.total_joules
-        elapsed_s = min(elapsed_s, _LONGEST_S)
-        self._period.add(elapsed_s, elapsed_s)
-        self._learn_work(cost, elapsed_s)
-        idle = _or_0(cost.energy.idle_watts)
-        joules = self._joules(cost, elapsed_s)
-        above_j = self._period_joules(cost, math.nan if pause else spent_j, elapsed_s, idle)
-        for account in self._accounts.values():
-            if account.name == "s":
-                account.enter(cost.seconds, account.set_point, self._share, elapsed_s)
-            elif account.name == "j" and math.isfinite(joules):
-                account.enter(joules, account.set_point, self._share, elapsed_s)
-            elif account.name == "watts" and math.isfinite(above_j):
-                allowed = max(0.0, account.set_point - idle) * elapsed_s
-                account.enter(above_j, allowed, self._share, elapsed_s)
-        self._judge(elapsed_s, idle, math.isfinite(joules))
+        pause = elapsed_s > _LONGEST_S
+        self._learn_work(cost, min(elapsed_s, _LONGEST_S))
+        predicted_s = self._predicted_s()
+        self._idle = idle = _or_0(cost.energy.idle_watts)
+        joules = self._joules(cost, min(elapsed_s, _LONGEST_S))
+        own_j = joules - idle * cost.seconds
+        above_j = spent_j - idle * elapsed_s if math.isfinite(spent_j) else own_j
+        learned = {"s": cost.seconds, "j": joules, "watts": own_j if pause else above_j}
+        paid = {"s": cost.seconds, "j": joules, "watts": above_j}
+        for name, ratio in self._ratios.items():
+            if math.isfinite(learned[name]):
+                ratio.add(learned[name], predicted_s, min(elapsed_s, _LONGEST_S))
+            if name in self._budgets and math.isfinite(paid[name]):
+                self._budgets[name].spend(now_s, paid[name])
+        self._known = math.isfinite(joules)
+        self.trouble = self._judge()
+
+    def _predicted_s(self) -> float:
+        """Seconds that were predicted for the frame, as it was planned."""
+        if not self._turned:
+            return self._work.reused
+        point = self._plan.point
+        computed = min(1.0, point.computed * point.every)  # the others are reused
+        return computed * self._work.computed(point) + (1.0 - computed) * self._work.reused
 
     def _learn_work(self, cost: FrameCost, elapsed_s: float) -> None:
-        """What parts of a frame cost here; the ladder for it."""
-        if not cost.computed:
-            self._reused.add(cost.seconds, elapsed_s)
-            return
-        self._fixed.add(cost.seconds - cost.tails_s, elapsed_s)
-        if cost.adapters:
-            self._adapter.add(cost.tails_s / cost.adapters, elapsed_s)
-        fixed = max(self._fixed.value, 1e-9)
-        adapter = self._adapter.value if self._adapter.value > 0 else 0.1 * fixed
-        reused = self._reused.value if self._reused.value > 0 else 0.02 * fixed
-        work = Work(1.0, adapter / fixed, min(reused / fixed, 1.0))
-        if abs(work.adapter - self._work.adapter) + abs(work.reused - self._work.reused) > 0.02:
-            self._work, self._steps = work, ladder(self._points, work)
+        if cost.computed:
+            self._last_computed_s = cost.seconds
+            self._work.learn(self._plan.point, cost.seconds, cost.tails_s, cost.adapters, elapsed_s)
+        else:
+            self._work.learn_reused(cost.seconds, elapsed_s)
 
     def _joules(self, cost: FrameCost, elapsed_s: float) -> float:
         """Joules of the frame; by its seconds and the power before, once the sensor is lost."""
@@ -263,42 +292,45 @@ class Governor:
             self._watts.add(joules / cost.seconds, elapsed_s)
         return self._watts.value * cost.seconds if self._lost else joules
 
-    def _period_joules(
-        self, cost: FrameCost, spent_j: float, elapsed_s: float, idle: float
-    ) -> float:
-        """Joules above idle since the frame before."""
-        if math.isfinite(spent_j):
-            return spent_j - idle * elapsed_s
-        joules = self._joules_known(cost)
-        return joules - idle * cost.seconds if math.isfinite(joules) else math.nan
-
-    def _joules_known(self, cost: FrameCost) -> float:
-        return self._watts.value * cost.seconds if self._lost else cost.energy.joules
-
-    def _judge(self, elapsed_s: float, idle: float, known: bool) -> None:
-        """Say what is not kept."""
+    def _judge(self) -> str:
+        """Why a set-point is not kept, and the least that could be; empty where all are."""
         reasons = []
-        for account in self._accounts.values():
-            if account.name != "s" and not known:
+        for name, budget in self._budgets.items():
+            if name != "s" and not self._known:
                 reasons.append("the budget of energy is not kept: no meter gives joules")
-            elif account.judge(self._steps[-1].share, elapsed_s):
-                reasons.append(self._least(account, idle))
-        if self._lost and any(name != "s" for name in self._accounts):
+                continue
+            least = self._ratios[name].value * self._work.of(self._steps[-1].point)
+            budget.judge(least, self._per_frame(name, budget, self._long_period.value))
+            if budget.short:
+                reasons.append(self._least(name, budget, least))
+        if self._lost and any(name != "s" for name in self._budgets):
             reasons.append("the energy sensor is lost: joules are taken from seconds")
-        self.trouble = "; ".join(reasons)
+        return "; ".join(reasons)
 
-    def _least(self, account: Account, idle: float) -> str:
-        least = account.unlimited * self._steps[-1].share
-        if account.name == "watts":
-            watts = idle + least / max(self._period.value, 1e-6)
-            below = f" (it is below idle power, {idle:.3g} W)" if account.set_point <= idle else ""
-            return f"budget_watts {account.set_point:.3g} cannot be kept{below}: least {watts:.3g}"
-        if account.name == "j":
-            return f"frame_budget_j {account.set_point:.3g} cannot be kept: least {least:.3g}"
+    def _least(self, name: str, budget: Budget, least: float) -> str:
+        """What cannot be kept, and what could."""
+        if name == "watts":
+            watts = self._idle + least / self._long_period.value
+            idle = f" (it is below idle power, {self._idle:.3g} W)"
+            below = idle if budget.set_point <= self._idle else ""
+            return f"budget_watts {budget.set_point:.3g} cannot be kept{below}: least {watts:.3g}"
+        if name == "j":
+            return f"frame_budget_j {budget.set_point:.3g} cannot be kept: least {least:.3g}"
         return (
-            f"{1e3 * account.set_point:.3g} ms per frame cannot be kept: least {1e3 * least:.3g} "
+            f"{1e3 * budget.set_point:.3g} ms per frame cannot be kept: least {1e3 * least:.3g} "
             f"ms ({1.0 / least:.3g} frames per second)"
         )
+
+
+def _set_points(settings: EngineSettings) -> dict[str, float]:
+    seconds = [settings.frame_budget_s] if settings.frame_budget_s else []
+    seconds += [1.0 / settings.target_hz] if settings.target_hz else []
+    found = {
+        "s": min(seconds, default=0.0),
+        "j": settings.frame_budget_j,
+        "watts": settings.budget_watts,
+    }
+    return {name: value for name, value in found.items() if value > 0}
 
 
 def _or_0(value: float) -> float:

@@ -26,6 +26,11 @@ def difference(one: Thumbnail, other: Thumbnail) -> float:
     return float(np.abs(one - other).max())
 
 
+def mean_difference(one: Thumbnail, other: Thumbnail) -> float:
+    """The mean change of a cell, grey levels: how much of the whole picture is another."""
+    return float(np.abs(one - other).mean())
+
+
 @dataclass
 class _Computed:
     """The last computed picture of a camera, and the time of the last frame that was like it."""

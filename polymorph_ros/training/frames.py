@@ -55,6 +55,15 @@ class LabelledFrames:
         bounds = [0, *cuts.tolist(), len(self)]
         return [slice(first, last) for first, last in pairwise(bounds)]
 
+    def first(self, count: int) -> LabelledFrames:
+        """The first whole sequences of about so many frames; one sequence at least."""
+        ends = [part.stop for part in self.slices()]
+        end = max([ends[0], *(end for end in ends if end <= count)])
+        patches = None if self.patches is None else self.patches[:end]
+        return LabelledFrames(
+            self.images[:end], self.truth[:end], self.sequence[:end], self.stamps_s[:end], patches
+        )
+
     def in_vocabulary(self, have: tuple[str, ...], wanted: tuple[str, ...]) -> LabelledFrames:
         """The same frames with the truth of other labels (``in_vocabulary``)."""
         return replace(self, truth=in_vocabulary(self.truth, have, wanted))

@@ -146,6 +146,17 @@ def grow_bundle(
         return _run(graph, bundle, measure, Runner(work, log, workers), prefix="added_")
 
 
+def validation_frames(config: TrainConfig, labels: tuple[str, ...], work: Path) -> LabelledFrames:
+    """The validation frames of a configuration, with the truth of a bundle's labels.
+
+    Raises:
+        PolymorphError: the data cannot be used, or the disk is full.
+    """
+    stage = TrainingGraph(config).sources.narrowed(labels).validation
+    made = make(stage, work)
+    return load_frames(made.folder).in_vocabulary(vocabulary_of(made), labels)
+
+
 def growth_config(bundle: Path, source: SourceConfig) -> TrainConfig:
     """How contexts are added to a bundle: as it was trained itself, made fit for few frames.
 

@@ -6,18 +6,25 @@ tried by the hundred.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from polymorph_ros.model.polymorph import PolymorphModel
+from polymorph_ros.bundle.manifest import TailTokens
+from polymorph_ros.model.polymorph import PolymorphModel, Scores
 from polymorph_ros.progress import progress_bar
 from polymorph_ros.runtime.knowledge import Knowledge
 from polymorph_ros.runtime.policy import Policy
 from polymorph_ros.training.frames import LabelledFrames
+
+View = tuple[int, TailTokens | None]
+"""A picture's size and what the tails get, as an ``OperatingPoint`` has them."""
+AS_TRAINED: View = (0, None)
+Spend = Callable[[Literal["preprocess", "trunk", "tails"], View, int], None]
 
 
 @dataclass(frozen=True)
@@ -53,24 +60,39 @@ class ReplayedBeliefs:
 
 
 def store_scores(model: PolymorphModel, frames: LabelledFrames) -> StoredScores:
-    """Run scout and all adapters on every frame."""
+    """Run scout and all adapters on every frame, as they were trained."""
+    return store_views(model, frames, 0, (None,))[AS_TRAINED]
+
+
+def store_views(
+    model: PolymorphModel,
+    frames: LabelledFrames,
+    size: int,
+    tail_tokens: Sequence[TailTokens | None],
+) -> dict[View, StoredScores]:
+    """The same for one picture size and several ways to run tails."""
     every = range(len(model.contexts))
-    labels, contexts, answers = [], [], []
+    labels, contexts = [], []
+    answers: dict[TailTokens | None, list[list[Scores]]] = {which: [] for which in tail_tokens}
     with progress_bar() as bars:
         task = bars.add_task("scores for tuning", total=len(frames), note="")
         for index in range(len(frames)):
-            tokens = model.trunk(model.preprocess(np.asarray(frames.images[index])))
+            tokens = model.trunk(model.preprocess(np.asarray(frames.images[index]), size))
             scouted, present = model.scout(tokens)
             labels.append(scouted)
             contexts.append(present)
-            answers.append(model.tails(tokens, every))
+            for which, answered in answers.items():
+                answered.append(model.tails(tokens, every, which))
             bars.update(task, advance=1)
-    return StoredScores(
-        frames,
-        np.stack(labels),
-        np.stack(contexts),
-        tuple(np.stack([answer[adapter] for answer in answers]) for adapter in every),
-    )
+    return {
+        (size, which): StoredScores(
+            frames,
+            np.stack(labels),
+            np.stack(contexts),
+            tuple(np.stack([answer[adapter] for answer in answered]) for adapter in every),
+        )
+        for which, answered in answers.items()
+    }
 
 
 def replay(stored: StoredScores, knowledge: Knowledge) -> ReplayedBeliefs:
@@ -99,52 +121,62 @@ class StoredModel:
 
     Args:
         model: whose scores are stored.
-        stored: the scores.
+        stored: the scores, by size and tokens.
         thumbnails: what pictures are compared by, float32 (frames, rows, columns).
-        spend: called with what each part does ("fixed", or "adapters" and how many), for clocks.
+        spend: called with each part that runs, for clocks: its name, of what, and how many times.
     """
 
     def __init__(
         self,
         model: PolymorphModel,
-        stored: StoredScores,
+        stored: Mapping[View, StoredScores],
         thumbnails: NDArray[np.float32],
-        spend: Callable[[str, int], None] = lambda part, count: None,
+        spend: Spend = lambda part, view, count: None,
     ) -> None:
         self.labels, self.contexts = model.labels, model.contexts
         self.context_names, self.costs = model.context_names, model.costs
         self._stored, self._thumbnails, self._spend = stored, thumbnails, spend
 
-    def spending(self, spend: Callable[[str, int], None]) -> StoredModel:
+    def spending(self, spend: Spend) -> StoredModel:
         """The same with another clock."""
         other = copy(self)
         other._spend = spend
         return other
 
-    def preprocess(self, image: NDArray[np.uint8]) -> int:
-        """The row."""
-        return int(image.reshape(-1)[:8].copy().view(np.int64)[0])
+    def preprocess(self, image: NDArray[np.uint8], size: int = 0) -> tuple[int, int]:
+        """The row, and the size."""
+        self._spend("preprocess", (size, None), 1)
+        return int(image.reshape(-1)[:8].copy().view(np.int64)[0]), size
 
-    def thumbnail(self, row: int) -> NDArray[np.float32]:
-        """The stored thumbnail."""
-        return self._thumbnails[row]
+    def thumbnail(self, pixels: tuple[int, int]) -> NDArray[np.float32]:
+        """The stored thumbnail, of the bundle's size."""
+        return self._thumbnails[pixels[0]]
 
-    def trunk(self, row: int) -> int:
-        """The row."""
-        self._spend("fixed", 1)
-        return row
+    def trunk(self, pixels: tuple[int, int]) -> tuple[int, int]:
+        """The row, and the size."""
+        self._spend("trunk", (pixels[1], None), 1)
+        return pixels
 
-    def scout(self, row: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def scout(self, tokens: tuple[int, int]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """The stored P(label) and P(context)."""
-        return self._stored.labels[row], self._stored.contexts[row]
+        row, size = tokens
+        stored = self._stored[size, None]
+        return stored.labels[row], stored.contexts[row]
 
-    def feature_distance(self, row: int) -> None:
+    def feature_distance(self, tokens: tuple[int, int]) -> None:
         """Unknown scenes are not judged."""
 
-    def tails(self, row: int, adapters: Sequence[int]) -> list[NDArray[np.float32]]:
+    def tails(
+        self,
+        tokens: tuple[int, int],
+        adapters: Sequence[int],
+        tail_tokens: TailTokens | None = None,
+    ) -> list[NDArray[np.float32]]:
         """The stored answers."""
-        self._spend("adapters", len(adapters))
-        return [self._stored.answers[adapter][row] for adapter in adapters]
+        row, size = tokens
+        self._spend("tails", (size, tail_tokens), len(adapters))
+        stored = self._stored[size, tail_tokens]
+        return [stored.answers[adapter][row] for adapter in adapters]
 
 
 def row_image(row: int) -> NDArray[np.uint8]:

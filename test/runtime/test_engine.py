@@ -25,6 +25,7 @@ from polymorph_ros.errors import PolymorphError
 from polymorph_ros.interfaces.enumerations import ChangeKind, ResultState, ScoreSource
 from polymorph_ros.model.polymorph import PolymorphModel
 from polymorph_ros.runtime.engine import Engine
+from polymorph_ros.runtime.operating_points import Table
 from polymorph_ros.runtime.result import FrameResult
 from polymorph_ros.runtime.settings import EngineSettings
 
@@ -298,15 +299,15 @@ def test_a_point_that_computes_each_third_frame_answers_the_others_with_the_last
 ) -> None:
     ledger = EnergyLedger(open_meter("estimated"))
     third = OperatingPoint(every=3, computed=1 / 3)
-    engine = Engine(model, bundle.manifest, ledger, EngineSettings(), points=(third,))
+    engine = Engine(model, bundle.manifest, ledger, EngineSettings(), table=Table((third,)))
 
     results = run(engine, 8)
 
     assert [result.reused for result in results] == [False, True, True] * 2 + [False, True]
     skipped = results[1]
     assert skipped.state in (ResultState.REUSED, ResultState.DEGRADED)
-    assert "the budget has one of 3 frames computed" in skipped.reason
-    assert list(skipped.stage_seconds) == ["reuse"], "the picture is not even looked at"
+    assert "the budget does not allow to compute this frame" in skipped.reason
+    assert list(skipped.stage_seconds) == ["preprocess", "compare", "reuse"]
     assert (skipped.adapters, skipped.changes) == ((), ())
     assert [result.stamp_ns for result in results] == [frame(n).stamp_ns for n in range(8)]
 
@@ -316,11 +317,65 @@ def test_a_camera_that_starts_anew_is_computed_whatever_the_budget(
 ) -> None:
     ledger = EnergyLedger(open_meter("none"))
     rare = OperatingPoint(every=50, computed=1 / 50)
-    engine = Engine(model, bundle.manifest, ledger, EngineSettings(), points=(rare,))
+    engine = Engine(model, bundle.manifest, ledger, EngineSettings(), table=Table((rare,)))
 
     first, second, looped = (engine.step(frame(number)) for number in (100, 101, 2))
 
     assert (first.reused, second.reused, looped.reused) == (False, True, False)
+
+
+@pytest.mark.parametrize("point", [OperatingPoint(size=16), OperatingPoint(tail_tokens="pooled")])
+def test_a_point_of_another_size_or_pooled_tails_runs_as_a_bundle_of_that_kind(
+    bundle: Bundle, model: PolymorphModel, point: OperatingPoint
+) -> None:
+    """The running model switches exactly, and back; PEFT itself is compared in test_tails.py."""
+    usual = bundle.manifest
+    size = usual.preprocessing.model_copy(update={"size": point.size or usual.preprocessing.size})
+    kind = {"preprocessing": size, "tail_tokens": point.tail_tokens or usual.tail_tokens}
+    other = replace(bundle, manifest=usual.model_copy(update=kind))
+    made = PolymorphModel.from_bundle(other, "cpu")
+    without = EngineSettings(detect_unknown_scenes=False)
+
+    def engine_of(of: PolymorphModel, table: Table) -> Engine:
+        return Engine(of, usual, EnergyLedger(open_meter("none")), without, table=table)
+
+    switched = run(engine_of(model, Table((point,))), 6)
+    expected = run(engine_of(made, Table((OperatingPoint(),))), 6)
+    plain = run(engine_of(model, Table((OperatingPoint(),))), 6)
+
+    for one, like, unlike in zip(switched, expected, plain, strict=True):
+        np.testing.assert_allclose(one.score_array, like.score_array, atol=1e-6)
+        assert not np.allclose(one.score_array, unlike.score_array, atol=1e-4)
+
+
+def test_what_is_not_kept_is_said_with_every_result(bundle: Bundle, model: PolymorphModel) -> None:
+    budget = EngineSettings(frame_budget_s=1e-9)
+    engine = Engine(model, bundle.manifest, EnergyLedger(open_meter("none")), budget)
+
+    results = run(engine, 36)[2:]
+
+    assert {result.reused for result in results} == {False, True}
+    for result in results:
+        assert result.state == ResultState.DEGRADED
+        assert "ms per frame cannot be kept: least" in result.reason
+
+
+def test_a_budget_computes_frames_of_all_cameras_in_turn(
+    bundle: Bundle, model: PolymorphModel
+) -> None:
+    engine = Engine(model, bundle.manifest, EnergyLedger(open_meter("none")))
+    usual_s = np.mean([sum(result.stage_seconds.values()) for result in run(engine, 20)])
+    engine.reset()
+    engine.apply(EngineSettings(frame_budget_s=0.3 * usual_s))
+
+    computed = dict.fromkeys(("left", "right"), 0)
+    for number in range(200):
+        for camera in computed:
+            result = engine.step(frame(number, camera=camera, hz=30.0))
+            computed[camera] += not result.reused
+
+    assert sum(computed.values()) < 300
+    assert min(computed.values()) > 0.7 * max(computed.values())
 
 
 def test_labels_of_priority_must_be_of_the_bundle(make_engine: Callable[..., Engine]) -> None:

@@ -21,7 +21,6 @@ from polymorph_ros.bundle.manifest import (
     FileEntry,
     LabelEntry,
     Manifest,
-    OperatingPoint,
     OverTimeEntry,
     ReuseEntry,
 )
@@ -36,6 +35,7 @@ from polymorph_ros.energy.meter import open_meter
 from polymorph_ros.model.polymorph import PolymorphModel
 from polymorph_ros.runtime.engine import Engine
 from polymorph_ros.runtime.knowledge import EvidenceWeights
+from polymorph_ros.runtime.operating_points import Table
 from polymorph_ros.runtime.thresholds import Thresholds
 from polymorph_ros.training.artifacts import SUMS_FILE, Artifact
 from polymorph_ros.training.config import RECIPE_FILE, Recipe
@@ -101,7 +101,7 @@ class Tuned:
     weights: EvidenceWeights = field(default_factory=EvidenceWeights)
     over_time: OverTimeEntry | None = None
     reuse: ReuseEntry | None = None
-    operating_points: tuple[OperatingPoint, ...] = ()
+    operating_points: Table | None = None
 
 
 def assemble(parts: BundleParts, tuned: Tuned, metrics: Mapping[str, float], out: Path) -> Bundle:
@@ -163,6 +163,7 @@ def _manifest(
     correlation_s = tuned.weights.correlation_s
     weights = {name: getattr(tuned.weights, name) for name in EvidenceEntry.model_fields}
     scout_adapter = (parts.scout.folder / SCOUT_ADAPTER_FOLDER).is_dir()
+    points = tuned.operating_points
     return Manifest(
         name=parts.name,
         description=parts.description,
@@ -178,7 +179,8 @@ def _manifest(
         evidence=EvidenceEntry(**weights),
         scout_adapter=SCOUT_ADAPTER_FOLDER if scout_adapter else None,
         reuse=tuned.reuse,
-        operating_points=tuned.operating_points,
+        operating_points=points.points if points else (),
+        operating_points_hz=points.hz if points else 0.0,
         unknown_scene=unknown_scene,
         metrics=dict(metrics),
         files=files,

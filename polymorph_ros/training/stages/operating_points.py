@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import ClassVar, cast
 
 import numpy as np
 
-from polymorph_ros.bundle.manifest import Manifest, OperatingPoint
+from polymorph_ros.bundle.manifest import Manifest, OperatingPoint, TailTokens
+from polymorph_ros.bundle.reader import Bundle
+from polymorph_ros.bundle.writer import write_bundle
 from polymorph_ros.data.average_precision import mean_average_precision
 from polymorph_ros.data.frame import Frame
 from polymorph_ros.energy.ledger import EnergyLedger
@@ -24,12 +27,21 @@ from polymorph_ros.files import write_json
 from polymorph_ros.model.polymorph import PolymorphModel
 from polymorph_ros.progress import progress_bar
 from polymorph_ros.runtime.engine import Engine
+from polymorph_ros.runtime.operating_points import Table, ladder
 from polymorph_ros.runtime.settings import EngineSettings
+from polymorph_ros.runtime.work import Work
 from polymorph_ros.training.artifacts import Artifact
 from polymorph_ros.training.cost import Rates, StageCost
 from polymorph_ros.training.frames import LabelledFrames, count_frames, load_frames
 from polymorph_ros.training.loop import set_up_torch
-from polymorph_ros.training.score_replay import StoredModel, row_image, store_scores
+from polymorph_ros.training.score_replay import (
+    AS_TRAINED,
+    StoredModel,
+    StoredScores,
+    View,
+    row_image,
+    store_views,
+)
 from polymorph_ros.training.stages.bundle import BundleParts, assemble
 from polymorph_ros.training.stages.contexts import load_contexts
 from polymorph_ros.training.stages.reuse import load_reuse, thumbnails_of
@@ -37,8 +49,9 @@ from polymorph_ros.training.stages.thresholds import load_tuned
 
 _LIMITS = (4, 3, 2, 1)
 _SHIFTS = (0.5, 1.0, 2.0, 3.0, 4.0)
-_SCALES = (2.0, 4.0, 8.0)
+_SCALES = (2.0, 3.0, 4.0, 6.0, 8.0)
 _EVERY = (2, 3, 4, 6, 8, 12, 16)
+_SCREENED = 500  # frames on which other views are tried first
 _FILE = "operating_points.json"
 
 
@@ -67,20 +80,41 @@ class OperatingPointsStage:
         frames = load_frames(self.parts.features.validation.frames.folder)
         frames = frames.in_vocabulary(vocabulary, names)
         model = PolymorphModel.from_bundle(draft, self.parts.features.device)
-        stored = StoredModel(
-            model,
-            store_scores(model, frames),
-            thumbnails_of(frames, self.parts.features.preprocessing),
-        )
-        points = learn_points(stored, draft.manifest, frames)
-        write_json(folder / _FILE, [point.model_dump() for point in points])
+        table = learn_points(model, draft.manifest, frames)
+        points = [point.model_dump() for point in table.points]
+        write_json(folder / _FILE, {"hz": table.hz, "points": points})
         shutil.rmtree(draft.path)
 
 
-def load_points(points: Artifact) -> tuple[OperatingPoint, ...]:
+def load_points(points: Artifact) -> Table:
     """What the stage measured."""
     document = json.loads((points.folder / _FILE).read_text(encoding="utf-8"))
-    return tuple(OperatingPoint.model_validate(entry) for entry in document)
+    found = tuple(OperatingPoint.model_validate(entry) for entry in document["points"])
+    return Table(found, document["hz"])
+
+
+def add_points(bundle: Bundle, frames: LabelledFrames, out: Path | None) -> Bundle:
+    """Measure the points of a bundle and store them in its manifest; no other file changes.
+
+    Args:
+        bundle: what is measured.
+        frames: validation frames, with the truth of the bundle's labels.
+        out: folder of the new bundle, which must not exist; None to replace the old one.
+    """
+    table = learn_points(PolymorphModel.from_bundle(bundle, "cpu"), bundle.manifest, frames)
+    measured = {"operating_points": table.points, "operating_points_hz": table.hz}
+
+    def write_parts(folder: Path) -> None:
+        for entry in bundle.manifest.files:
+            (folder / entry.path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(bundle.path / entry.path, folder / entry.path)
+
+    return write_bundle(
+        out or bundle.path,
+        write_parts,
+        lambda files: bundle.manifest.model_copy(update={**measured, "files": files}),
+        replace=out is None,
+    )
 
 
 def candidates(contexts: int, *, reuse: bool) -> Iterator[OperatingPoint]:
@@ -92,6 +126,7 @@ def candidates(contexts: int, *, reuse: bool) -> Iterator[OperatingPoint]:
     if reuse:
         yield from (OperatingPoint(reuse_scale=scale) for scale in _SCALES)
         yield from (OperatingPoint(reuse_scale=scale, cover_shift=1.0) for scale in _SCALES)
+        yield from (OperatingPoint(reuse_scale=scale, every=2) for scale in _SCALES[1:4])
     for every in _EVERY:
         yield OperatingPoint(every=every)
         yield OperatingPoint(every=every, cover_shift=1.0)
@@ -100,47 +135,132 @@ def candidates(contexts: int, *, reuse: bool) -> Iterator[OperatingPoint]:
             yield OperatingPoint(every=every, max_adapters=1)
 
 
-def learn_points(
-    stored: StoredModel, manifest: Manifest, frames: LabelledFrames
-) -> tuple[OperatingPoint, ...]:
-    """Each candidate with its mean AP and its work on the frames, the unlimited one first."""
-    every = list(candidates(len(manifest.contexts), reuse=manifest.reuse is not None))
-    found = []
-    with progress_bar() as bars:
-        task = bars.add_task("operating points", total=len(every), note="")
-        for point in every:
-            found.append(_measured(point, stored, manifest, frames))
-            bars.update(task, advance=1)
-    return tuple(found)
+def learn_points(model: PolymorphModel, manifest: Manifest, frames: LabelledFrames) -> Table:
+    """Each candidate with its mean AP and its work on the frames, the unlimited one first.
+
+    Smaller pictures and pooled tails are candidates where they are better than fewer frames at the
+    same cost on the first frames, and are stored where they are on all.
+    """
+    views = _views_that_pay(model, manifest, frames.first(_SCREENED))
+    replay = _Replay(model, manifest, frames, [AS_TRAINED, *map(_view_of, views)])
+    usual = replay.measured(candidates(len(manifest.contexts), reuse=manifest.reuse is not None))
+    others = replay.measured(point for view in views for point in _with_view(view))
+    best = _best((*usual, *others))
+    return Table((*usual, *(point for point in others if point in best)), _hz(frames))
 
 
-def _measured(
-    point: OperatingPoint, stored: StoredModel, manifest: Manifest, frames: LabelledFrames
-) -> OperatingPoint:
-    """A point as the engine does on it."""
-    longest_s = manifest.reuse.max_age_s if manifest.reuse else 0.0
-    engine = Engine(
-        cast(PolymorphModel, stored),
-        manifest,
-        EnergyLedger(open_meter("none")),
-        EngineSettings(reuse_s=longest_s, detect_unknown_scenes=False),
-        points=(point,),
+def _views_that_pay(
+    model: PolymorphModel, manifest: Manifest, frames: LabelledFrames
+) -> list[OperatingPoint]:
+    """All frames at another size or with other tails, where fewer frames are no better."""
+    which: tuple[TailTokens | None, ...] = (None,)
+    if manifest.tail_tokens == "all":
+        which = (None, "pooled")
+    views = [
+        _whole(model, view) for view in product((0, *model.smaller_sizes), which) if view != AS_TRAINED
+    ]
+    replay = _Replay(model, manifest, frames, [AS_TRAINED, *map(_view_of, views)])
+    rates = replay.measured(OperatingPoint(every=every) for every in (1, *_EVERY))
+    return [
+        view
+        for view, measured in zip(views, replay.measured(views), strict=True)
+        if measured in _best((*rates, measured))
+    ]
+
+
+def _best(points: Sequence[OperatingPoint]) -> set[OperatingPoint]:
+    """The points of the ladder, by what parts of a frame usually cost."""
+    return {step.point for step in ladder(points, Work().of)}
+
+
+def _view_of(point: OperatingPoint) -> View:
+    return point.size, point.tail_tokens
+
+
+def _whole(model: PolymorphModel, view: View) -> OperatingPoint:
+    """All frames at another size, or with other tails."""
+    trunk, tails = model.token_counts(*view)
+    all_trunk, all_tails = model.token_counts()
+    return OperatingPoint(
+        size=view[0],
+        tail_tokens=view[1],
+        trunk_work=round(trunk / all_trunk, 4),
+        adapter_work=round(tails / all_tails, 4),
     )
-    scores = np.empty(frames.truth.shape, np.float32)
-    ran, computed = 0, 0
-    for part in frames.slices():
-        engine.reset()
-        for row in range(part.start, part.stop):
-            stamp_ns = round(float(frames.stamps_s[row]) * 1e9)
-            result = engine.step(Frame(row_image(row), stamp_ns))
-            scores[row] = result.score_array
-            ran += len(result.cover.adapters)
-            computed += not result.reused
-    accuracy = mean_average_precision(scores, frames.truth)
-    return point.model_copy(
-        update={
-            "adapters": round(ran / computed, 4),
-            "computed": round(computed / len(frames), 4),
-            "mean_ap": None if np.isnan(accuracy) else round(accuracy, 5),
-        }
-    )
+
+
+def _with_view(point: OperatingPoint) -> Iterator[OperatingPoint]:
+    """The same with fewer adapters and fewer frames."""
+    for every, shift in product((1, *_EVERY[:4]), (0.0, 1.0, 3.0)):
+        yield point.model_copy(update={"every": every, "cover_shift": shift})
+
+
+def _hz(frames: LabelledFrames) -> float:
+    """Frames per second."""
+    steps_s = [np.diff(frames.stamps_s[part]) for part in frames.slices()]
+    step_s = float(np.median(np.concatenate(steps_s))) if len(frames) > 1 else 0.0
+    return round(1.0 / step_s, 3) if step_s > 0 else 0.0
+
+
+class _Replay:
+    """The engine on the stored scores of frames, at any point of some views."""
+
+    def __init__(
+        self,
+        model: PolymorphModel,
+        manifest: Manifest,
+        frames: LabelledFrames,
+        views: Sequence[View],
+    ) -> None:
+        stored: dict[View, StoredScores] = {}
+        for size in dict.fromkeys(size for size, _ in views):
+            # with the bundle's own tails: the scout's scores are stored with those
+            which = dict.fromkeys([None, *(tails for of, tails in views if of == size)])
+            stored |= store_views(model, frames, size, list(which))
+        pictures = thumbnails_of(frames, manifest.preprocessing)
+        self._model = StoredModel(model, stored, pictures)
+        self._manifest, self._frames = manifest, frames
+
+    def measured(self, points: Iterable[OperatingPoint]) -> list[OperatingPoint]:
+        """Each point as the engine does on it."""
+        every = list(points)
+        with progress_bar() as bars:
+            task = bars.add_task("operating points", total=len(every), note="")
+            found = []
+            for point in every:
+                found.append(self._measured(point))
+                bars.update(task, advance=1)
+        return found
+
+    def _measured(self, point: OperatingPoint) -> OperatingPoint:
+        manifest, frames = self._manifest, self._frames
+        longest_s = manifest.reuse.max_age_s if manifest.reuse else 0.0
+        now_s = 0.0  # the video's own time: what is measured must not depend on the machine
+        engine = Engine(
+            cast(PolymorphModel, self._model),
+            manifest,
+            EnergyLedger(open_meter("none")),
+            EngineSettings(reuse_s=longest_s, detect_unknown_scenes=False),
+            table=Table((point,)),
+            clock=lambda: now_s,
+        )
+        scores = np.empty(frames.truth.shape, np.float32)
+        ran, computed = 0, 0
+        for part in frames.slices():
+            engine.reset()
+            begun_s = now_s
+            for row in range(part.start, part.stop):
+                now_s = begun_s + float(frames.stamps_s[row])
+                stamp_ns = round(float(frames.stamps_s[row]) * 1e9)
+                result = engine.step(Frame(row_image(row), stamp_ns))
+                scores[row] = result.score_array
+                ran += len(result.cover.adapters)
+                computed += not result.reused
+        accuracy = mean_average_precision(scores, frames.truth)
+        return point.model_copy(
+            update={
+                "adapters": round(ran / computed, 4),
+                "computed": round(computed / len(frames), 4),
+                "mean_ap": None if np.isnan(accuracy) else round(accuracy, 5),
+            }
+        )
