@@ -39,6 +39,7 @@ def load(
     backend: Backend = "float32",
     cpu_threads: int = 0,
     meter: str = "auto",
+    calibration: str | os.PathLike[str] | None = None,
     **settings: Any,
 ) -> Labeller:
     """Load a bundle, run it once, and choose CPU threads and energy meter as the node does.
@@ -52,10 +53,12 @@ def load(
             pay, which takes a moment to measure.
         meter: where joules come from: "auto" for the best sensor that works here, "none", or one
             of ``polymorph_ros.energy.meter.METER_KINDS``.
+        calibration: this machine's file of ``polymorph energy calibrate``, for an estimate.
         settings: fields of ``EngineSettings``, for instance ``max_adapters=2``.
 
     Raises:
-        PolymorphError: the bundle, the device, the meter or a setting is not as it must be.
+        PolymorphError: the bundle, the device, the meter, the calibration or a setting is not as it
+            must be.
 
     >>> labeller = load(meter="none", threshold_shift=-0.5)
     >>> "person" in labeller.labels
@@ -63,7 +66,8 @@ def load(
     """
     chosen = _changed(EngineSettings(), settings)
     loaded = load_bundle(Path(bundle or default_bundle()), device, backend, cpu_threads)
-    return Labeller(loaded, chosen, meter)
+    file = None if calibration is None else Path(calibration)
+    return Labeller(loaded, chosen, meter, file)
 
 
 class Labeller:
@@ -77,6 +81,7 @@ class Labeller:
         loaded: the bundle with its model.
         settings: of the engine.
         meter: where joules come from.
+        calibration: this machine's, for an estimate.
 
     Attributes:
         engine: the engine behind it.
@@ -85,8 +90,14 @@ class Labeller:
         PolymorphError: the meter asked for is not there.
     """
 
-    def __init__(self, loaded: LoadedBundle, settings: EngineSettings, meter: str = "auto") -> None:
-        self._ledger = loaded.open_ledger(meter)
+    def __init__(
+        self,
+        loaded: LoadedBundle,
+        settings: EngineSettings,
+        meter: str = "auto",
+        calibration: Path | None = None,
+    ) -> None:
+        self._ledger = loaded.open_ledger(meter, calibration=calibration)
         weakref.finalize(self, self._ledger.close)
         self.engine = loaded.engine(self._ledger, settings)
         self._last_ns: dict[str, int] = {}

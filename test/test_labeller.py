@@ -23,6 +23,9 @@ from helpers.tiny_bundle import CONTEXTS, write_tiny_bundle
 from polymorph_ros.data.frame import Frame
 from polymorph_ros.data.image_files import read_image
 from polymorph_ros.data.image_stream import ImageStream
+from polymorph_ros.energy.calibration import Calibration, fingerprint
+from polymorph_ros.energy.reading import EnergySource
+from polymorph_ros.errors import PolymorphError
 from polymorph_ros.runtime.loading import LoadedBundle, load_bundle
 from polymorph_ros.runtime.settings import EngineSettings
 
@@ -107,6 +110,23 @@ def test_load_takes_a_folder_and_settings(bundle: Path) -> None:
     assert len(result.adapters) <= 1
     assert result.joules >= 0.0
     assert labeller.energy.frames == 1
+
+
+def test_a_calibration_is_read_with_the_check_that_the_node_makes(
+    bundle: Path, tmp_path: Path
+) -> None:
+    own, foreign = tmp_path / "own.json", tmp_path / "foreign.json"
+    Calibration(3.0, 5.0, None, 0.1, "a wall meter", fingerprint()).write(own)
+    Calibration(3.0, 5.0, None, 0.1, "a wall meter", {"cpu": "another"}).write(foreign)
+    settings = {"device": "cpu", "cpu_threads": 1, "meter": "estimated"}
+
+    spent = pm.load(bundle, calibration=own, **settings).energy
+
+    assert spent.source is EnergySource.ESTIMATED
+    assert spent.idle_watts == 3.0
+    assert spent.watts_above_idle >= 0.0
+    with pytest.raises(PolymorphError, match=r"a calibration of this machine .* one of another"):
+        pm.load(bundle, calibration=foreign, **settings)
 
 
 def test_the_default_bundle_is_the_one_that_comes_with_the_package() -> None:

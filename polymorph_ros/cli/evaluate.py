@@ -51,6 +51,12 @@ _Threads = Annotated[
     int, typer.Option(min=1, help="CPU threads; another number may change last digits.")
 ]
 _Energy = Annotated[str, typer.Option(help=f"One of {', '.join(METER_KINDS)}.")]
+_Calibration = Annotated[
+    Path | None, typer.Option(help="This machine's file of `polymorph energy calibrate`.")
+]
+_Battery = Annotated[
+    float, typer.Option(min=0, help="Watt-hours of a battery, to say how long it would last.")
+]
 _Memory = Annotated[bool, typer.Option(help="Measure peak memory, in a process per method.")]
 _Baselines = Annotated[
     Path | None, typer.Option(help="Folder of trained baselines; else beside the bundle.")
@@ -81,6 +87,8 @@ def evaluate(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     threads: _Threads = 1,
     energy: _Energy = "auto",
+    calibration: _Calibration = None,
+    battery_wh: _Battery = 0.0,
     memory: _Memory = True,
     baselines: _Baselines = None,
     train_baselines: _TrainBaselines = None,
@@ -110,6 +118,8 @@ def evaluate(
         threads=threads,
         energy=energy,
         memory=memory,
+        calibration=calibration,
+        battery_wh=battery_wh,
     )
     dataset = _open(data, labels, topic, timeline)
     if mode is Mode.OFFLINE:

@@ -76,6 +76,9 @@ class MethodMetrics:
             "seconds_per_frame": self.seconds_per_frame,
             "joules_per_frame_error": self.energy.joules_error,
             "energy_source": self.energy.source.value,
+            "watts_above_idle": self.energy.watts_above_idle,
+            "watt_hours": self.energy.watt_hours,
+            "battery_hours": self.energy.battery_hours,
             "adapters_per_frame": self.cover.adapters_per_frame,
             "peak_bytes": self.peak_bytes,
             "frames": self.frames,
@@ -216,6 +219,7 @@ def _metrics(
             stack(logs, "gpu_seconds").tolist(),
             seconds=seconds,
             metering=costs.metering,
+            video_s=sum(float(log.stamps_s[-1]) for log in logs),
         ),
         peak_bytes=costs.peak_bytes.get(method),
     )

@@ -16,6 +16,8 @@ import torch
 from polymorph_ros import __version__
 from polymorph_ros.bundle.reader import Bundle, read_bundle
 from polymorph_ros.data.dataset import Dataset
+from polymorph_ros.energy.calibration import read_calibration
+from polymorph_ros.energy.ledger import EnergyLedger
 from polymorph_ros.energy.meter import open_meter
 from polymorph_ros.evaluation.baselines.entry import Source
 from polymorph_ros.evaluation.baselines.table import (
@@ -30,7 +32,7 @@ from polymorph_ros.evaluation.gpu_clock import GpuClock
 from polymorph_ros.evaluation.join import JoinedData, join
 from polymorph_ros.evaluation.live import LIVE, live_data, live_summary, play_all
 from polymorph_ros.evaluation.machine import MachineFacts, machine_facts
-from polymorph_ros.evaluation.method_metrics import Costs, MethodMetrics, all_metrics
+from polymorph_ros.evaluation.method_metrics import Costs, MethodMetrics, all_metrics, plain
 from polymorph_ros.evaluation.metrics.energy import Metering
 from polymorph_ros.evaluation.offline import BLOCK, Bench, replay, warm
 from polymorph_ros.evaluation.overlap import require_pictures
@@ -56,6 +58,8 @@ class Request:
         threads: of a computation on the CPU; another number may change the last bits.
         energy: which meter, as ``open_meter`` names them.
         memory: whether peak memory is measured, in a process for each method.
+        calibration: this machine's, for an estimate of energy.
+        battery_wh: watt-hours of the battery whose hours the report says; 0 for none.
     """
 
     bundle: Path
@@ -67,6 +71,8 @@ class Request:
     threads: int = 1
     energy: str = "auto"
     memory: bool = True
+    calibration: Path | None = None
+    battery_wh: float = 0.0
 
     @property
     def baselines_folder(self) -> Path:
@@ -103,6 +109,7 @@ class _Run:
     bench: Bench
     device: torch.device
     peak: dict[str, int]
+    idle_watts: float
 
 
 def evaluate(request: Request, dataset: Dataset, say: Say) -> Outcome:
@@ -163,9 +170,13 @@ def _opened(request: Request, dataset: Dataset, say: Say, more: dict[str, Any]) 
     peak = _peaks(request, folder, device)
     gpu = GpuClock(device)
     busy = (lambda: gpu.seconds) if device.type == "cuda" else None
-    meter = open_meter(request.energy, device=str(device), gpu_seconds=busy)
+    calibration = read_calibration(request.calibration) if request.calibration else None
+    meter = open_meter(
+        request.energy, device=str(device), gpu_seconds=busy, calibration=calibration
+    )
     try:
-        yield _Run(request, bundle, data, folder, Bench(meter, gpu), device, peak)
+        idle = EnergyLedger(meter).measure_idle()
+        yield _Run(request, bundle, data, folder, Bench(meter, gpu), device, peak, idle)
     finally:
         meter.close()
 
@@ -205,7 +216,11 @@ def _sum_up(
     bundle, data, manifest = run.bundle, run.data, run.bundle.manifest
     meter = run.bench.meter
     frames = sum(len(log) for log in logs[POLYMORPH])
-    metering = Metering(meter.source, meter.scope, meter.error, meter.resolution_s, BLOCK)
+    metering = Metering(
+        *(meter.source, meter.scope, meter.error, meter.resolution_s, BLOCK),
+        idle_watts=run.idle_watts,
+        battery_wh=run.request.battery_wh,
+    )
     metrics = all_metrics(logs, Costs(metering, run.peak), POLYMORPH)
     summary = {
         "polymorph_ros": __version__,
@@ -234,6 +249,8 @@ def _sum_up(
             "scope": meter.scope,
             "note": meter.note,
             "errors": meter.error.basis,
+            "idle_watts": plain(run.idle_watts),
+            "battery_wh": run.request.battery_wh,
         },
         "memory": WORDS[run.device.type] if run.peak else "not measured",
         "machine": asdict(facts),
@@ -284,6 +301,7 @@ def _key(
         "device": device.type,
         "threads": request.threads,
         "energy": request.energy,
+        "calibration": str(request.calibration or ""),
     }
 
 

@@ -15,6 +15,7 @@ import pytest
 from helpers.tiny_bundle import write_tiny_bundle
 from polymorph_ros.data.bag_writer import write_synthetic_bag
 from polymorph_ros.data.synthetic import make_sequence
+from polymorph_ros.energy.calibration import Calibration, fingerprint
 
 ROW = {
     "method", "mean_ap", "mean_ap_low", "mean_ap_high", "joules_per_frame", "seconds_per_frame",
@@ -39,11 +40,13 @@ def polymorph(*words: object) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_row_for_each_method_and_a_report(root: Path, tmp_path: Path) -> None:
-    out, rows_file = tmp_path / "out", tmp_path / "rows.json"
+    out, rows_file, watts = tmp_path / "out", tmp_path / "rows.json", tmp_path / "watts.json"
+    Calibration(3.0, 5.0, None, 0.1, "a wall meter", fingerprint()).write(watts)
 
     done = polymorph(
         "--bundle", root / "tiny", "--data", root / "bags", "--out", out, "--json", rows_file,
         "--compare", "all_adapters", "--energy", "estimated", "--device", "cpu",
+        "--calibration", watts, "--battery-wh", 30,
     )  # fmt: skip
 
     assert done.returncode == 0, done.stdout + done.stderr
@@ -51,11 +54,14 @@ def test_a_row_for_each_method_and_a_report(root: Path, tmp_path: Path) -> None:
     assert [row["method"] for row in rows] == ["polymorph", "all_adapters"]
     for row in rows:
         assert row.keys() >= ROW
-        assert row["energy_source"] == "uncalibrated_estimate"
+        assert row["energy_source"] == "estimated"
         assert row["joules_per_frame"] > 0
+        assert row["watts_above_idle"] > 0
+        assert row["battery_hours"] == pytest.approx(30.0 / (3.0 + row["watts_above_idle"]))
         assert row["peak_bytes"] > 50e6
         assert row["frames"] == 40
     assert (out / "report.html").stat().st_size > 1e6
+    assert "a battery of 30 Wh lasts" in (out / "report.html").read_text()
     assert "label(s) of the truth are unknown to the bundle" in " ".join(done.stdout.split())
 
 

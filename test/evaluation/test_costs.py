@@ -49,6 +49,26 @@ def test_one_frame_without_joules_makes_the_mean_unavailable() -> None:
     assert use.cpu_seconds_per_frame == pytest.approx(0.2)
 
 
+def test_power_is_told_at_the_pace_of_the_data_and_above_idle() -> None:
+    metering = Metering(
+        EnergySource.ESTIMATED, "all", ErrorModel("known"), idle_watts=4.0, battery_wh=12.0
+    )
+    joules, seconds = [0.6, 1.4], [0.1, 0.2]  # 1.2 J of it are idle power
+    use = energy_use(joules, [0.0] * 2, [0.0] * 2, seconds=seconds, metering=metering, video_s=0.4)
+
+    assert use.watts_above_idle == pytest.approx(0.8 / 0.4)
+    assert use.watt_hours == pytest.approx(2.0 / 3600.0)
+    assert use.battery_hours == pytest.approx(12.0 / 6.0)
+
+
+def test_without_idle_power_or_a_battery_those_values_are_unknown() -> None:
+    metering = Metering(EnergySource.RAPL, "a CPU", ErrorModel("known"))
+    use = energy_use([1.0], [0.1], [0.0], seconds=[0.1], metering=metering, video_s=1.0)
+
+    assert math.isnan(use.watts_above_idle)
+    assert math.isnan(use.battery_hours)
+
+
 def test_the_error_of_the_mean_holds_scale_and_the_ends_of_blocks() -> None:
     scale = Metering(EnergySource.RAPL, "a CPU", ErrorModel("a scale", gain=0.03))
     slow = Metering(EnergySource.NVML, "a GPU", ErrorModel("a delay", delay_s=0.1), 0.1, block=32)

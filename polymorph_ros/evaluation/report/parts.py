@@ -9,6 +9,7 @@ from typing import Any
 
 from polymorph_ros.evaluation.method_metrics import MethodMetrics
 from polymorph_ros.evaluation.metrics.bootstrap import Interval
+from polymorph_ros.evaluation.metrics.energy import EnergyUse
 from polymorph_ros.evaluation.tables import COLUMNS, Column, between, number, plus_minus
 
 # What a variant leaves out says what that is worth: the words, and the variant.
@@ -114,6 +115,19 @@ def live(summary: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
+def _power(use: EnergyUse, energy: Mapping[str, Any]) -> str:
+    """The first method's power at the data's pace, and how long a battery would last."""
+    if not math.isfinite(use.watts_above_idle):
+        return "idle power is not known" if math.isfinite(use.watt_hours) else ""
+    words = (
+        f"{use.watts_above_idle:.3g} W above idle ({energy['idle_watts']:.3g} W) at the data's own "
+        f"pace; {use.watt_hours:.3g} Wh for all frames"
+    )
+    if math.isfinite(use.battery_hours):
+        words += f"; a battery of {energy['battery_wh']:g} Wh lasts {use.battery_hours:.3g} h"
+    return words
+
+
 def facts(summary: Mapping[str, Any], metrics: Sequence[MethodMetrics]) -> dict[str, str]:
     """What the run was: bundle, data, machine, versions, energy."""
     bundle, data, machine = summary["bundle"], summary["data"], summary["machine"]
@@ -127,6 +141,7 @@ def facts(summary: Mapping[str, Any], metrics: Sequence[MethodMetrics]) -> dict[
         "intervals": f"95 %, percentile bootstrap, 1000 draws of {metrics[0].interval_over}; "
         "every method on the same draws",
         "energy": f"{energy['source']}: {energy['scope']}",
+        "power": _power(metrics[0].energy, energy),
         "limits of that": energy["note"],
         "standard errors of joules": energy["errors"],
         "memory": summary["memory"],
