@@ -4,6 +4,7 @@ accepted holds from the next frame on."""
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 
 import pytest
 from rcl_interfaces.srv import DescribeParameters, SetParametersAtomically
@@ -11,7 +12,7 @@ from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
 from helpers.ros_peer import DEADLINE_S, Peer, picture
-from polymorph_ros.msg import ContextState, LabelArray, LabelEvent, LabelInfo
+from polymorph_ros.msg import ContextState, EnergyReport, LabelArray, LabelEvent, LabelInfo
 from polymorph_ros.ros.harness.images import image_message
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -158,25 +159,84 @@ def test_topics_can_be_switched_off_and_labels_reduced_to_active_ones(
     assert events == []
 
 
+class Stream:
+    """Images, one after the other, each sent once the one before it is answered."""
+
+    def __init__(self, peer: Peer) -> None:
+        self._peer = peer
+        self.labels = peer.listen(LabelArray, "polymorph/labels")
+        self.energy = peer.listen(EnergyReport, "polymorph/energy")
+        self.contexts = peer.listen(ContextState, "polymorph/context")
+        self._images = peer.images("image")
+
+    def send_until(self, condition: Callable[[], object], what: str) -> None:
+        end = time.monotonic() + DEADLINE_S
+        while not condition():
+            assert time.monotonic() < end, f"{what}: {self.labels[-1].reason}"
+            count = len(self.labels) + 1
+            self._images.publish(image_message(picture(), stamp_ns=10_000_000 * count))
+            answered = [self.labels, self.energy, self.contexts]
+            self._peer.wait_for(
+                lambda count=count, to=answered: min(map(len, to)) >= count, "an answer"
+            )
+
+    def send(self, count: int) -> None:
+        wanted = len(self.labels) + count
+        self.send_until(lambda: len(self.labels) >= wanted, f"{count} answers")
+
+
+def test_a_budget_of_joules_is_kept_by_the_estimate_from_the_moment_it_is_set(
+    peer: Peer, active_node
+) -> None:
+    active_node(reuse_s=0.0)
+    stream = Stream(peer)
+    stream.send(60)
+    assert stream.energy[-1].source == "uncalibrated_estimate"
+    budget_j = 0.5 * mean_joules(stream.energy[20:])
+
+    assert set_together(peer, frame_budget_j=budget_j).successful
+    first = len(stream.energy)
+    stream.send(100)
+
+    stream.send_until(
+        lambda: mean_joules(stream.energy[first:]) <= 1.05 * budget_j, "the budget is kept"
+    )
+    assert any("the budget does not allow" in answer.reason for answer in stream.labels[first:])
+
+
 def test_a_budget_that_cannot_be_kept_is_said_over_dds_until_it_is_lifted(
     peer: Peer, active_node
 ) -> None:
-    active_node(no_data_timeout=60.0, reuse_s=0.0)
-    heard = peer.listen(LabelArray, "polymorph/labels")
-    images = peer.images("image")
+    active_node(reuse_s=0.0)
+    stream = Stream(peer)
+    stream.send(5)
 
-    def answers_until(found, what: str) -> None:
-        end = time.monotonic() + DEADLINE_S  # the node is patient by its clock, not by frames
-        while not (heard and found(heard[-1])):
-            assert time.monotonic() < end, f"no {what}: {heard[-1].reason}"
-            count = len(heard)
-            images.publish(image_message(picture(), stamp_ns=10_000_000 * (count + 1)))
-            peer.wait_for(lambda count=count: len(heard) > count, "an answer")
+    assert set_together(peer, frame_budget_s=1e-6).successful
+    stream.send(1)  # the parameter holds from the next frame on
 
-    assert set_together(peer, frame_budget_s=1e-6, priority_labels=["person"]).successful
-    answers_until(lambda answer: "one of" in answer.reason, "frames that are not computed")
-    answers_until(lambda answer: "cannot be kept: least" in answer.reason, "a complaint")
-    assert heard[-1].state == LabelArray.STATE_DEGRADED
+    answer = stream.labels[-1]
+    assert answer.state == LabelArray.STATE_DEGRADED
+    assert "0.001 ms per frame cannot be kept: least" in answer.reason
 
-    assert set_together(peer, frame_budget_s=0.0, priority_labels=[""]).successful
-    answers_until(lambda answer: answer.state == LabelArray.STATE_FRESH, "fresh answers")
+    assert set_together(peer, frame_budget_s=0.0).successful
+    stream.send(1)
+    assert stream.labels[-1].state == LabelArray.STATE_FRESH
+
+
+@pytest.mark.parametrize(("label", "context"), [("desk", "office"), ("tree", "street")])
+def test_the_adapter_of_a_label_of_priority_is_the_last_to_go(
+    peer: Peer, active_node, label: str, context: str
+) -> None:
+    active_node(reuse_s=0.0)
+    stream = Stream(peer)
+    stream.send(1)
+    assert stream.contexts[-1].adapters == ["office", "street"]
+
+    assert set_together(peer, max_adapters=1, priority_labels=[label]).successful
+    stream.send(5)
+
+    assert [state.adapters for state in stream.contexts[1:]] == [[context]] * 5
+
+
+def mean_joules(reports: Sequence[EnergyReport]) -> float:
+    return sum(report.joules for report in reports) / len(reports)
