@@ -234,7 +234,7 @@ class EnergyLedger:
             wait: called with the seconds.
 
         Returns:
-            Watts; NaN where the meter has no figure.
+            Watts; NaN where the meter has no values.
         """
         if not math.isnan(self._meter.idle_watts):
             return self._meter.idle_watts

@@ -24,8 +24,8 @@ ERROR = ErrorModel(
     cpu_of_others=True,
 )
 
-# More than any package takes. With 262 kJ of range a restart is told from a wrap-around if the
-# meter is read at least every few minutes.
+# More than any package takes. With 262 kJ of range a restart is distinguished from a wrap-around if
+# the meter is read at least every few minutes.
 MOST_WATTS = 1000.0
 
 

@@ -34,8 +34,8 @@ class FrameEnergy:
         joules: of this frame; NaN when the source is ``UNAVAILABLE``.
         mean_watts: over the ledger's window, idle time included; NaN likewise.
         total_joules: since the ledger was opened; NaN likewise.
-        frames: frames in the account so far, this one included.
-        source: where the figures come from.
+        frames: frames in the ledger so far, this one included.
+        source: where the joules come from.
         joules_error: standard error of ``joules``, for what this process spent; NaN where unknown.
         idle_watts: what the meter shows while nothing runs; NaN where that was not measured.
         joules_above_idle: ``joules`` less idle power over the frame's seconds, at least 0; NaN

@@ -92,18 +92,18 @@ class Sampling:
 
 @dataclass(frozen=True)
 class JoulesError:
-    """Error of joules: what averages out over many figures, and what does not.
+    """Error of joules: what averages out over many readings, and what does not.
 
     Attributes:
         variance: of the independent part, joules squared.
-        systematic: standard error of the part that all figures share, joules.
+        systematic: standard error of the part that all readings share, joules.
     """
 
     variance: float = 0.0
     systematic: float = 0.0
 
     def __add__(self, other: JoulesError) -> JoulesError:
-        """Of the sum of two figures of one source."""
+        """Of the sum of two readings of one source."""
         return JoulesError(self.variance + other.variance, self.systematic + other.systematic)
 
     @property

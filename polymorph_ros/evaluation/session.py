@@ -216,12 +216,7 @@ def _sum_up(
     bundle, data, manifest = run.bundle, run.data, run.bundle.manifest
     meter = run.bench.meter
     frames = sum(len(log) for log in logs[POLYMORPH])
-    metering = Metering(
-        *(meter.source, meter.scope, meter.error, meter.resolution_s, BLOCK),
-        idle_watts=run.idle_watts,
-        battery_wh=run.request.battery_wh,
-    )
-    metrics = all_metrics(logs, Costs(metering, run.peak), POLYMORPH)
+    metrics = all_metrics(logs, Costs(_metering(run), run.peak), POLYMORPH)
     summary = {
         "polymorph_ros": __version__,
         "complete": complete,
@@ -266,6 +261,15 @@ def _sum_up(
     }
     write_json(run.folder.path / "summary.json", summary)
     return Outcome(bundle, data, metrics, logs, summary, complete)
+
+
+def _metering(run: _Run) -> Metering:
+    meter = run.bench.meter
+    return Metering(
+        *(meter.source, meter.scope, meter.error, meter.resolution_s, BLOCK),
+        idle_watts=run.idle_watts,
+        battery_wh=run.request.battery_wh,
+    )
 
 
 def _tell(data: JoinedData, say: Say) -> None:

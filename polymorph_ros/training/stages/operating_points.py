@@ -156,9 +156,8 @@ def _views_that_pay(
     which: tuple[TailTokens | None, ...] = (None,)
     if manifest.tail_tokens == "all":
         which = (None, "pooled")
-    views = [
-        _whole(model, view) for view in product((0, *model.smaller_sizes), which) if view != AS_TRAINED
-    ]
+    sizes = (0, *model.smaller_sizes)
+    views = [_whole(model, view) for view in product(sizes, which) if view != AS_TRAINED]
     replay = _Replay(model, manifest, frames, [AS_TRAINED, *map(_view_of, views)])
     rates = replay.measured(OperatingPoint(every=every) for every in (1, *_EVERY))
     return [
