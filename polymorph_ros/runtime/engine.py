@@ -42,7 +42,7 @@ class Engine:
     Args:
         model: the bundle's model on its device.
         manifest: the bundle's text.
-        ledger: the account that every frame is entered in.
+        ledger: every frame is entered in it.
         settings: the first ones; ``apply`` replaces them.
         make_policy: makes each camera's policy, from what is known and the thresholds; another one
             than Polymorph's to compare with.
@@ -167,7 +167,7 @@ class Engine:
     def _finish(
         self, adapters: int, stage_seconds: dict[str, float], *, computed: bool
     ) -> FrameEnergy:
-        """Enter the frame in the ledger and in the governor's accounts."""
+        """Enter the frame in the ledger, and let the governor learn from it."""
         energy = self.ledger.finish_frame(adapters, stage_seconds)
         seconds, tails_s = sum(stage_seconds.values()), stage_seconds.get("tails", 0.0)
         self._governor.learn(self._now(), FrameCost(seconds, tails_s, adapters, computed, energy))

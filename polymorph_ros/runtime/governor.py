@@ -78,7 +78,7 @@ class _Turn:
         """Go on by a frame: the sooner, the more its picture has changed.
 
         Args:
-            rate: computed frames per frame, on average.
+            rate: computed frames per frame, on average; at 1 all are.
             change: of its picture against the last computed one; NaN where that is not known.
             now_s: on a clock that never falls.
         """
@@ -88,7 +88,7 @@ class _Turn:
             self.change.add(change, max(elapsed_s, 1e-6))
             weight = change / self.change.value if self.change.value > 0 else 1.0
         self.seen_s = now_s
-        self.due = min(self.due + rate * weight, 2.0)
+        self.due = min(self.due + (rate * weight if rate < 1.0 else 1.0), 2.0)
 
 
 class Governor:
@@ -278,6 +278,8 @@ class Governor:
         return computed * self._work.computed(point) + (1.0 - computed) * self._work.reused
 
     def _learn_work(self, cost: FrameCost, elapsed_s: float) -> None:
+        if cost.seconds <= 0.0:
+            return  # the clock stood still: it tells nothing
         if cost.computed:
             self._last_computed_s = cost.seconds
             self._work.learn(self._plan.point, cost.seconds, cost.tails_s, cost.adapters, elapsed_s)

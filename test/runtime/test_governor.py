@@ -153,7 +153,7 @@ def test_frames_whose_picture_changes_are_computed_before_others() -> None:
 
 
 def test_without_a_set_point_nothing_is_limited_and_nothing_is_remembered_against_it() -> None:
-    machine = Machine()
+    machine = Machine(change=lambda frame: 1.0 + frame % 7)
     machine.run(20.0, EngineSettings(frame_budget_s=0.4 * UNLIMITED_S))
     since_s = machine.now
     machine.run(12.0, EngineSettings())

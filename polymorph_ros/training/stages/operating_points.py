@@ -66,9 +66,10 @@ class OperatingPointsStage:
     name: ClassVar[str] = "operating_points"
 
     def cost(self, rates: Rates) -> StageCost:
-        """The whole model on every validation frame; the replays are not counted."""
+        """The whole model on every validation frame, and some at other sizes; no replays."""
         frames = count_frames(self.parts.features.validation.frames)
-        return StageCost(frames=frames, seconds=frames * rates.engine_frame_s)
+        runs = frames + 3 * min(frames, _SCREENED)
+        return StageCost(frames=frames, seconds=runs * rates.engine_frame_s)
 
     def write(self, folder: Path) -> None:
         """Store the draft's scores, replay every point, write the table."""
