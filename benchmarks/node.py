@@ -15,6 +15,7 @@ from typing import Annotated
 import rclpy
 import typer
 
+from parts.continuity import measure_continuity
 from parts.cpu import measure_cpu
 from parts.latency import measure_latency
 from parts.machine import bundle_facts, machine_facts, machine_name
@@ -75,7 +76,15 @@ def _measure(
     cpu = measure_cpu(stage, latency.pop("node_cpu"), rate, seconds, block_s)
     typer.echo("memory")
     memory = measure_memory(stage, frames)
-    return {"latency": latency, "cpu": cpu, "memory": memory, "start_up": start_up}
+    typer.echo("continuity")
+    continuity = measure_continuity(stage, rate, 4 * repetitions)
+    return {
+        "latency": latency,
+        "cpu": cpu,
+        "memory": memory,
+        "start_up": start_up,
+        "continuity": continuity,
+    }
 
 
 def _print(metrics: Results) -> None:
@@ -90,6 +99,11 @@ def _print(metrics: Results) -> None:
     typer.echo(
         f"CPU besides inference: {cpu['besides_inference_ms_per_frame']} ms per frame, "
         f"{cpu['besides_inference_share_of_one_core']:.1%} of one core"
+    )
+    going_on = metrics["continuity"]
+    typer.echo(
+        f"while a bundle loads: {going_on['loads_within_two_frames']} of {going_on['repetitions']} "
+        f"without a gap above two frames; NO_DATA late by {going_on['no_data_late_ms']}"
     )
     typer.echo(
         f"memory after {memory['frames']} frames: {memory['growth_mib']:+} MiB; "

@@ -275,7 +275,7 @@ def _parameters(plan: Plan, places: Places) -> dict[str, object]:
 
 def _wait_until_ready(node: ChildProcess, camera: StreamCamera, output: NodeOutput) -> None:
     def ready() -> bool:
-        return camera.matched and output.no_data > 0 and output.info is not None
+        return camera.matched and output.no_data_ns and output.info is not None
 
     wait_until(ready, "an active node", node.check, state=lambda: output.model)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,14 +48,21 @@ def open_stage(bundle: Path | None) -> Iterator[Stage]:
             yield Stage(bundle, Path(folder), listener)
 
 
-def run_node(stage: Stage) -> AbstractContextManager[ChildProcess]:
-    """A node of its own with its defaults; the listener begins anew, and it must end with 0."""
+def run_node(
+    stage: Stage, settings: Mapping[str, object] | None = None
+) -> AbstractContextManager[ChildProcess]:
+    """A node of its own with its defaults; the listener begins anew, and it must end with 0.
+
+    Args:
+        settings: parameters besides.
+    """
     stage.listener.clear()
     parameters: dict[str, object] = {
         "autostart": True,
         "image_topics": f"['{NODE_TOPIC}']",
         # Every image is computed: one that is reused costs a tenth and says nothing of the rest.
         "reuse_s": 0.0,
+        **(settings or {}),
     }
     if stage.bundle is not None:
         parameters["bundle"] = stage.bundle

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import inspect
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
 from contextlib import contextmanager, suppress
@@ -18,6 +19,8 @@ from polymorph_ros.ros.threads import TaskThread
 from polymorph_ros.runtime.loading import LoadedBundle, load_bundle
 
 _PATIENCE_S = 0.1  # how long a cancelled wait may still last
+_NICENESS = 10  # frames go first
+_modules_imported = False
 
 
 class LoadCancelled(Exception):
@@ -28,7 +31,7 @@ class Loader:
     """Loads bundles on a thread of its own, one at a time."""
 
     def __init__(self) -> None:
-        self._thread = TaskThread("polymorph-loader")
+        self._thread = TaskThread("polymorph-loader", _NICENESS)
 
     def start(
         self,
@@ -86,10 +89,11 @@ def _modules_left_out_of_collection() -> Iterator[None]:
     """Take the modules that the first load imports out of all searches for cycles.
 
     One search through all of PyTorch and transformers holds every thread up for a quarter of a
-    second: while they are imported, and again after each change of the bundle.
+    second: while they are imported, and again after each change of the bundle. To ask the
+    collector how many objects it leaves out takes a tenth of a second, so we remember.
     """
-    first = gc.get_freeze_count() == 0
-    if not first:
+    global _modules_imported
+    if _modules_imported:
         yield
         return
     gc.disable()
@@ -98,6 +102,16 @@ def _modules_left_out_of_collection() -> Iterator[None]:
     finally:
         gc.freeze()
         gc.enable()
+        _know_source_files()
+        _modules_imported = True
+
+
+def _know_source_files() -> None:
+    """Let `inspect` look at all modules now: a log line of rclpy's asks it where it comes from.
+
+    The first line from a file that it does not know yet holds every thread up for 80 ms.
+    """
+    inspect.getmodule(compile("", "<a file that no module has>", "exec"))
 
 
 def _go_on(cancelled: Callable[[], bool]) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import queue
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -19,9 +21,11 @@ class TaskThread:
 
     Args:
         name: of the thread, for debuggers and ``top``.
+        niceness: how far other threads go first, 0 to 19; where the system has it for threads.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, niceness: int = 0) -> None:
+        self._niceness = niceness
         self._tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._ended = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -41,6 +45,9 @@ class TaskThread:
             self._thread.join(patience_s)
 
     def _run(self) -> None:
+        if self._niceness and sys.platform == "linux":  # elsewhere it is the whole process's
+            niceness = max(self._niceness, os.nice(0))
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
         while not self._ended:
             task = self._tasks.get()
             if task is not None and not self._ended:

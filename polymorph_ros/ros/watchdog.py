@@ -16,6 +16,7 @@ from polymorph_ros.ros.publishers import ResultPublishers
 
 _LOOK_AGAIN_S = 0.01  # while an image in work has more time than the timeout since the last answer
 _SHORTEST_S = 0.001
+_AWAKE_S = 0.02  # what slept takes milliseconds to wake up: that happens before it is due
 
 
 class Watchdog:
@@ -80,6 +81,8 @@ class Watchdog:
         next_s = min(self._next_look_s(name, now_s) for name in self._monitors)
         if self._overdue:
             next_s = now_s
+        elif next_s - now_s > 2 * _AWAKE_S:
+            next_s -= _AWAKE_S
         self._timer.timer_period_ns = int(max(next_s - now_s, _SHORTEST_S) * NS_PER_S)
         self._timer.reset()
         if self._node.executor is not None:  # it may already wait for a later moment

@@ -87,7 +87,7 @@ class NodeOutput:
         energy: EnergyReport messages.
         camera: the last diagnostics of the camera.
         info: the last LabelInfo.
-        no_data: how many NO_DATA messages came.
+        no_data_ns: when NO_DATA messages arrived, by the clock that stamps, nanoseconds.
         model: what diagnostics say of the model.
         model_fault: why no bundle runs; empty if one does.
         bundle: folder of the bundle that runs; empty before one does.
@@ -98,7 +98,7 @@ class NodeOutput:
     energy: dict[int, EnergyReport] = field(default_factory=dict)
     camera: CameraStatus = field(default_factory=CameraStatus)
     info: LabelInfo | None = None
-    no_data: int = 0
+    no_data_ns: list[int] = field(default_factory=list)
     model: str = ""
     model_fault: str = ""
     bundle: str = ""
@@ -168,7 +168,7 @@ class Listener:
     def _on_labels(self, message: LabelArray) -> None:
         now_ns = time.time_ns()
         if message.state == ResultState.NO_DATA:
-            self.output.no_data += 1
+            self.output.no_data_ns.append(now_ns)
             return
         stamp_ns = to_ns(message.header.stamp)
         answer = Answer(
