@@ -136,7 +136,7 @@ def _wait_until_ready(node: ChildProcess, player: PlayerProcess, output: NodeOut
 
     def ready() -> bool:
         known = output.camera.level == DiagnosticStatus.WARN
-        return player.matched and known and output.no_data_ns and output.info is not None
+        return player.matched and known and bool(output.no_data_ns) and output.info is not None
 
     def state() -> str:
         return (
