@@ -123,6 +123,15 @@ class OverTimeEntry(_Strict):
     mean_ap_alone: float | None = Field(ge=0, le=1, description="of single frames")
 
 
+class SingleContextEntry(_Strict):
+    """The bundle's contexts beside one of all labels, on validation frames."""
+
+    used: bool = Field(description="true: the bundle has the one context")
+    mean_ap: float = Field(ge=0, le=1, description="with the single context")
+    mean_ap_several: float = Field(ge=0, le=1, description="with the contexts that were formed")
+    adapters: float = Field(ge=0, description="per frame with several, of at most one with one")
+
+
 class ReuseEntry(_Strict):
     """When the last result may be reused for a picture that is nearly the same."""
 
@@ -214,6 +223,9 @@ class Manifest(_Strict):
     )
     over_time: OverTimeEntry | None = Field(
         default=None, description="whether filtering pays; none: not compared"
+    )
+    single_context: SingleContextEntry | None = Field(
+        default=None, description="whether several contexts pay; none: not compared"
     )
     evidence: EvidenceEntry = EvidenceEntry()
     scout_adapter: Literal["scout"] | None = Field(

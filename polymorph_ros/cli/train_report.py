@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from polymorph_ros.bundle.manifest import OverTimeEntry
+    from polymorph_ros.bundle.manifest import OverTimeEntry, SingleContextEntry
     from polymorph_ros.training.pipeline import Trained
     from polymorph_ros.training.plan import Plan
     from polymorph_ros.training.sources import SourceNotes
@@ -59,6 +59,8 @@ def print_summary(console: Console, trained: Trained) -> None:
     console.print(f"{len(manifest.labels)} labels in {len(manifest.contexts)} contexts")
     if manifest.over_time is not None:
         console.print(_over_time(manifest.over_time), highlight=False, soft_wrap=True)
+    if manifest.single_context is not None:
+        console.print(_single(manifest.single_context), highlight=False, soft_wrap=True)
     for name, value in manifest.metrics.items():
         console.print(f"{name}: {value:.3f}", highlight=False)
     console.print(f"bundle: {trained.bundle.path}", soft_wrap=True, highlight=False)
@@ -71,6 +73,15 @@ def _over_time(entry: OverTimeEntry) -> str:
         metrics += f"; mean AP {entry.mean_ap:.3f}, of single frames {entry.mean_ap_alone:.3f}"
     verdict = "used" if entry.used else "not used, every frame stands for itself"
     return f"belief over time: {verdict} (validation sequences held out: {metrics})"
+
+
+def _single(entry: SingleContextEntry) -> str:
+    """Whether the bundle has several contexts, and why."""
+    verdict = "one of all labels" if entry.used else "several"
+    return (
+        f"contexts: {verdict} (validation: several {entry.mean_ap_several:.3f} mean AP with "
+        f"{entry.adapters:.1f} adapters per frame, one {entry.mean_ap:.3f})"
+    )
 
 
 def _print_notes(console: Console, notes: SourceNotes) -> None:

@@ -152,6 +152,11 @@ class ContextsConfig(_Strict):
 
     count: int = Field(ge=1)
     labels_per_context: int = Field(ge=1)
+    compare: bool = Field(
+        True,
+        description="train one context of all labels too; the bundle takes it where several have "
+        "less mean AP on the validation frames",
+    )
 
 
 class ScoutConfig(_Strict):

@@ -5,7 +5,7 @@
                  └─▶ backbone ─▶ tokens ─▶ scout, adapters, unknown scene
                                                │
                                                ▼
-                   thresholds ─▶ reuse ─▶ operating points ─▶ bundle
+    thresholds, and those of one context ─▶ reuse ─▶ operating points ─▶ bundle
 
 A ``Visitor`` is handed every stage as soon as the artifacts that it needs are known. ``pipeline``
 runs them, on this machine or a cluster; ``plan`` only looks which are there. Adding to a bundle is
@@ -15,15 +15,17 @@ the same walk: stages then leave alone what the old bundle has.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol
 
+from polymorph_ros.bundle.manifest import SingleContextEntry
 from polymorph_ros.bundle.reader import Bundle
 from polymorph_ros.model.gpu import choose_device
 from polymorph_ros.training.artifacts import Artifact, GraphStage
 from polymorph_ros.training.config import TrainConfig
 from polymorph_ros.training.frames import count_frames, vocabulary_of
+from polymorph_ros.training.loop import Schedule
 from polymorph_ros.training.sources import FrameStages, frame_stages
 from polymorph_ros.training.stages.adapter import AdapterStage
 from polymorph_ros.training.stages.backbone import backbone_stage, preprocessing_of
@@ -34,7 +36,8 @@ from polymorph_ros.training.stages.grown_scout import GrownScoutStage
 from polymorph_ros.training.stages.operating_points import OperatingPointsStage
 from polymorph_ros.training.stages.reuse import ReuseStage
 from polymorph_ros.training.stages.scout import ScoutStage
-from polymorph_ros.training.stages.thresholds import ThresholdsStage
+from polymorph_ros.training.stages.single_scout import SingleScoutStage
+from polymorph_ros.training.stages.thresholds import ThresholdsStage, compare_contexts
 from polymorph_ros.training.stages.tokens import TokensStage
 from polymorph_ros.training.stages.unknown_scene import UnknownSceneStage
 from polymorph_ros.training.token_set import Features, TokenFiles
@@ -72,6 +75,7 @@ class Walked:
     frames: Frames
     parts: BundleParts
     thresholds: Artifact
+    single_context: SingleContextEntry | None
     reuse: Artifact | None
     operating_points: Artifact | None
 
@@ -127,13 +131,33 @@ class TrainingGraph:
             unknown_scene=unknown_scene,
             old=self._old_artifact,
         )
-        thresholds = visitor.make(ThresholdsStage(parts, self.config.threads))
-        reuse = points = None
+        threads = self.config.threads
+        thresholds = visitor.make(ThresholdsStage(parts, threads))
+        compared = reuse = points = None
         if self._old is None:  # a bundle that is added to keeps its own
-            threads = self.config.threads
+            if self.config.contexts.compare and len(adapters) > 1:
+                single = self._single(frames, parts, visitor)
+                its = visitor.make(ThresholdsStage(single, threads))
+                compared = compare_contexts(thresholds, its)
+                if compared is not None and compared.used:
+                    parts, thresholds = single, its
             reuse = visitor.make(ReuseStage(parts, thresholds, threads))
             points = visitor.make(OperatingPointsStage(parts, thresholds, reuse, threads))
-        return Walked(frames, parts, thresholds, reuse, points)
+        return Walked(frames, parts, thresholds, compared, reuse, points)
+
+    def _single(self, frames: Frames, parts: BundleParts, visitor: Visitor) -> BundleParts:
+        """The same parts with one context of all labels, trained as long as all adapters."""
+        steps = self.lora_steps(parts.features)
+        single = TrainingGraph(one_lora(self.config, frames, steps))
+        contexts = visitor.make(single._contexts(frames.train))
+        features = replace(parts.features, contexts=contexts)
+        labels = len(vocabulary_of(frames.train))
+        return replace(
+            parts,
+            features=features,
+            scout=visitor.make(SingleScoutStage(parts.scout, labels)),
+            adapters=visitor.make_all(single.adapters(features)),
+        )
 
     def frames(self, visitor: Visitor) -> Frames:
         """Frames of all parts, with the labels that the training frames turned out to have."""
@@ -213,3 +237,28 @@ class TrainingGraph:
         scout = self.scout(features)
         own = scout.steps() if isinstance(scout, DeepScoutStage) else 0
         return own + sum(stage.steps() for stage in self.adapters(features))
+
+
+def one_lora(config: TrainConfig, frames: Frames, steps: int, factor: int = 1) -> TrainConfig:
+    """The configuration of one adapter for all labels.
+
+    Everything else is the same: backbone, frames, calibration.
+
+    Args:
+        config: of a bundle.
+        frames: its frames.
+        steps: gradient steps of all LoRAs of the bundle together; up to half an epoch is lost.
+        factor: of the rank: 1, or the number of contexts for the size of all adapters.
+    """
+    labels, own = vocabulary_of(frames.train), config.adapters
+    per_epoch = Schedule.of(own, config.seed).per_epoch(count_frames(frames.train))
+    adapters = own.model_copy(
+        update={
+            "rank": own.rank * factor,
+            "alpha": own.alpha * factor,
+            "others": 1.0,
+            "epochs": max(1, round(steps / per_epoch)),
+        }
+    )
+    contexts = config.contexts.model_copy(update={"count": 1, "labels_per_context": len(labels)})
+    return config.model_copy(update={"adapters": adapters, "contexts": contexts})

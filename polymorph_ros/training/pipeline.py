@@ -199,7 +199,7 @@ def _run(
 ) -> Trained:
     set_up_torch(graph.config.threads, graph.device)
     walked = graph.walk(runner)
-    tuned = load_tuned(walked.thresholds)
+    tuned = replace(load_tuned(walked.thresholds), single_context=walked.single_context)
     if walked.reuse is not None:
         tuned = replace(tuned, reuse=load_reuse(walked.reuse))
     if walked.operating_points is not None:

@@ -27,7 +27,7 @@ QUICK = {
         "epochs": 1,
         "batch_size": 8,
     },
-    "contexts": {"count": 6, "labels_per_context": 8},
+    "contexts": {"count": 6, "labels_per_context": 8, "compare": False},
     "scout": {"epochs": 1, "batch_size": 8},
     "adapters": {"epochs": 1, "batch_size": 8, "rank": 2},
 }

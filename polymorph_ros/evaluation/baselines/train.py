@@ -30,12 +30,11 @@ from polymorph_ros.training.artifacts import SUMS_FILE, Log, sole_use
 from polymorph_ros.training.config import TrainConfig
 from polymorph_ros.training.frames import (
     LabelledFrames,
-    count_frames,
     load_frames,
     vocabulary_of,
 )
-from polymorph_ros.training.graph import Frames, TrainingGraph
-from polymorph_ros.training.loop import Schedule, set_up_torch
+from polymorph_ros.training.graph import Frames, TrainingGraph, one_lora
+from polymorph_ros.training.loop import set_up_torch
 from polymorph_ros.training.pipeline import Runner
 from polymorph_ros.training.stages.backbone import weights_folder
 from polymorph_ros.training.stages.thresholds import on_alone
@@ -156,32 +155,8 @@ def _inputs(config: TrainConfig, bundle: Bundle, runner: Runner, larger: str) ->
     features = graph.features(frames, runner)
     _check_same(bundle, features)
     steps, contexts = graph.lora_steps(features), len(graph.adapters(features))
-    small, large = (_one_lora(config, frames, steps, factor) for factor in (1, contexts))
+    small, large = (one_lora(config, frames, steps, factor) for factor in (1, contexts))
     return Inputs(config, bundle, frames, features, steps, small, large, runner, larger)
-
-
-def _one_lora(config: TrainConfig, frames: Frames, steps: int, factor: int) -> TrainConfig:
-    """The configuration of one adapter for all labels, trained as long as a bundle.
-
-    Everything else is the same: backbone, frames, calibration.
-
-    Args:
-        config: the bundle's.
-        steps: gradient steps of all LoRAs of the bundle together; up to half an epoch is lost.
-        factor: of the rank: 1, or the number of contexts for the size of all adapters.
-    """
-    labels, own = vocabulary_of(frames.train), config.adapters
-    per_epoch = Schedule.of(own, config.seed).per_epoch(count_frames(frames.train))
-    adapters = own.model_copy(
-        update={
-            "rank": own.rank * factor,
-            "alpha": own.alpha * factor,
-            "others": 1.0,
-            "epochs": max(1, round(steps / per_epoch)),
-        }
-    )
-    contexts = config.contexts.model_copy(update={"count": 1, "labels_per_context": len(labels)})
-    return config.model_copy(update={"adapters": adapters, "contexts": contexts})
 
 
 def _check_same(bundle: Bundle, features: Features) -> None:

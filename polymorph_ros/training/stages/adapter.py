@@ -66,7 +66,7 @@ class AdapterStage:
         if any(isinstance(part, Planned) for part in (train.frames, train.tokens, contexts)):
             count, shares = count_frames(train.frames), len(load_contexts(contexts).names)
             own = min(count, round(count * _CONTEXTS_PER_FRAME / shares))
-            frames = round(own * (1 + self.config.others))
+            frames = min(count, round(own * (1 + self.config.others)))
         else:
             rng = np.random.default_rng(self.seed)
             data = self.features.load_train()

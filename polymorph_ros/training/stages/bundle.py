@@ -23,6 +23,7 @@ from polymorph_ros.bundle.manifest import (
     Manifest,
     OverTimeEntry,
     ReuseEntry,
+    SingleContextEntry,
 )
 from polymorph_ros.bundle.reader import Bundle, read_bundle
 from polymorph_ros.bundle.writer import write_bundle
@@ -93,6 +94,7 @@ class Tuned:
         thresholds: of the labels that the parts are for.
         weights: how much of which evidence counts; a bundle that is added to keeps its own.
         over_time: what they rest on; none: not compared, or the old bundle's.
+        single_context: whether several contexts pay; none: not compared, or the old bundle's.
         reuse: when a result stands for a later picture; none: never, or as the old bundle has it.
         operating_points: what the governor may trade; none: its default, or the old bundle's.
     """
@@ -100,6 +102,7 @@ class Tuned:
     thresholds: Thresholds
     weights: EvidenceWeights = field(default_factory=EvidenceWeights)
     over_time: OverTimeEntry | None = None
+    single_context: SingleContextEntry | None = None
     reuse: ReuseEntry | None = None
     operating_points: Table | None = None
 
@@ -176,6 +179,7 @@ def _manifest(
         correlation_s=correlation_s if math.isfinite(correlation_s) else None,
         smoothing_s=tuned.weights.smoothing_s,
         over_time=tuned.over_time,
+        single_context=tuned.single_context,
         evidence=EvidenceEntry(**weights),
         scout_adapter=SCOUT_ADAPTER_FOLDER if scout_adapter else None,
         reuse=tuned.reuse,

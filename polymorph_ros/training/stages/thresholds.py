@@ -15,13 +15,13 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from polymorph_ros.bundle.manifest import OverTimeEntry
+from polymorph_ros.bundle.manifest import OverTimeEntry, SingleContextEntry
 from polymorph_ros.data.average_precision import mean_average_precision
 from polymorph_ros.files import write_json
 from polymorph_ros.model.polymorph import PolymorphModel
 from polymorph_ros.runtime.knowledge import EvidenceWeights, Knowledge
 from polymorph_ros.runtime.thresholds import Thresholds, held_active, off_below
-from polymorph_ros.training.artifacts import Artifact
+from polymorph_ros.training.artifacts import Artifact, Planned
 from polymorph_ros.training.cost import Rates, StageCost
 from polymorph_ros.training.frames import count_frames, load_frames
 from polymorph_ros.training.loop import set_up_torch
@@ -85,7 +85,12 @@ class ThresholdsStage:
         labels = np.arange(len(names) - count, len(names))
         chosen = choose_thresholds(stored, knowledge, labels)
         thresholds = {name: values[labels].tolist() for name, values in vars(chosen).items()}
+        replayed = replay(stored, replace(knowledge, thresholds=chosen))
         document = {
+            "validation": {
+                "mean_ap": mean_average_precision(replayed.beliefs, stored.frames.truth),
+                "adapters": float(replayed.adapters.mean()),
+            },
             "thresholds": thresholds,
             "weights": asdict(knowledge.weights),
             "over_time": over_time.model_dump() if over_time else None,
@@ -101,6 +106,28 @@ def load_tuned(thresholds: Artifact) -> Tuned:
     compared = document["over_time"]
     over_time = OverTimeEntry.model_validate(compared) if compared else None
     return Tuned(Thresholds(**chosen), EvidenceWeights(**document["weights"]), over_time)
+
+
+def compare_contexts(several: Artifact, single: Artifact) -> SingleContextEntry | None:
+    """Whether one context of all labels is better, by what both stages measured in validation.
+
+    Returns:
+        the comparison; none where validation frames have no label, or nothing was run.
+    """
+    if isinstance(several, Planned) or isinstance(single, Planned):
+        return None
+    found, alone = (
+        json.loads((stage.folder / _FILE).read_text(encoding="utf-8"))["validation"]
+        for stage in (several, single)
+    )
+    if math.isnan(found["mean_ap"]):
+        return None
+    return SingleContextEntry(
+        used=alone["mean_ap"] > found["mean_ap"] + _SAME_AP,
+        mean_ap=round(alone["mean_ap"], 5),
+        mean_ap_several=round(found["mean_ap"], 5),
+        adapters=round(found["adapters"], 3),
+    )
 
 
 def first_thresholds(labels: int) -> Thresholds:
