@@ -204,6 +204,21 @@ def load_backbone(
     return Backbone(model, family, config)
 
 
+def random_backbone(config: Any) -> Backbone:
+    """A backbone with random weights, float32.
+
+    Args:
+        config: its transformers configuration.
+
+    Raises:
+        PolymorphError: it is of an unsupported family.
+    """
+    family = family_of(config)
+    untyped: Any = AutoModel
+    model = untyped.from_config(config, dtype=torch.float32, **family.load_arguments)
+    return Backbone(model, family, config)
+
+
 def _check_complete(model: nn.Module, info: Any, where: str) -> None:
     # The mask token and the counters of batch norms are only used in pretraining.
     missing = sorted(key for key in info["missing_keys"] if not key.endswith(_UNUSED))

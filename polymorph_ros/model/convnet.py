@@ -63,6 +63,10 @@ class ConvFamily(Family):
         """The parts of a loaded model."""
         return ConvNet(model, self)
 
+    def side_step_of(self, config: Any) -> int:
+        """The family's own."""
+        return self.side_step
+
     def of(self, model: nn.Module) -> ConvFamily:
         """The same with the number of blocks that a model has."""
         before, _, after = self.spelling.blocks.partition(".*.")
