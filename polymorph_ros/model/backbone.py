@@ -118,6 +118,10 @@ class Backbone:
         """
         return self.network.tail(tokens, self._tail_start(tail_blocks))
 
+    def last_tokens(self, tokens: Tensor, tail_blocks: int) -> Tensor:
+        """The same without the pooling: tokens after the last block, float (B, N, F)."""
+        return self.network.last_tokens(tokens, self._tail_start(tail_blocks))
+
     def feature(self, pixels: Tensor) -> Tensor:
         """Pixels (B, 3, S, S) to features (B, F) of the frozen network, without adapters."""
         return self.network.feature(pixels.to(self.dtype))

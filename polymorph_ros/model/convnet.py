@@ -169,12 +169,15 @@ class ConvNet:
 
     def tail(self, tokens: Tensor, start: int) -> Tensor:
         """Tokens to features by the model's own modules."""
-        blocks = range(start, self.num_blocks)
-        names = [name for block in blocks for name in self._family.block_modules(block)]
-        grid = self._through([*names, *self._family.head], to_grid(tokens))
-        mean = grid.flatten(2).mean(dim=2)
+        mean = self.last_tokens(tokens, start).mean(dim=1)
         norm = self._family.final_norm
         return cast(Tensor, self._model.get_submodule(norm)(mean)) if norm else mean
+
+    def last_tokens(self, tokens: Tensor, start: int) -> Tensor:
+        """Tokens to those after the head, by the model's own modules."""
+        blocks = range(start, self.num_blocks)
+        names = [name for block in blocks for name in self._family.block_modules(block)]
+        return to_tokens(self._through([*names, *self._family.head], to_grid(tokens)))
 
     def trainable_feature(self, pixels: Tensor) -> Tensor:
         """Pixels to features by the model's own modules."""

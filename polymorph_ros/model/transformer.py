@@ -158,6 +158,10 @@ class Transformer:
             return cast(Tensor, self.final_norm(tokens[:, 0]))
         return cast(Tensor, pooling(self.final_norm(tokens)))
 
+    def last_tokens(self, tokens: Tensor, start: int) -> Tensor:
+        """Tokens to those after the final norm."""
+        return cast(Tensor, self.final_norm(self._run(self.tail_modules(start), tokens)))
+
     def trainable_feature(self, pixels: Tensor) -> Tensor:
         """Pixels to features by the model's modules."""
         return self.tail(self.trunk(pixels, 0), 0)
