@@ -68,6 +68,10 @@ _TrainBaselines = Annotated[
 _LargerBackbone = Annotated[
     str, typer.Option(help="Hub name of the next larger backbone, for --train-baselines.")
 ]
+_Siglip2 = Annotated[
+    str,
+    typer.Option(help="SigLIP 2 for siglip2_zero_shot: a folder, or a Hub name in the cache."),
+]
 _Work = Annotated[
     Path, typer.Option(help="Work folder of the bundle's training, for --train-baselines.")
 ]
@@ -93,6 +97,7 @@ def evaluate(
     baselines: _Baselines = None,
     train_baselines: _TrainBaselines = None,
     larger_backbone: _LargerBackbone = "",
+    siglip2: _Siglip2 = "google/siglip2-base-patch16-224",
     work: _Work = Path("build/train"),
 ) -> None:
     """Replay labelled video through a bundle and what else one would run, and sum it up."""
@@ -103,7 +108,7 @@ def evaluate(
 
     folder = baselines or baselines_beside(bundle)
     if train_baselines is not None:
-        _train(train_baselines, bundle, folder, work, (compare, larger_backbone, device))
+        _train(train_baselines, bundle, folder, work, (compare, larger_backbone, siglip2, device))
     if not data or out is None:
         if train_baselines is not None:
             return
@@ -135,18 +140,21 @@ def _say(line: str) -> None:
     Console().print(line, highlight=False)
 
 
-def _train(config: Path, bundle: Path, out: Path, work: Path, how: tuple[str, str, str]) -> None:
-    """``how``: the methods to train for, the larger backbone, and the device."""
+def _train(
+    config: Path, bundle: Path, out: Path, work: Path, how: tuple[str, str, str, str]
+) -> None:
+    """``how``: the methods to train for, the larger backbone, SigLIP 2, and the device."""
     from polymorph_ros.bundle import read_bundle
     from polymorph_ros.evaluation.baselines.table import weights_of
     from polymorph_ros.evaluation.baselines.train import train_baselines
     from polymorph_ros.training.config import read_config
 
-    compare, larger_backbone, device = how
+    compare, larger_backbone, siglip2, device = how
     settings = read_config(config).model_copy(update={"device": device})
     train_baselines(
         *(weights_of(compare, out), settings, read_bundle(bundle), out, work, _say),
         larger=larger_backbone,
+        siglip2=siglip2,
     )
 
 

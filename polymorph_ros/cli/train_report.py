@@ -21,6 +21,8 @@ _SHOWN = 20  # lines of a kind in the summary; the rest is counted
 def print_plan(console: Console, plan: Plan) -> None:
     """How the sources are read, a row for each stage, and the sums of what is left to do."""
     _print_notes(console, plan.notes)
+    if plan.warning is not None:
+        _print_lines(console, "warning", [plan.warning], "yellow")
     table = Table("stage", "state")
     for title in ("frames", "steps", "MB", "time"):
         table.add_column(title, justify="right")

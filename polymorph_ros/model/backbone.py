@@ -118,6 +118,10 @@ class Backbone:
         """
         return self.network.tail(tokens, self._tail_start(tail_blocks))
 
+    def last_tokens(self, tokens: Tensor, tail_blocks: int) -> Tensor:
+        """The same without the pooling: tokens after the last block, float (B, N, F)."""
+        return self.network.last_tokens(tokens, self._tail_start(tail_blocks))
+
     def feature(self, pixels: Tensor) -> Tensor:
         """Pixels (B, 3, S, S) to features (B, F) of the frozen network, without adapters."""
         return self.network.feature(pixels.to(self.dtype))
@@ -201,6 +205,21 @@ def load_backbone(
     except (OSError, ValueError, RuntimeError) as error:
         raise _unreadable(error, name, download) from error
     _check_complete(model, info, where)
+    return Backbone(model, family, config)
+
+
+def random_backbone(config: Any) -> Backbone:
+    """A backbone with random weights, float32.
+
+    Args:
+        config: its transformers configuration.
+
+    Raises:
+        PolymorphError: it is of an unsupported family.
+    """
+    family = family_of(config)
+    untyped: Any = AutoModel
+    model = untyped.from_config(config, dtype=torch.float32, **family.load_arguments)
     return Backbone(model, family, config)
 
 

@@ -63,6 +63,10 @@ class ConvFamily(Family):
         """The parts of a loaded model."""
         return ConvNet(model, self)
 
+    def side_step_of(self, config: Any) -> int:
+        """The family's own."""
+        return self.side_step
+
     def of(self, model: nn.Module) -> ConvFamily:
         """The same with the number of blocks that a model has."""
         before, _, after = self.spelling.blocks.partition(".*.")
@@ -165,12 +169,15 @@ class ConvNet:
 
     def tail(self, tokens: Tensor, start: int) -> Tensor:
         """Tokens to features by the model's own modules."""
-        blocks = range(start, self.num_blocks)
-        names = [name for block in blocks for name in self._family.block_modules(block)]
-        grid = self._through([*names, *self._family.head], to_grid(tokens))
-        mean = grid.flatten(2).mean(dim=2)
+        mean = self.last_tokens(tokens, start).mean(dim=1)
         norm = self._family.final_norm
         return cast(Tensor, self._model.get_submodule(norm)(mean)) if norm else mean
+
+    def last_tokens(self, tokens: Tensor, start: int) -> Tensor:
+        """Tokens to those after the head, by the model's own modules."""
+        blocks = range(start, self.num_blocks)
+        names = [name for block in blocks for name in self._family.block_modules(block)]
+        return to_tokens(self._through([*names, *self._family.head], to_grid(tokens)))
 
     def trainable_feature(self, pixels: Tensor) -> Tensor:
         """Pixels to features by the model's own modules."""

@@ -82,6 +82,7 @@ DINOV2 = TransformerFamily(
     class_tokens=1,
     mean=_IMAGENET_MEAN,
     std=_IMAGENET_STD,
+    usual_side=224,
 )
 
 # transformers 4 had gate and fc1 in one matrix: LoRA on it has no counterpart here.
@@ -101,6 +102,7 @@ DINOV3 = replace(
     old_spelling=Spelling("layer", _ATTENTION | _UP_DOWN),
     activation="mlp.act_fn",
     final_norm="norm",
+    usual_side=None,
     rotary=True,
 )
 

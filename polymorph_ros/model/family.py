@@ -92,6 +92,7 @@ class Family(ABC):
         default_targets: the maps that get LoRA unless a configuration says otherwise.
         mean, std: of the pixels in [0, 1] that it was trained on, where a checkpoint does not say.
         load_arguments: extra arguments of the model's constructor.
+        usual_side: of the pictures that it is run on, where its position grid is larger.
     """
 
     name: str
@@ -102,6 +103,7 @@ class Family(ABC):
     mean: Statistics
     std: Statistics
     load_arguments: Mapping[str, object] = field(default_factory=dict, kw_only=True)
+    usual_side: int | None = field(default=None, kw_only=True)
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -120,6 +122,31 @@ class Family(ABC):
         """
         if not getattr(config, "vision_use_head", True):
             raise PolymorphError("a pooling head", "vision_use_head = False", where=where)
+
+    @abstractmethod
+    def side_step_of(self, config: Any) -> int:
+        """What a picture's side must be divisible by, pixels."""
+
+    def trained_side(self, config: Any) -> int | None:
+        """The side of the pictures that a model is for, pixels; None if nothing says it."""
+        trained = getattr(config, "image_size", None)
+        if not isinstance(trained, int):
+            return None
+        return min(trained, self.usual_side or trained)
+
+    def check_targets(self, targets: Sequence[str], where: str = "") -> None:
+        """Refuses targets of LoRA that the family does not have.
+
+        Raises:
+            PolymorphError: names those that it has.
+        """
+        unknown = [target for target in targets if target not in self.targets]
+        if unknown or not targets:
+            raise PolymorphError(
+                f"LoRA targets out of {', '.join(self.targets)}, which {self.name} has",
+                ", ".join(unknown) or "none", where=where,
+                remedy=f"leave them out: {self.name} then gets {', '.join(self.default_targets)}",
+            )  # fmt: skip
 
     def of(self: _Family, model: nn.Module) -> _Family:
         """The same with the number of blocks that a model has, where names depend on it."""
@@ -177,16 +204,13 @@ def lora_targets(
         PolymorphError: one is none of the family's, or the blocks have none of those wanted.
     """
     chosen = list(family.default_targets if targets is None else targets)
-    unknown = [target for target in chosen if target not in family.targets]
+    family.check_targets(chosen)
     names = [
         family.spelling.module_name(block, target)
         for block in range(start, 1 + max(block for block, _ in maps))
         for target in chosen
         if (block, target) in maps
     ]
-    if unknown or not names:
-        raise PolymorphError(
-            f"LoRA targets out of {', '.join(family.targets)}, which {family.name} has",
-            ", ".join(unknown or chosen) or "none",
-        )
+    if not names:
+        raise PolymorphError(f"blocks of {family.name} that have {', '.join(chosen)}", "none")
     return names

@@ -115,6 +115,10 @@ class Network(Protocol):
         """Tokens to features (B, feature_size), by the model's own modules, with autograd."""
         ...
 
+    def last_tokens(self, tokens: Tensor, start: int) -> Tensor:
+        """Tokens to those that the pooling reads, (B, N, feature_size), by the same modules."""
+        ...
+
     def feature(self, pixels: Tensor) -> Tensor:
         """Pixels to features (B, feature_size) of the frozen network, without adapters."""
         ...

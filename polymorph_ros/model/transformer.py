@@ -63,6 +63,10 @@ class TransformerFamily(Family):
         gated = any(getattr(config, name, False) for name in ("use_swiglu_ffn", "use_gated_mlp"))
         return super().serves(config) and gated == self.gated
 
+    def side_step_of(self, config: Any) -> int:
+        """Side of a patch."""
+        return _side(config.patch_size)
+
     def network(self, model: nn.Module, config: Any) -> Transformer:
         """The parts of a loaded model."""
         return Transformer(model, self, config)
@@ -114,7 +118,7 @@ class Transformer:
         self.family = family
         self.heads = int(config.num_attention_heads)
         self.feature_size = int(config.hidden_size)
-        self.patch_size = _side(config.patch_size)
+        self.patch_size = family.side_step_of(config)
         self.num_blocks = len(family.blocks(model))
         self.prefix_tokens = family.class_tokens + int(getattr(config, "num_register_tokens", 0))
         self._model = model
@@ -153,6 +157,10 @@ class Transformer:
         if pooling is None:
             return cast(Tensor, self.final_norm(tokens[:, 0]))
         return cast(Tensor, pooling(self.final_norm(tokens)))
+
+    def last_tokens(self, tokens: Tensor, start: int) -> Tensor:
+        """Tokens to those after the final norm."""
+        return cast(Tensor, self.final_norm(self._run(self.tail_modules(start), tokens)))
 
     def trainable_feature(self, pixels: Tensor) -> Tensor:
         """Pixels to features by the model's modules."""

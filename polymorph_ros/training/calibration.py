@@ -108,10 +108,13 @@ def fold_into(linear: nn.Linear, scale: NDArray[np.float32], shift: NDArray[np.f
         linear.bias.mul_(factor).add_(offset)
 
 
-def fold_into_head(folder: Path, scale: NDArray[np.float32], shift: NDArray[np.float32]) -> None:
-    """The same for the head file of an adapter's folder."""
+def fold_into_head(
+    folder: Path, scale: NDArray[np.float32], shift: NDArray[np.float32], prefix: str = ""
+) -> None:
+    """The same for a head's file in a folder, in which its tensors' names have a prefix."""
     tensors = load_file(folder / HEAD_FILE)
-    head = nn.Linear(tensors["weight"].shape[1], tensors["weight"].shape[0])
-    head.load_state_dict(tensors)
-    fold_into(head, scale, shift)
-    save_file({key: value.detach() for key, value in head.state_dict().items()}, folder / HEAD_FILE)
+    factor, offset = torch.from_numpy(scale), torch.from_numpy(shift)
+    weight, bias = f"{prefix}weight", f"{prefix}bias"
+    tensors[weight] = tensors[weight] * factor[:, None]
+    tensors[bias] = tensors[bias] * factor + offset
+    save_file(tensors, folder / HEAD_FILE)

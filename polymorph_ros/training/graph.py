@@ -23,12 +23,13 @@ from polymorph_ros.bundle.manifest import SingleContextEntry
 from polymorph_ros.bundle.reader import Bundle
 from polymorph_ros.model.gpu import choose_device
 from polymorph_ros.training.artifacts import Artifact, GraphStage
+from polymorph_ros.training.backbone_choice import check_targets, preprocessing_of
 from polymorph_ros.training.config import TrainConfig
 from polymorph_ros.training.frames import count_frames, vocabulary_of
 from polymorph_ros.training.loop import Schedule
 from polymorph_ros.training.sources import FrameStages, frame_stages
 from polymorph_ros.training.stages.adapter import AdapterStage
-from polymorph_ros.training.stages.backbone import backbone_stage, preprocessing_of
+from polymorph_ros.training.stages.backbone import backbone_stage
 from polymorph_ros.training.stages.bundle import BundleParts
 from polymorph_ros.training.stages.contexts import ContextsStage, load_contexts, new_labels
 from polymorph_ros.training.stages.deep_scout import DeepScoutStage
@@ -88,13 +89,15 @@ class TrainingGraph:
         old: the bundle that contexts for new labels are added to, if any.
 
     Raises:
-        PolymorphError: there is no such backbone or device.
+        PolymorphError: there is no such backbone or device, or the backbone cannot take the
+            pictures or the LoRA that are wanted.
     """
 
     def __init__(self, config: TrainConfig, old: Bundle | None = None) -> None:
         self.config = config
         self.device = str(choose_device(config.device))
         self.preprocessing = preprocessing_of(config.backbone)
+        check_targets(config)
         self._old = old
         self._old_artifact = Artifact(old.path, old.checksum) if old else None
         self._known = tuple(label.name for label in old.manifest.labels) if old else ()

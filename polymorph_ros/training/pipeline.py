@@ -30,6 +30,7 @@ from polymorph_ros.training.config import (
     SourceConfig,
     TrainConfig,
 )
+from polymorph_ros.training.frame_cost import slow_frames
 from polymorph_ros.training.frames import LabelledFrames, load_about, load_frames, vocabulary_of
 from polymorph_ros.training.graph import TrainingGraph, Walked
 from polymorph_ros.training.loop import set_up_torch
@@ -114,7 +115,12 @@ def train_bundle(
         PolymorphError: the data cannot be used, or the disk is full.
     """
     with sole_use(work), disk_full_as_error(work):
-        return _run(TrainingGraph(config), out, measure, Runner(work, log, workers))
+        graph = TrainingGraph(config)
+        set_up_torch(config.threads, graph.device)
+        warning = slow_frames(config, graph.preprocessing.size, graph.device)
+        if warning is not None:
+            log(f"warning: {warning}")
+        return _run(graph, out, measure, Runner(work, log, workers))
 
 
 def grow_bundle(

@@ -12,14 +12,16 @@ from typing import Literal
 
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.training.artifacts import Artifact, GraphStage, Planned, find, is_begun, planned
+from polymorph_ros.training.backbone_choice import location_of
 from polymorph_ros.training.config import BackboneConfig, PretrainConfig, TrainConfig
 from polymorph_ros.training.cost import StageCost
+from polymorph_ros.training.frame_cost import slow_frames
 from polymorph_ros.training.frames import count_frames, vocabulary_of
 from polymorph_ros.training.graph import TrainingGraph
 from polymorph_ros.training.pretrain import small_vit
 from polymorph_ros.training.rates import measure_rates
 from polymorph_ros.training.sources import SourceNotes
-from polymorph_ros.training.stages.backbone import backbone_location, save_weights, weights_folder
+from polymorph_ros.training.stages.backbone import save_weights, weights_folder
 from polymorph_ros.training.stages.contexts import load_contexts
 
 State = Literal["done", "begun", "to do"]
@@ -45,11 +47,13 @@ class Plan:
     Attributes:
         free: bytes that are free on the disk.
         notes: how the sources were read.
+        warning: that frames would take long; None where they would not.
     """
 
     stages: tuple[PlannedStage, ...]
     free: int
     notes: SourceNotes
+    warning: str | None
 
     @property
     def left(self) -> StageCost:
@@ -85,7 +89,8 @@ def plan_training(config: TrainConfig, work: Path) -> Plan:
     existing = work
     while not existing.exists():
         existing = existing.parent
-    return Plan(tuple(stages), shutil.disk_usage(existing).free, graph.sources.notes)
+    warning = slow_frames(config, graph.preprocessing.size, graph.device)
+    return Plan(tuple(stages), shutil.disk_usage(existing).free, graph.sources.notes, warning)
 
 
 @dataclass(frozen=True)
@@ -120,7 +125,7 @@ def _weights(config: BackboneConfig, backbone: Artifact) -> Iterator[Path]:
             save_weights(small_vit(config), Path(scratch))
             yield Path(scratch)
     else:
-        location = backbone_location(config)
+        location = Path(location_of(config)[0])
         if not location.is_dir():
             raise PolymorphError(
                 "a backbone on this machine", "one that has to be downloaded first",

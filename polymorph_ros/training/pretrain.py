@@ -70,16 +70,18 @@ def pretrain_backbone(
 
 def small_vit(config: PretrainConfig) -> ViTModel:
     """A vision transformer with random weights."""
-    return ViTModel(
-        ViTConfig(
-            hidden_size=config.hidden_size,
-            num_hidden_layers=config.layers,
-            num_attention_heads=config.heads,
-            intermediate_size=4 * config.hidden_size,
-            image_size=config.image_size,
-            patch_size=config.patch_size,
-        ),
-        add_pooling_layer=False,
+    return ViTModel(vit_config(config), add_pooling_layer=False)
+
+
+def vit_config(config: PretrainConfig) -> ViTConfig:
+    """Its shape, as transformers describes it."""
+    return ViTConfig(
+        hidden_size=config.hidden_size,
+        num_hidden_layers=config.layers,
+        num_attention_heads=config.heads,
+        intermediate_size=4 * config.hidden_size,
+        image_size=config.image_size,
+        patch_size=config.patch_size,
     )
 
 

@@ -130,17 +130,17 @@ def _first(data: TokenSet, frames: int) -> TokenSet:
 
 def _step_seconds(run: Callable[[int], None]) -> float:
     with contextlib.redirect_stdout(io.StringIO()):
-        few, more = (_once(lambda count=count: run(count)) for count in (_FEW, _MORE))  # type: ignore
+        few, more = (computing_s(lambda count=count: run(count)) for count in (_FEW, _MORE))  # type: ignore
     return max(1e-4, (more - few) / (_MORE - _FEW))
 
 
 def _seconds(run: Callable[[], object]) -> float:
     run()
-    return min(_once(run) for _ in range(3))
+    return min(computing_s(run) for _ in range(3))
 
 
-def _once(run: Callable[[], object]) -> float:
-    """Seconds of computing; on a CPU whatever else the machine does meanwhile."""
+def computing_s(run: Callable[[], object]) -> float:
+    """Seconds of one run; on a CPU whatever else the machine does meanwhile."""
     if torch.cuda.is_initialized():
         torch.cuda.synchronize()
         start = time.perf_counter()

@@ -16,6 +16,8 @@ from safetensors.torch import load_file
 
 from helpers.labelled_video import noise_dataset
 from helpers.quick_training import QUICK
+from helpers.tiny import tiny_backbone_folder
+from helpers.tiny_siglip import write_tiny_siglip
 from polymorph_ros.bundle.reader import Bundle, read_bundle
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.evaluation.baselines.scorer import Scorer
@@ -27,24 +29,42 @@ from polymorph_ros.evaluation.baselines.table import (
 )
 from polymorph_ros.evaluation.baselines.train import train_baselines
 from polymorph_ros.evaluation.baselines.trained import read_trained
+from polymorph_ros.evaluation.baselines.zero_shot import sentence_of
 from polymorph_ros.evaluation.replay import measure
 from polymorph_ros.evaluation.session import Outcome, Request, evaluate
 from polymorph_ros.model.backbone import load_backbone
 from polymorph_ros.training.config import TrainConfig
 from polymorph_ros.training.pipeline import train_bundle
 
-TRAINED = {"lora", "lora_same_size", "linear_probe", "full_finetune", "larger_backbone"}
+TRAINED = {
+    "lora",
+    "lora_same_size",
+    "linear_probe",
+    "selective_probe",
+    "attentive_probe",
+    "ml_decoder",
+    "early_exit",
+    "full_finetune",
+}
+UNTRAINED = {"siglip2_zero_shot"}
 
 
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """A trained bundle with its baselines beside it."""
+@pytest.fixture(scope="module", params=["vit", "efficientnet_lite"])
+def bundle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """A trained bundle with its baselines beside it, of a transformer and of convolutions."""
     root = tmp_path_factory.mktemp("baselines")
-    config = TrainConfig.model_validate(QUICK)
+    backbone = QUICK["backbone"]
+    if request.param != "vit":
+        backbone = {"folder": tiny_backbone_folder(root / "backbone", request.param)}
+    config = TrainConfig.model_validate(QUICK | {"backbone": backbone})
     trained = train_bundle(config, root / "quick", root / "work", measure, lambda _: None).bundle
     folder = baselines_beside(trained.path)
-    weights = weights_of("all", folder)
-    train_baselines(weights, config, trained, folder, root / "work", lambda _: None)
+    labels = [label.name for label in trained.manifest.labels]
+    siglip2 = write_tiny_siglip(root / "siglip2", [sentence_of(label) for label in labels])
+    train_baselines(
+        *(weights_of("all", folder), config, trained, folder, root / "work", lambda _: None),
+        siglip2=str(siglip2),
+    )
     return trained
 
 
@@ -64,6 +84,8 @@ def test_all_baselines_take_as_many_steps(bundle: Bundle) -> None:
     }
 
     assert len({text.steps for text in texts.values()}) == 1
+    zero_shot = read_trained(baselines_beside(bundle.path) / "siglip2_zero_shot", bundle).text
+    assert (zero_shot.steps, zero_shot.parameters) == (0, 0)
     size = len(bundle.manifest.contexts)
     adapters = sum(
         tensor.numel()
@@ -94,8 +116,10 @@ def test_a_lora_baseline_is_a_plain_peft_adapter_and_scores_as_peft_does(bundle:
     assert np.abs(scorer.scores(scorer.trunk(pixels)) - expected).max() < 1e-4
 
 
-def test_every_method_runs_beside_the_others(outcome: Outcome) -> None:
-    assert [one.method for one in outcome.metrics] == list(METHODS)
+def test_every_method_runs_beside_the_others(bundle: Bundle, outcome: Outcome) -> None:
+    missing = {name for name in METHODS if name not in {one.method for one in outcome.metrics}}
+    larger = (baselines_beside(bundle.path) / "larger_backbone").is_dir()
+    assert missing == (set() if larger else {"larger_backbone"})
     for one in outcome.metrics:
         assert one.frames == 80
         assert 0 <= one.mean_ap <= 1
@@ -104,12 +128,18 @@ def test_every_method_runs_beside_the_others(outcome: Outcome) -> None:
         assert ((first.scores >= 0) & (first.scores <= 1)).all()
 
 
+def test_adapters_that_are_not_composed_score_the_same(outcome: Outcome) -> None:
+    for method in ("switched_specialists", "merged_lora", "peft_mixed_batch"):
+        for mine, other in zip(outcome.logs["polymorph"], outcome.logs[method], strict=True):
+            assert np.abs(mine.scores - other.scores).max() < 1e-4
+
+
 def test_baselines_run_one_adapter_or_none(outcome: Outcome) -> None:
     adapters = {one.method: one.cover.adapters_per_frame for one in outcome.metrics}
 
     for method in ("all_label_lora", "all_label_lora_same_size", "all_label_lora_belief"):
         assert adapters[method] == 1.0
-    for method in ("linear_probe", "full_finetune"):
+    for method in ("linear_probe", "full_finetune", "ml_decoder", "early_exit"):
         assert adapters[method] == 0.0
     assert adapters["restricted_head"] <= 1.0
 
@@ -133,7 +163,7 @@ def test_only_what_is_needed_is_trained(tmp_path: Path) -> None:
     def needed(compare: str) -> list[str]:
         return [one.name for one in weights_of(compare, tmp_path)]
 
-    assert set(needed("all")) == set(needed("")) == TRAINED
+    assert set(needed("all")) == set(needed("")) == TRAINED | UNTRAINED | {"larger_backbone"}
     assert needed("frame_skip,all_adapters,all_label_lora") == ["lora"]
 
 

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from polymorph_ros.bundle.manifest import HEAD_FILE
 from polymorph_ros.bundle.reader import Bundle
-from polymorph_ros.evaluation.baselines.trained import OWN_BACKBONE, TrainedBaseline
+from polymorph_ros.evaluation.baselines.heads import (
+    AttentiveHead,
+    CosineHead,
+    ExitHead,
+    MLDecoderHead,
+    PooledHead,
+)
+from polymorph_ros.evaluation.baselines.trained import OWN_BACKBONE, Form, TrainedBaseline
 from polymorph_ros.model.adapter import read_adapter
 from polymorph_ros.model.backbone import load_backbone
 from polymorph_ros.model.bank import AdapterBank
@@ -18,6 +25,15 @@ from polymorph_ros.model.tails import ComposedTails
 from polymorph_ros.model.tensor_file import read_tensors
 
 _Logits = Callable[[Tensor], Tensor]
+_Head = PooledHead | AttentiveHead | MLDecoderHead | ExitHead
+
+_HEADS: Mapping[Form, type[_Head]] = {
+    "plain": PooledHead,
+    "zero_shot": CosineHead,
+    "attentive": AttentiveHead,
+    "ml_decoder": MLDecoderHead,
+    "early_exit": ExitHead,
+}
 
 
 class Scorer:
@@ -66,12 +82,18 @@ class Scorer:
 
     def _head(self, baseline: TrainedBaseline) -> _Logits:
         tensors = read_tensors(baseline.folder / HEAD_FILE)
-        head = nn.Linear(self._backbone.hidden_size, len(tensors["bias"]))
+        head = _HEADS[baseline.text.form].of(tensors)
         head.load_state_dict(tensors)
-        head.requires_grad_(False).to(self._backbone.device)
+        head.eval().requires_grad_(False).to(self._backbone.device)
+        read = self._backbone.tail
+        if isinstance(head, (AttentiveHead, MLDecoderHead)):
+            read = self._backbone.last_tokens
 
         def logits(tokens: Tensor) -> Tensor:
-            found: Tensor = head(self._backbone.tail(tokens, self._blocks))
+            if isinstance(head, ExitHead):
+                found: Tensor = head(tokens, lambda early: read(early, self._blocks))
+            else:
+                found = head(read(tokens, self._blocks))
             return found[0]
 
         return logits

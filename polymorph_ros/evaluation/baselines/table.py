@@ -7,7 +7,15 @@ from pathlib import Path
 
 from polymorph_ros.bundle.reader import Bundle
 from polymorph_ros.errors import PolymorphError
-from polymorph_ros.evaluation.baselines import lora, plain, uncomposed, variants
+from polymorph_ros.evaluation.baselines import (
+    early_exit,
+    lora,
+    plain,
+    token_heads,
+    uncomposed,
+    variants,
+    zero_shot,
+)
 from polymorph_ros.evaluation.baselines.entry import Entry, Source, Weights
 from polymorph_ros.evaluation.baselines.trained import BASELINE_FILE, read_trained
 from polymorph_ros.evaluation.methods.engine_method import EngineMethod
@@ -29,6 +37,9 @@ METHODS: Mapping[str, Entry] = {
         *uncomposed.BASELINES,
         *lora.BASELINES,
         *plain.BASELINES,
+        *token_heads.BASELINES,
+        *early_exit.BASELINES,
+        *zero_shot.BASELINES,
     )
 }
 

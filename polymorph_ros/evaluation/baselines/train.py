@@ -2,7 +2,8 @@
 
 All get the bundle's training frames and take as many gradient steps of the same batch size as all
 of its adapters together (up to half an epoch). Learning rate and decay are the adapters' own
-(a tenth of the rate for the whole backbone); nothing is tuned for any of them, nor for Polymorph.
+(a tenth of the rate for the whole backbone and for heads with attention); nothing is tuned for any
+of them, nor for Polymorph.
 """
 
 from __future__ import annotations
@@ -11,18 +12,19 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
-from polymorph_ros.bundle.manifest import ADAPTER_WEIGHTS_FILE, Preprocessing
+from polymorph_ros.bundle.manifest import Preprocessing
 from polymorph_ros.bundle.reader import Bundle, file_sha256
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.evaluation.baselines.trained import (
     OWN_BACKBONE,
     BaselineText,
+    Form,
     TrainedBaseline,
     write_trained,
 )
@@ -43,6 +45,7 @@ from polymorph_ros.training.token_set import Features
 if TYPE_CHECKING:
     from polymorph_ros.evaluation.baselines.entry import Weights
 
+SIGLIP2 = "google/siglip2-base-patch16-224"
 LOGITS_FILE = "logits.npy"  # in an artifact: of validation frames, to calibrate by
 
 
@@ -57,6 +60,7 @@ class Inputs:
         frames: the bundle's own.
         runner: makes the artifacts of stages.
         larger: Hub name of the next larger backbone; "" where none was named.
+        siglip2: folder or Hub name of a SigLIP 2 with both towers.
     """
 
     config: TrainConfig
@@ -68,6 +72,7 @@ class Inputs:
     large: TrainConfig
     runner: Runner
     larger: str
+    siglip2: str
 
     @property
     def validation(self) -> LabelledFrames:
@@ -77,7 +82,7 @@ class Inputs:
     def text(
         self,
         folder: Path,
-        form: Literal["lora", "plain"],
+        form: Form,
         preprocessing: Preprocessing,
         *,
         own: bool,
@@ -93,7 +98,7 @@ class Inputs:
             labels=labels,
             on=(0.5,) * len(labels),
             steps=steps,
-            parameters=_trained_parameters(folder),
+            parameters=_trained_parameters(folder, form),
         )
 
     def with_thresholds(
@@ -117,6 +122,7 @@ def train_baselines(
     log: Log,
     *,
     larger: str = "",
+    siglip2: str = SIGLIP2,
 ) -> None:
     """Train baselines into folders below ``out``; what an earlier run trained stays.
 
@@ -128,12 +134,14 @@ def train_baselines(
         log: takes a line on what was done.
         larger: the next larger backbone's Hub name. Without it, a backbone that was trained from
             scratch is twice as wide, and for any other this baseline is left out.
+        siglip2: folder, or Hub name in the local cache, of a SigLIP 2 with both towers; where it
+            is not there, that baseline is left out.
 
     Raises:
         PolymorphError: the configuration is not this bundle's.
     """
     with sole_use(work):
-        inputs = _inputs(config, bundle, Runner(work, log), larger)
+        inputs = _inputs(config, bundle, Runner(work, log), larger, siglip2)
         log(f"{inputs.steps} gradient steps for each baseline, as many as all adapters together")
         for one in weights:
             baseline = one.train(inputs, out / one.name)
@@ -148,7 +156,9 @@ def copy_weights(artifact: Path, target: Path) -> Path:
     return target
 
 
-def _inputs(config: TrainConfig, bundle: Bundle, runner: Runner, larger: str) -> Inputs:
+def _inputs(
+    config: TrainConfig, bundle: Bundle, runner: Runner, larger: str, siglip2: str
+) -> Inputs:
     graph = TrainingGraph(config)
     set_up_torch(config.threads, graph.device)
     frames = graph.frames(runner)
@@ -156,7 +166,7 @@ def _inputs(config: TrainConfig, bundle: Bundle, runner: Runner, larger: str) ->
     _check_same(bundle, features)
     steps, contexts = graph.lora_steps(features), len(graph.adapters(features))
     small, large = (one_lora(config, frames, steps, factor) for factor in (1, contexts))
-    return Inputs(config, bundle, frames, features, steps, small, large, runner, larger)
+    return Inputs(config, bundle, frames, features, steps, small, large, runner, larger, siglip2)
 
 
 def _check_same(bundle: Bundle, features: Features) -> None:
@@ -174,12 +184,13 @@ def _check_same(bundle: Bundle, features: Features) -> None:
         )
 
 
-def _trained_parameters(folder: Path) -> int:
+def _trained_parameters(folder: Path, form: Form) -> int:
     """Numbers in the baseline's own weights; those of a frozen backbone are not among them."""
-    lora = (folder / ADAPTER_WEIGHTS_FILE).is_file()
+    if form == "zero_shot":
+        return 0
     files = [
         file
         for file in folder.rglob("*.safetensors")
-        if not (lora and file.parent.name == OWN_BACKBONE)
+        if form == "plain" or file.parent.name != OWN_BACKBONE
     ]
     return sum(int(tensor.size) for file in files for tensor in load_file(file).values())

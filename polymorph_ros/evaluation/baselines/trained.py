@@ -16,12 +16,15 @@ from polymorph_ros.files import write_text
 BASELINE_FILE = "baseline.json"
 OWN_BACKBONE = "backbone"
 
+Form = Literal["lora", "plain", "attentive", "ml_decoder", "early_exit", "zero_shot"]
+"""What a baseline has on a backbone: a LoRA and a head, or a head of ``heads``."""
+
 
 class BaselineText(BaseModel):
     """What ``baseline.json`` says.
 
     Attributes:
-        form: a LoRA and a head on a frozen backbone, or a backbone and a head.
+        form: what it has on the backbone.
         backbone: the bundle's, or one of its own in the folder ``backbone``.
         labels: the vocabulary; a row of the head each.
         on: a label counts as active at or above this score; chosen on validation frames.
@@ -32,7 +35,7 @@ class BaselineText(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    form: Literal["lora", "plain"]
+    form: Form
     backbone: Literal["bundle", "own"]
     preprocessing: Preprocessing
     tail_blocks: int

@@ -7,32 +7,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-from transformers import AutoConfig
-from transformers.image_processing_base import ImageProcessingMixin
 from transformers.utils.logging import disable_progress_bar
 
 from polymorph_ros.bundle.manifest import Preprocessing
-from polymorph_ros.bundle.reader import file_sha256, read_bundle
+from polymorph_ros.bundle.reader import file_sha256
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.model.backbone import load_backbone
-from polymorph_ros.model.families import family_of
 from polymorph_ros.model.preprocess import Preprocessor
 from polymorph_ros.training.artifacts import CHECKPOINT_FILE, Artifact, GraphStage
-from polymorph_ros.training.config import (
-    BackboneConfig,
-    BundleBackboneConfig,
-    FolderBackboneConfig,
-    HubBackboneConfig,
-    PretrainConfig,
-    TrainConfig,
-)
+from polymorph_ros.training.backbone_choice import location_of
+from polymorph_ros.training.config import PretrainConfig, TrainConfig
 from polymorph_ros.training.cost import Rates, StageCost
 from polymorph_ros.training.frames import count_frames, load_frames
 from polymorph_ros.training.loop import ON_CPU, Schedule, set_up_torch
 from polymorph_ros.training.pretrain import pretrain_backbone
 
 _WEIGHTS = "backbone"
-_FROM_SCRATCH = {"mean": (0.5, 0.5, 0.5), "std": (0.25, 0.25, 0.25)}
 
 
 @dataclass(frozen=True)
@@ -107,76 +97,14 @@ def backbone_stage(
     chosen = config.backbone
     if isinstance(chosen, PretrainConfig):
         return PretrainStage(chosen, preprocessing, frames, config.seed, config.threads, device)
-    location, revision = _location(chosen)
+    location, revision = location_of(chosen)
     source = _content(Path(location)) if Path(location).is_dir() else location
     return CopyStage(source, revision, location)
-
-
-def backbone_location(
-    config: FolderBackboneConfig | HubBackboneConfig | BundleBackboneConfig,
-) -> Path:
-    """The folder of a backbone, or its Hub name as if it were one."""
-    return Path(_location(config)[0])
-
-
-def _location(
-    config: FolderBackboneConfig | HubBackboneConfig | BundleBackboneConfig,
-) -> tuple[str, str | None]:
-    """A folder, or a Hub name with its revision."""
-    if isinstance(config, HubBackboneConfig):
-        return config.hub, config.revision
-    if isinstance(config, FolderBackboneConfig):
-        return str(config.folder), None
-    bundle = read_bundle(config.bundle)
-    return bundle.backbone_location, bundle.manifest.backbone.revision
 
 
 def weights_folder(backbone: Artifact) -> Path:
     """Where in the backbone's artifact its transformers checkpoint is."""
     return backbone.folder / _WEIGHTS
-
-
-def preprocessing_of(config: BackboneConfig) -> Preprocessing:
-    """How pictures become the backbone's input.
-
-    Raises:
-        PolymorphError: there is no such backbone, or it does not say its input size.
-    """
-    if isinstance(config, PretrainConfig):
-        return Preprocessing(size=config.image_size, **_FROM_SCRATCH)
-    if isinstance(config, BundleBackboneConfig):
-        return read_bundle(config.bundle).manifest.preprocessing
-    if isinstance(config, FolderBackboneConfig):
-        return _preprocessing_beside(str(config.folder), None, config.image_size)
-    return _preprocessing_beside(config.hub, config.revision, config.image_size)
-
-
-def _preprocessing_beside(location: str, revision: str | None, size: int | None) -> Preprocessing:
-    """What a checkpoint says of its own input; its family's statistics where it says nothing."""
-    try:
-        model = AutoConfig.from_pretrained(location, revision=revision)
-    except (OSError, ValueError) as error:
-        raise PolymorphError(
-            "a transformers backbone", str(error).splitlines()[0], where=f"backbone {location}"
-        ) from error
-    inner = getattr(model, "vision_config", model)
-    trained = getattr(inner, "image_size", None)
-    side = size or (trained if isinstance(trained, int) else None)
-    if side is None:
-        raise PolymorphError(
-            "an input size", "none in its config.json", where=f"backbone {location}",
-            remedy="set backbone.image_size",
-        )  # fmt: skip
-    try:
-        images, _ = ImageProcessingMixin.get_image_processor_dict(location, revision=revision)
-    except (OSError, ValueError):
-        images = {}
-    family = family_of(inner, f"backbone {location}")
-    return Preprocessing(
-        size=side,
-        mean=tuple(images.get("image_mean") or family.mean),
-        std=tuple(images.get("image_std") or family.std),
-    )
 
 
 def _content(folder: Path) -> str:
