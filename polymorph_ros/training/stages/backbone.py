@@ -108,7 +108,7 @@ def backbone_stage(
     if isinstance(chosen, PretrainConfig):
         return PretrainStage(chosen, preprocessing, frames, config.seed, config.threads, device)
     location, revision = _location(chosen)
-    source = _content(Path(location)) if Path(location).is_dir() else location
+    source = content_of_checkpoint(Path(location)) if Path(location).is_dir() else location
     return CopyStage(source, revision, location)
 
 
@@ -136,8 +136,11 @@ def weights_folder(backbone: Artifact) -> Path:
     return backbone.folder / _WEIGHTS
 
 
-def preprocessing_of(config: BackboneConfig) -> Preprocessing:
+def preprocessing_of(config: BackboneConfig, *, any_family: bool = False) -> Preprocessing:
     """How pictures become the backbone's input.
+
+    Args:
+        any_family: whether a model that says all of this itself may be of any family.
 
     Raises:
         PolymorphError: there is no such backbone, or it does not say its input size.
@@ -147,11 +150,13 @@ def preprocessing_of(config: BackboneConfig) -> Preprocessing:
     if isinstance(config, BundleBackboneConfig):
         return read_bundle(config.bundle).manifest.preprocessing
     if isinstance(config, FolderBackboneConfig):
-        return _preprocessing_beside(str(config.folder), None, config.image_size)
-    return _preprocessing_beside(config.hub, config.revision, config.image_size)
+        return _preprocessing_beside(str(config.folder), None, config.image_size, any_family)
+    return _preprocessing_beside(config.hub, config.revision, config.image_size, any_family)
 
 
-def _preprocessing_beside(location: str, revision: str | None, size: int | None) -> Preprocessing:
+def _preprocessing_beside(
+    location: str, revision: str | None, size: int | None, any_family: bool
+) -> Preprocessing:
     """What a checkpoint says of its own input; its family's statistics where it says nothing."""
     try:
         model = AutoConfig.from_pretrained(location, revision=revision)
@@ -171,16 +176,19 @@ def _preprocessing_beside(location: str, revision: str | None, size: int | None)
         images, _ = ImageProcessingMixin.get_image_processor_dict(location, revision=revision)
     except (OSError, ValueError):
         images = {}
-    family = family_of(inner, f"backbone {location}")
-    return Preprocessing(
-        size=side,
-        mean=tuple(images.get("image_mean") or family.mean),
-        std=tuple(images.get("image_std") or family.std),
-    )
+    mean, std = images.get("image_mean"), images.get("image_std")
+    if not (any_family and mean and std):
+        family = family_of(inner, f"backbone {location}")
+        mean, std = mean or family.mean, std or family.std
+    return Preprocessing(size=side, mean=tuple(mean), std=tuple(std))
 
 
-def _content(folder: Path) -> str:
-    """What a checkpoint's folder holds, by checksum."""
+def content_of_checkpoint(folder: Path) -> str:
+    """What a checkpoint's folder holds, by checksum.
+
+    Raises:
+        PolymorphError: it is none.
+    """
     if not (folder / "config.json").is_file():
         raise PolymorphError(
             "a folder with config.json and model.safetensors", "none", where=str(folder),
