@@ -26,10 +26,9 @@ class TransformersTeacher:
     def __init__(self, config: FolderBackboneConfig | HubBackboneConfig, device: str) -> None:
         self._where = f"teacher {_location(config)}"
         self.preprocessing: Preprocessing = preprocessing_of(config, any_family=True)
-        model, pools = _load(config, self._where)
+        model, self._pools, classifies = _load(config, self._where)
         self._model = model.eval().requires_grad_(False).to(device)
-        self._pools = pools
-        inner = self._model.base_model
+        inner = self._model.base_model if classifies else self._model
         resizes = "interpolate_pos_encoding" in inspect.signature(inner.forward).parameters
         self._arguments = {"interpolate_pos_encoding": True} if resizes else {}
         self._inner: Any = None
@@ -68,8 +67,8 @@ def read_answers(output: Any, where: str, pools: bool = True) -> dict[str, Tenso
     return {PATCHES: grid.patches, FEATURE: feature}
 
 
-def _load(config: FolderBackboneConfig | HubBackboneConfig, where: str) -> tuple[Any, bool]:
-    """The model, and whether its pooling layer's weights are there."""
+def _load(config: FolderBackboneConfig | HubBackboneConfig, where: str) -> tuple[Any, bool, bool]:
+    """The model, whether its pooling layer's weights are there, and whether it classifies."""
     name = _location(config)
     revision = config.revision if isinstance(config, HubBackboneConfig) else None
     try:
@@ -99,7 +98,7 @@ def _load(config: FolderBackboneConfig | HubBackboneConfig, where: str) -> tuple
             "every weight of the teacher", f"{len(missing)} missing, first {sorted(missing)[0]}",
             where=where,
         )  # fmt: skip
-    return model, pools
+    return model, pools, classifies
 
 
 def _location(config: FolderBackboneConfig | HubBackboneConfig) -> str:
