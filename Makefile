@@ -40,7 +40,7 @@ $(venv_done): $(requirements)
 	  || { echo 'error: $(PYTHON) -m venv failed; on Debian and Ubuntu: apt install python3-venv'; exit 1; }
 	@echo 'installing into $(VENV) (minutes at the first time)'
 	@$(bin)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
-	  $(addprefix -r ,$(wildcard requirements/library.txt requirements/evaluate.txt requirements/label.txt requirements/ray.txt requirements/ros.txt requirements/dev.txt))
+	  $(addprefix -r ,$(wildcard requirements/library.txt requirements/evaluate.txt requirements/label.txt requirements/onnx.txt requirements/ray.txt requirements/ros.txt requirements/dev.txt))
 	@touch $@
 
 build: $(build_done) ## messages and library, installed into the virtual environment

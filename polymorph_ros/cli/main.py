@@ -15,6 +15,7 @@ from polymorph_ros import __version__
 from polymorph_ros.cli.bench import bench_app
 from polymorph_ros.cli.bundle import bundle_app
 from polymorph_ros.cli.data import data_app
+from polymorph_ros.cli.distill import distill
 from polymorph_ros.cli.doctor import doctor
 from polymorph_ros.cli.energy import energy_app
 from polymorph_ros.cli.evaluate import evaluate
@@ -29,6 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Many labels at little energy: label recordings, train, check and measure bundles.",
 )
+app.command()(distill)
 app.command()(doctor)
 app.command()(evaluate)
 app.command()(grow)

@@ -191,7 +191,7 @@ def load_backbone(
     config = getattr(config, "vision_config", config)  # of a checkpoint that reads texts too
     family = family_of(config, where)
     try:
-        with _quiet_transformers():
+        with quiet_transformers():
             model, info = AutoModel.from_pretrained(
                 name,
                 config=config,
@@ -253,7 +253,7 @@ def _unreadable(error: Exception, name: str | Path, download: bool) -> Polymorph
 
 
 @contextmanager
-def _quiet_transformers() -> Iterator[None]:
+def quiet_transformers() -> Iterator[None]:
     """Keeps progress bars and notes about unused pooler weights out of a robot's log."""
     level = transformers_logging.get_verbosity()
     bars = transformers_logging.is_progress_bar_enabled()

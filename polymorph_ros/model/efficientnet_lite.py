@@ -9,6 +9,7 @@ of EfficientNet have (``_conv_stem``, ``_blocks.N._expand_conv``, ...). Its inpu
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -53,6 +54,34 @@ class EfficientNetLiteConfig(PretrainedConfig):  # type: ignore[no-untyped-call]
         self.image_size = image_size
         self.batch_norm_eps = batch_norm_eps
         super().__init__(**others)
+
+    @classmethod
+    def scaled(cls, width: float, depth: float, **others: Any) -> EfficientNetLiteConfig:
+        """Lite0 with so many times its channels and repeats.
+
+        Channels are rounded to multiples of 8, repeats up. As in the published variants the first
+        and the last stage are not repeated more often, and the stem grows no wider; with a width
+        below 1 it becomes narrower too.
+
+        >>> config = EfficientNetLiteConfig.scaled(0.5, 0.5)
+        >>> config.stages[0], config.stages[5]
+        ([1, 3, 1, 1, 16, 8], [2, 5, 2, 6, 56, 96])
+        """
+        stages = []
+        inputs = _channels(LITE0[0][4], min(width, 1.0))
+        for place, (repeats, kernel, stride, expansion, _, outputs) in enumerate(LITE0):
+            if 0 < place < len(LITE0) - 1:
+                repeats = math.ceil(depth * repeats)
+            outputs = _channels(outputs, width)
+            stages.append((repeats, kernel, stride, expansion, inputs, outputs))
+            inputs = outputs
+        return cls(stages, **others)
+
+
+def _channels(count: int, width: float) -> int:
+    """The nearest multiple of 8, which is at least 8 and loses no tenth."""
+    nearest = max(8, int(count * width + 4) // 8 * 8)
+    return nearest + 8 if nearest < 0.9 * count * width else nearest
 
 
 class _SameConvolution(nn.Conv2d):

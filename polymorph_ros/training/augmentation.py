@@ -11,17 +11,20 @@ _GAIN = 0.2
 _SHIFT = 20.0  # grey levels
 
 
-def changed_view(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+def changed_view(
+    image: NDArray[np.uint8], rng: np.random.Generator, smallest: float = _SMALLEST_CROP
+) -> NDArray[np.uint8]:
     """Mirror (every other time), crop to a part, change light and colour a little.
 
     Args:
         image: uint8 RGB (height, width, 3).
+        smallest: share of either side that the smallest crop has.
 
     Returns:
         the same shape and type.
     """
     height, width = image.shape[:2]
-    share = rng.uniform(_SMALLEST_CROP, 1.0)
+    share = rng.uniform(smallest, 1.0)
     rows, columns = max(1, round(share * height)), max(1, round(share * width))
     top, left = rng.integers(height - rows + 1), rng.integers(width - columns + 1)
     part = image[top : top + rows, left : left + columns]

@@ -67,8 +67,11 @@ def check_targets(config: TrainConfig) -> None:
         family.check_targets(config.adapters.targets, "adapters.targets")
 
 
-def preprocessing_of(config: BackboneConfig) -> Preprocessing:
+def preprocessing_of(config: BackboneConfig, *, any_family: bool = False) -> Preprocessing:
     """How pictures become the backbone's input.
+
+    Args:
+        any_family: whether a model that says all of this itself may be of any family.
 
     Raises:
         PolymorphError: there is no such backbone, it does not say its input size, or it cannot
@@ -82,23 +85,24 @@ def preprocessing_of(config: BackboneConfig) -> Preprocessing:
     location, revision = location_of(config)
     where = f"backbone {location}"
     model = model_config_of(config)
-    family = family_of(model, where)
     try:
         images, _ = ImageProcessingMixin.get_image_processor_dict(location, revision=revision)
     except (OSError, ValueError):
         images = {}
-    side = config.image_size or _processors_side(images) or family.trained_side(model)
+    mean, std = images.get("image_mean"), images.get("image_std")
+    side = config.image_size or _processors_side(images)
+    if not (any_family and mean and std and side):
+        family = family_of(model, where)
+        side = side or family.trained_side(model)
+        mean, std = mean or family.mean, std or family.std
     if side is None:
         raise PolymorphError(
             "an input size", "none in its config.json", where=where,
             remedy="set backbone.image_size",
         )  # fmt: skip
-    _check_side(model, side)
-    return Preprocessing(
-        size=side,
-        mean=tuple(images.get("image_mean") or family.mean),
-        std=tuple(images.get("image_std") or family.std),
-    )
+    if not any_family:
+        _check_side(model, side)
+    return Preprocessing(size=side, mean=tuple(mean), std=tuple(std))
 
 
 def _processors_side(images: Mapping[str, Any]) -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import yaml
 from pydantic import (
@@ -250,17 +250,30 @@ class TrainConfig(_Strict):
 
 
 def read_config(path: Path | str) -> TrainConfig:
-    """Read a training configuration; its relative paths count from the folder that it is in.
+    """Read a training configuration, as ``read_fields`` does."""
+    return read_fields(path, TrainConfig, "a training configuration")
+
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+def read_fields(path: Path | str, model: type[_Model], kind: str) -> _Model:
+    """Read a configuration from YAML; its relative paths count from the folder that it is in.
+
+    Args:
+        model: what it becomes.
+        kind: what is expected, in words.
 
     Raises:
         PolymorphError: the file is missing, is not YAML, or a field is unknown or out of range.
     """
     file = Path(path)
     if not file.is_file():
-        raise PolymorphError("a training configuration", "no such file", where=str(file))
+        raise PolymorphError(kind, "no such file", where=str(file))
     try:
         document = yaml.safe_load(file.read_text(encoding="utf-8"))
-        return _with_paths_from(file.parent, TrainConfig.model_validate(document))
+        checked: _Model = _with_paths_from(file.parent, model.model_validate(document))
+        return checked
     except yaml.YAMLError as error:
         first = str(error).replace("\n", " ")
         raise PolymorphError("YAML", f"text that is not: {first}", where=str(file)) from None

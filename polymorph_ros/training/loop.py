@@ -83,6 +83,7 @@ def fit(
     frames: Indices,
     schedule: Schedule,
     checkpoint: Path,
+    buffers: Iterable[Tensor] = (),
 ) -> None:
     """Minimise a loss with AdamW, a short warm-up and a cosine decay to zero.
 
@@ -94,7 +95,9 @@ def fit(
         frames: the frames, shuffled anew in each epoch.
         schedule: steps, learning rate, weight decay and seed.
         checkpoint: a file to continue from, written after each epoch and every so many seconds.
+        buffers: what else steps change, such as the statistics of batch norms.
     """
+    others = list(buffers)
     weights = [parameter for parameter in parameters if parameter.requires_grad]
     groups = [
         {"params": [p for p in weights if p.ndim > 1], "weight_decay": schedule.weight_decay},
@@ -103,7 +106,7 @@ def fit(
     optimizer = torch.optim.AdamW(groups, lr=schedule.learning_rate, betas=(0.9, 0.98))
     batch_size, per_epoch = schedule.batch_size, schedule.per_epoch(len(frames))
     total = schedule.steps(len(frames))
-    start = _restore(checkpoint, weights, optimizer)
+    start = _restore(checkpoint, weights, optimizer, others)
     kept_s = time.monotonic()
     with progress_bar() as bars:
         task = bars.add_task(name, total=total, completed=start, note="")
@@ -125,15 +128,20 @@ def fit(
             running = now if step == start else 0.98 * running + 0.02 * now
             bars.update(task, advance=1, note=f"loss {running:.4f}")
             if place == per_epoch - 1 or time.monotonic() - kept_s > _KEEP_EVERY_S:
-                _keep(checkpoint, step + 1, weights, optimizer)
+                _keep(checkpoint, step + 1, weights, optimizer, others)
                 kept_s = time.monotonic()
 
 
 def _keep(
-    file: Path, step: int, weights: list[nn.Parameter], optimizer: torch.optim.Optimizer
+    file: Path,
+    step: int,
+    weights: list[nn.Parameter],
+    optimizer: torch.optim.Optimizer,
+    buffers: list[Tensor],
 ) -> None:
-    """Write weights, AdamW's two moments of each and the number of steps taken."""
+    """Write weights, AdamW's two moments of each, buffers and the number of steps taken."""
     tensors = {"step": torch.tensor(step)}
+    tensors |= {f"{index}.buffer": tensor.clone() for index, tensor in enumerate(buffers)}
     for index, weight in enumerate(weights):
         state = optimizer.state.get(weight)
         if not state:  # it has no part in the loss
@@ -145,7 +153,12 @@ def _keep(
         save_file(tensors, unfinished)
 
 
-def _restore(file: Path, weights: list[nn.Parameter], optimizer: torch.optim.Optimizer) -> int:
+def _restore(
+    file: Path,
+    weights: list[nn.Parameter],
+    optimizer: torch.optim.Optimizer,
+    buffers: list[Tensor],
+) -> int:
     """Go back to what ``_keep`` wrote; return the number of steps taken, 0 where it did not."""
     try:
         tensors = load_file(file)
@@ -153,6 +166,8 @@ def _restore(file: Path, weights: list[nn.Parameter], optimizer: torch.optim.Opt
         return 0
     step = int(tensors["step"])
     with torch.no_grad():
+        for index, buffer in enumerate(buffers):
+            buffer.copy_(tensors[f"{index}.buffer"])
         for index, weight in enumerate(weights):
             if f"{index}.weight" not in tensors:
                 continue

@@ -18,7 +18,7 @@ import yaml
 import polymorph_ros
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-_OURS = ("library", "evaluate", "label", "ray")  # what rooms other than ros/ import
+_OURS = ("library", "evaluate", "label", "onnx", "ray")  # what rooms other than ros/ import
 
 
 def names(requirements: Path) -> set[str]:

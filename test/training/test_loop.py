@@ -24,9 +24,12 @@ class BrokenOff(Exception):
 
 
 def trained(checkpoint: Path, *, break_at: int | None = None, seed: int = 1) -> list[Tensor]:
-    """Fit a layer whose loss uses NumPy's and PyTorch's random numbers; maybe break off."""
+    """Fit a layer whose loss uses NumPy's and PyTorch's random numbers; maybe break off.
+
+    What steps leave in a batch norm's buffers is returned too.
+    """
     torch.manual_seed(0)
-    layer, unused = nn.Linear(4, 2), nn.Linear(2, 2)
+    layer, unused = nn.Sequential(nn.Linear(4, 2), nn.BatchNorm1d(2)), nn.Linear(2, 2)
     inputs = torch.randn(FRAMES, 4)
     steps = 0
 
@@ -37,7 +40,7 @@ def trained(checkpoint: Path, *, break_at: int | None = None, seed: int = 1) -> 
         steps += 1
         noise = torch.from_numpy(rng.normal(size=(len(batch), 4)).astype(np.float32))
         dropped = functional.dropout(inputs[batch] + 0.1 * noise, 0.3)
-        return layer(dropped).square().mean()
+        return (layer(dropped) - inputs[batch, :2]).square().mean()
 
     fit(
         "layer",
@@ -46,8 +49,9 @@ def trained(checkpoint: Path, *, break_at: int | None = None, seed: int = 1) -> 
         np.arange(FRAMES),
         Schedule(EPOCHS, batch_size=4, learning_rate=0.1, weight_decay=0.01, seed=seed),
         checkpoint,
+        layer.buffers(),
     )
-    return [parameter.detach() for parameter in layer.parameters()]
+    return [*(parameter.detach() for parameter in layer.parameters()), *layer.buffers()]
 
 
 @pytest.mark.parametrize("break_at", [0, 3, 5, 7, 12, 14])

@@ -98,7 +98,7 @@ def backbone_stage(
     if isinstance(chosen, PretrainConfig):
         return PretrainStage(chosen, preprocessing, frames, config.seed, config.threads, device)
     location, revision = location_of(chosen)
-    source = _content(Path(location)) if Path(location).is_dir() else location
+    source = content_of_checkpoint(Path(location)) if Path(location).is_dir() else location
     return CopyStage(source, revision, location)
 
 
@@ -107,8 +107,12 @@ def weights_folder(backbone: Artifact) -> Path:
     return backbone.folder / _WEIGHTS
 
 
-def _content(folder: Path) -> str:
-    """What a checkpoint's folder holds, by checksum."""
+def content_of_checkpoint(folder: Path) -> str:
+    """What a checkpoint's folder holds, by checksum.
+
+    Raises:
+        PolymorphError: it is none.
+    """
     if not (folder / "config.json").is_file():
         raise PolymorphError(
             "a folder with config.json and model.safetensors", "none", where=str(folder),

@@ -1,0 +1,1 @@
+"""Teach a small backbone on unlabelled recordings to answer as a large one does."""
