@@ -50,6 +50,9 @@ class SourceConfig(_Strict):
     tolerance_s: float = Field(0.05, gt=0, description="label to picture, at most")
     fps: float = Field(30.0, gt=0, description="frames per second where the data do not say it")
     separator: str = Field("|", min_length=1, description="between the labels of a CSV's cell")
+    absent: tuple[str, ...] = Field(
+        (), description="labels of other sources that are in none of its pictures"
+    )
     part: Literal["train", "validation", "test"] | None = Field(
         None, description="what it is for; none: its sequences are shared out"
     )
@@ -229,7 +232,12 @@ class TrainConfig(_Strict):
     threads: int = Field(2, ge=1, description="a different count changes the last digits")
     device: str = Field("auto", description="cpu, cuda, cuda:N, or auto for a GPU if there is one")
     mean_ap_floor: float = Field(0.0, ge=0, le=1, description="the bundle's promise on new scenes")
-    synthetic: SyntheticConfig | None = None
+    notices: tuple[Path, ...] = Field(
+        (), description="files that go into the bundle: licences and origins of weights and data"
+    )
+    synthetic: SyntheticConfig | None = Field(
+        None, description="beside data: its scenes show none of the other labels"
+    )
     data: DataConfig | None = None
     backbone: BackboneConfig
     tokens: TokensConfig = TokensConfig(augmentations=0, least_rows=0)
@@ -243,9 +251,9 @@ class TrainConfig(_Strict):
         return Recipe(**{name: getattr(self, name) for name in Recipe.model_fields})
 
     @model_validator(mode="after")
-    def _one_source(self) -> TrainConfig:
-        if (self.synthetic is None) == (self.data is None):
-            raise ValueError("either synthetic or data has to be given")
+    def _some_source(self) -> TrainConfig:
+        if self.synthetic is None and self.data is None:
+            raise ValueError("synthetic, data or both have to be given")
         return self
 
 
@@ -253,14 +261,15 @@ def read_config(path: Path | str) -> TrainConfig:
     """Read a training configuration; its relative paths count from the folder that it is in.
 
     Raises:
-        PolymorphError: the file is missing, is not YAML, or a field is unknown or out of range.
+        PolymorphError: the file or a notice is missing, it is not YAML, or a field is unknown or
+            out of range.
     """
     file = Path(path)
     if not file.is_file():
         raise PolymorphError("a training configuration", "no such file", where=str(file))
     try:
         document = yaml.safe_load(file.read_text(encoding="utf-8"))
-        return _with_paths_from(file.parent, TrainConfig.model_validate(document))
+        config: TrainConfig = _with_paths_from(file.parent, TrainConfig.model_validate(document))
     except yaml.YAMLError as error:
         first = str(error).replace("\n", " ")
         raise PolymorphError("YAML", f"text that is not: {first}", where=str(file)) from None
@@ -271,6 +280,10 @@ def read_config(path: Path | str) -> TrainConfig:
             "valid fields", f"{error.error_count()} fault(s), first {place}: {fault['msg']}",
             where=str(file),
         ) from None  # fmt: skip
+    for notice in config.notices:
+        if not notice.is_file():
+            raise PolymorphError("a file of notices", "none", where=str(notice))
+    return config
 
 
 def _with_paths_from(folder: Path, part: Any) -> Any:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from helpers.documents import ROOT, furnish
+from polymorph_ros.model.backbone import load_backbone
 
 EXAMPLES = ROOT / "examples"
 _DEADLINE_S = 120
@@ -38,6 +39,7 @@ def run(*arguments: str | Path, cwd: Path) -> str:
 def test_every_example_has_a_test() -> None:
     assert {file.name for file in EXAMPLES.glob("*.py")} == {
         "camvid_davis.py",
+        "efficientnet_lite0.py",
         "groceries.py",
         "label_images.py",
         "slow_for_people.py",
@@ -87,3 +89,13 @@ def test_groceries(tmp_path: Path) -> None:
         row["file"] for row in tables["photos_val"]
     )
     assert max(row["labels"].count("|") for row in tables["products_train"]) < 4
+
+
+def test_efficientnet_lite0(tmp_path: Path) -> None:
+    weights = ROOT.parent / "shared" / "models" / "efficientnet_lite0.safetensors"
+    if not weights.is_file():
+        pytest.skip("the weights are not beside the repository")
+
+    run(EXAMPLES / "efficientnet_lite0.py", tmp_path / "lite0", cwd=tmp_path)
+
+    assert load_backbone(tmp_path / "lite0").hidden_size == 1280
