@@ -44,6 +44,26 @@ def union(datasets: Sequence[Dataset]) -> Dataset:
     )
 
 
+def with_absent(dataset: Dataset, labels: Sequence[str]) -> Dataset:
+    """A data set that also says of labels that it lacks that none of its frames shows them.
+
+    Raises:
+        PolymorphError: it has one of them.
+    """
+    both = sorted(set(labels) & set(dataset.vocabulary))
+    if both:
+        raise PolymorphError(
+            "absent labels that the source does not name", ", ".join(both), where="absent"
+        )
+    vocabulary = Vocabulary((*dataset.vocabulary, *labels))
+    sequences = []
+    for sequence in dataset.sequences:
+        track = sequence.track
+        truth = np.pad(track.truth, ((0, 0), (0, len(labels))))
+        sequences.append(replace(sequence, track=replace(track, truth=truth)))
+    return replace(dataset, vocabulary=vocabulary, sequences=tuple(sequences))
+
+
 def _spread(track: Track, columns: NDArray[np.int64], labels: int, name: str) -> Track:
     truth = np.full((len(track.truth), labels), -1, dtype=np.int8)
     truth[:, columns] = track.truth

@@ -22,9 +22,9 @@ from polymorph_ros.files import write_json
 from polymorph_ros.model.backbone import load_backbone, quiet_transformers
 from polymorph_ros.model.efficientnet_lite import EfficientNetLiteConfig, EfficientNetLiteModel
 from polymorph_ros.model.families import family_of
+from polymorph_ros.training.backbone_choice import preprocessing_of
 from polymorph_ros.training.config import FolderBackboneConfig, PretrainConfig
 from polymorph_ros.training.pretrain import small_vit
-from polymorph_ros.training.backbone_choice import preprocessing_of
 
 
 class Student(nn.Module):

@@ -13,8 +13,8 @@ from polymorph_ros.bundle.manifest import Preprocessing
 from polymorph_ros.distillation.answers import FEATURE, LOGITS, PATCHES, Answers, as_grid
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.model.backbone import quiet_transformers
-from polymorph_ros.training.config import FolderBackboneConfig, HubBackboneConfig
 from polymorph_ros.training.backbone_choice import preprocessing_of
+from polymorph_ros.training.config import FolderBackboneConfig, HubBackboneConfig
 
 
 class TransformersTeacher:

@@ -50,6 +50,9 @@ class SourceConfig(_Strict):
     tolerance_s: float = Field(0.05, gt=0, description="label to picture, at most")
     fps: float = Field(30.0, gt=0, description="frames per second where the data do not say it")
     separator: str = Field("|", min_length=1, description="between the labels of a CSV's cell")
+    absent: tuple[str, ...] = Field(
+        (), description="labels of other sources that are in none of its pictures"
+    )
     part: Literal["train", "validation", "test"] | None = Field(
         None, description="what it is for; none: its sequences are shared out"
     )
@@ -229,7 +232,12 @@ class TrainConfig(_Strict):
     threads: int = Field(2, ge=1, description="a different count changes the last digits")
     device: str = Field("auto", description="cpu, cuda, cuda:N, or auto for a GPU if there is one")
     mean_ap_floor: float = Field(0.0, ge=0, le=1, description="the bundle's promise on new scenes")
-    synthetic: SyntheticConfig | None = None
+    notices: tuple[Path, ...] = Field(
+        (), description="files that go into the bundle: licences and origins of weights and data"
+    )
+    synthetic: SyntheticConfig | None = Field(
+        None, description="beside data: its scenes show none of the other labels"
+    )
     data: DataConfig | None = None
     backbone: BackboneConfig
     tokens: TokensConfig = TokensConfig(augmentations=0, least_rows=0)
@@ -243,15 +251,23 @@ class TrainConfig(_Strict):
         return Recipe(**{name: getattr(self, name) for name in Recipe.model_fields})
 
     @model_validator(mode="after")
-    def _one_source(self) -> TrainConfig:
-        if (self.synthetic is None) == (self.data is None):
-            raise ValueError("either synthetic or data has to be given")
+    def _some_source(self) -> TrainConfig:
+        if self.synthetic is None and self.data is None:
+            raise ValueError("synthetic, data or both have to be given")
         return self
 
 
 def read_config(path: Path | str) -> TrainConfig:
-    """Read a training configuration, as ``read_fields`` does."""
-    return read_fields(path, TrainConfig, "a training configuration")
+    """Read a training configuration, as ``read_fields`` does.
+
+    Raises:
+        PolymorphError: as ``read_fields``, or a notice is missing.
+    """
+    config = read_fields(path, TrainConfig, "a training configuration")
+    for notice in config.notices:
+        if not notice.is_file():
+            raise PolymorphError("a file of notices", "none", where=str(notice))
+    return config
 
 
 _Model = TypeVar("_Model", bound=BaseModel)

@@ -128,6 +128,7 @@ class TrainingGraph:
             name=self.config.name,
             description=self.config.description,
             recipe=self.config.recipe,
+            notices=self.config.notices,
             features=features,
             scout=scout,
             adapters=adapters,

@@ -1,17 +1,19 @@
-"""Which stages write the frames of each part: scenes are rendered, recordings decoded."""
+"""Which stages write the frames of each part: scenes are rendered, recordings decoded, or both."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import get_args
 
 import numpy as np
 
 from polymorph_ros.bundle.manifest import Preprocessing
 from polymorph_ros.data.dataset import Dataset, Fault
 from polymorph_ros.data.open_dataset import open_dataset
-from polymorph_ros.data.union import union
+from polymorph_ros.data.synthetic import SYNTHETIC_LABELS
+from polymorph_ros.data.union import union, with_absent
 from polymorph_ros.errors import PolymorphError
-from polymorph_ros.training.config import DataConfig, SyntheticConfig, TrainConfig
+from polymorph_ros.training.config import DataConfig, SourceConfig, SyntheticConfig, TrainConfig
 from polymorph_ros.training.splits import (
     Sequences,
     split_by_sequences,
@@ -19,9 +21,10 @@ from polymorph_ros.training.splits import (
     split_in_blocks,
 )
 from polymorph_ros.training.stages.decoding import DecodingStage, content_of, with_labels
-from polymorph_ros.training.stages.synthetic import SyntheticStage
+from polymorph_ros.training.stages.mixed import MixedStage
+from polymorph_ros.training.stages.synthetic import Part, SyntheticStage
 
-FrameStage = SyntheticStage | DecodingStage
+FrameStage = SyntheticStage | DecodingStage | MixedStage
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,8 @@ class FrameStages:
         """The same with the labels that the training frames turned out to teach."""
 
         def over(stage: FrameStage) -> FrameStage:
+            if isinstance(stage, MixedStage):
+                return replace(stage, vocabulary=vocabulary)
             return with_labels(stage, vocabulary) if isinstance(stage, DecodingStage) else stage
 
         return replace(
@@ -76,18 +81,35 @@ def frame_stages(config: TrainConfig, preprocessing: Preprocessing) -> FrameStag
     Raises:
         PolymorphError: a source cannot be read, or too little can be used of all of them.
     """
-    if config.synthetic is not None:
-        return _synthetic_stages(config.synthetic, config.seed)
-    assert config.data is not None, "the configuration was checked"
-    return decoding_stages(config.data, preprocessing, config.seed)
+    if config.data is None:
+        assert config.synthetic is not None, "the configuration was checked"
+        return FrameStages(*_scenes(config.synthetic, config.seed))
+    if config.synthetic is None:
+        return decoding_stages(config.data, preprocessing, config.seed)
+    return _mixed_stages(config.synthetic, config.data, preprocessing, config.seed)
 
 
-def _synthetic_stages(synthetic: SyntheticConfig, seed: int) -> FrameStages:
-    return FrameStages(
-        SyntheticStage(synthetic, "train", seed),
-        SyntheticStage(synthetic, "validation", seed),
-        SyntheticStage(synthetic, "test", seed),
+def _scenes(
+    synthetic: SyntheticConfig, seed: int
+) -> tuple[SyntheticStage, SyntheticStage, SyntheticStage]:
+    train, validation, test = (SyntheticStage(synthetic, part, seed) for part in get_args(Part))
+    return train, validation, test
+
+
+def _mixed_stages(
+    synthetic: SyntheticConfig, data: DataConfig, preprocessing: Preprocessing, seed: int
+) -> FrameStages:
+    """Scenes and video together; rare labels are left out when both are there."""
+    video = decoding_stages(data.model_copy(update={"fewest_examples": 0}), preprocessing, seed)
+    vocabulary = tuple(dict.fromkeys((*SYNTHETIC_LABELS, *video.train.vocabulary)))
+    fewest = {"train": data.fewest_examples}
+    scenes = _scenes(synthetic, seed)
+    train, validation, test = (
+        MixedStage(drawn, decoded, preprocessing, vocabulary, fewest.get(drawn.part, 0))
+        for drawn, decoded in zip(scenes, (video.train, video.validation, video.test), strict=True)
+        if not isinstance(decoded, SyntheticStage | MixedStage)
     )
+    return replace(video, train=train, validation=validation, test=test)
 
 
 def decoding_stages(config: DataConfig, preprocessing: Preprocessing, seed: int) -> FrameStages:
@@ -124,17 +146,7 @@ def decoding_stages(config: DataConfig, preprocessing: Preprocessing, seed: int)
 
 def _parts(config: DataConfig, seed: int) -> tuple[dict[str, Sequences], Dataset]:
     """Every sequence's part, and all of them as one data set."""
-    opened = [
-        open_dataset(
-            source.path,
-            labels=source.labels,
-            topic=source.topic,
-            tolerance_s=source.tolerance_s,
-            fps=source.fps,
-            separator=source.separator,
-        )
-        for source in config.sources
-    ]
+    opened = [with_absent(_open(source), source.absent) for source in config.sources]
     dataset = union(opened)
     fixed = [
         source.part
@@ -154,6 +166,17 @@ def _parts(config: DataConfig, seed: int) -> tuple[dict[str, Sequences], Dataset
     if not validation and train:
         train, validation = _split(config, train, config.validation, rng)
     return {"train": train, "validation": validation, "test": test}, dataset
+
+
+def _open(source: SourceConfig) -> Dataset:
+    return open_dataset(
+        source.path,
+        labels=source.labels,
+        topic=source.topic,
+        tolerance_s=source.tolerance_s,
+        fps=source.fps,
+        separator=source.separator,
+    )
 
 
 def _split(

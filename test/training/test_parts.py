@@ -150,8 +150,12 @@ def test_patch_shares_say_how_much_of_each_label_a_patch_shows() -> None:
     assert shares.sum(dim=2).eq(1).all()
 
 
-def test_the_default_bundle_s_configuration_is_valid() -> None:
-    assert read_config(REPOSITORY / "config/default_bundle.yaml").name == "rooms_and_streets"
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [("default_bundle", "rooms_and_streets"), ("groceries", "rooms_streets_groceries")],
+)
+def test_the_configurations_of_bundles_are_valid(file: str, name: str) -> None:
+    assert read_config(REPOSITORY / f"config/{file}.yaml").name == name
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,8 @@ from polymorph_ros.training.stages.contexts import columns_of, load_contexts, ne
 from polymorph_ros.training.stages.unknown_scene import load_unknown_scene_entry
 from polymorph_ros.training.token_set import Features
 
+_NOTICES = "notices"
+
 
 @dataclass(frozen=True, kw_only=True)
 class BundleParts:
@@ -56,12 +58,14 @@ class BundleParts:
     Attributes:
         adapters: one for each context.
         recipe: how it was trained.
+        notices: licences and origins of weights and data.
         old: the bundle that the parts are added to, if any; its files stay as they are.
     """
 
     name: str = field(metadata={"decides": False})
     description: str = field(metadata={"decides": False})
     recipe: Recipe
+    notices: tuple[Path, ...] = field(default=(), metadata={"decides": False})
     features: Features
     scout: Artifact
     adapters: tuple[Artifact, ...]
@@ -129,6 +133,9 @@ def _copy_files(parts: BundleParts, folder: Path) -> None:
         shutil.copytree(weights_folder(parts.features.backbone), folder / "backbone")
         recipe = parts.recipe.model_dump_json(indent=1)
         (folder / RECIPE_FILE).write_text(recipe + "\n", encoding="utf-8")
+        for notice in parts.notices:
+            (folder / _NOTICES).mkdir(exist_ok=True)
+            shutil.copy(notice, folder / _NOTICES)
     else:
         for entry in read_bundle(parts.old.folder).manifest.files:
             (folder / entry.path).parent.mkdir(parents=True, exist_ok=True)

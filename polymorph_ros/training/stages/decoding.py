@@ -21,7 +21,8 @@ from polymorph_ros.training.frames import About, frame_rows, frames_cost, in_voc
 from polymorph_ros.training.rows import Row, RowWriter
 
 _FAULTS_FILE = "faults.json"
-_JUDGED = "judged"  # the truth of all labels, rare ones too
+JUDGED = "judged"
+"""The array with the truth of all labels, rare ones too."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class DecodingStage:
         """The arrays that are written row by row."""
         side = self.preprocessing.size
         rows = frame_rows(side, side, len(self.vocabulary))
-        rows[_JUDGED] = rows.pop("truth")
+        rows[JUDGED] = rows.pop("truth")
         return rows
 
     def write(self, folder: Path) -> None:
@@ -82,30 +83,14 @@ class DecodingStage:
                 f"decode {self.part}", total=self.frame_count, completed=done, note=""
             )
             for index, sequence in enumerate(self.sequences[start:], start):
-                faults = self._decode(index, preprocessor, writer)
-                entries += [(index, fault.where, fault.reason) for fault in faults]
-                write_json(log, entries)
+                faults = list(self._decode(index, preprocessor, writer))
+                if faults:
+                    entries += [(index, fault.where, fault.reason) for fault in faults]
+                    write_json(log, entries)
                 bars.update(task, advance=len(sequence))
-        self._save_truth(folder, [Fault(where, reason) for _, where, reason in entries])
-
-    def _save_truth(self, folder: Path, faults: list[Fault]) -> None:
-        """Keep the labels that enough of the readable frames show."""
-        judged = np.load(folder / f"{_JUDGED}.npy")
-        counts = (judged == 1).sum(axis=0)
-        shown = np.flatnonzero(counts >= self.fewest)
-        if not len(shown):
-            raise PolymorphError(
-                f"a label that {self.fewest} frames show", "none", where=f"{self.part} data",
-                remedy="label more frames",
-            )  # fmt: skip
-        faults += [
-            Fault(f"label {self.vocabulary[label]}", f"frames that show it: {counts[label]}")
-            for label in np.flatnonzero(counts < self.fewest)
-        ]
-        np.save(folder / "truth.npy", judged[:, shown])
-        save_about(folder, About(tuple(self.vocabulary[label] for label in shown), tuple(faults)))
-        for file in (_FAULTS_FILE, f"{_JUDGED}.npy"):
-            (folder / file).unlink()
+        unread = [Fault(where, reason) for _, where, reason in entries]
+        save_truth(folder, self.vocabulary, self.fewest, unread, self.part)
+        log.unlink(missing_ok=True)
 
     def _decode(self, index: int, preprocessor: Preprocessor, writer: RowWriter) -> Iterator[Fault]:
         sequence = self.sequences[index]
@@ -130,6 +115,31 @@ class DecodingStage:
             yield Fault(f"sequence {track.name}", f"{len(sequence) - read} pictures are missing")
         if writer.rows == before:
             yield Fault(f"sequence {track.name}", "no picture of it can be used")
+
+
+def save_truth(
+    folder: Path, vocabulary: tuple[str, ...], fewest: int, faults: list[Fault], part: str
+) -> None:
+    """Of what was judged, leave the labels that enough of the readable frames show.
+
+    Raises:
+        PolymorphError: there is none.
+    """
+    judged = np.load(folder / f"{JUDGED}.npy")
+    counts = (judged == 1).sum(axis=0)
+    shown = np.flatnonzero(counts >= fewest)
+    if not len(shown):
+        raise PolymorphError(
+            f"a label that {fewest} frames show", "none", where=f"{part} data",
+            remedy="label more frames",
+        )  # fmt: skip
+    rare = [
+        Fault(f"label {vocabulary[label]}", f"frames that show it: {counts[label]}")
+        for label in np.flatnonzero(counts < fewest)
+    ]
+    np.save(folder / "truth.npy", judged[:, shown])
+    save_about(folder, About(tuple(vocabulary[label] for label in shown), (*faults, *rare)))
+    (folder / f"{JUDGED}.npy").unlink()
 
 
 def with_labels(stage: DecodingStage, vocabulary: tuple[str, ...]) -> DecodingStage:
