@@ -57,19 +57,31 @@ class Crossing:
         scale = self.height * rows / self.photo.shape[0]
         width = scale * self.photo.shape[1]
         along = done if self.to_right else 1.0 - done
-        x = along * (columns + width) - width / 2
-        turn = self.tilt * (1.0 - 2.0 * done)
-        cos, sin = scale * np.cos(turn), scale * np.sin(turn)
-        linear = np.array([[cos, -sin], [sin, cos]])
-        centre = np.array([self.photo.shape[1] / 2, self.photo.shape[0] / 2])
-        offset = np.array([x, self.middle * rows]) - linear @ centre
-        matrix = np.column_stack([linear, offset])
-        mask = cv2.warpAffine(np.full(self.photo.shape[:2], 255, np.uint8), matrix, (columns, rows))
-        drawn = cv2.warpAffine(self.photo, matrix, (columns, rows), flags=cv2.INTER_AREA)
-        picture[mask > 127] = drawn[mask > 127]
-        return float((mask > 127).sum()) / (
-            scale * scale * self.photo.shape[0] * self.photo.shape[1]
-        )
+        centre = np.array([along * (columns + width) - width / 2, self.middle * rows])
+        return lay(self.photo, picture, centre, scale, self.tilt * (1.0 - 2.0 * done))
+
+
+def lay(
+    photo: Image, picture: Image, centre: NDArray[np.float64], scale: float, turn: float
+) -> float:
+    """Draw a photo into a picture; the share of it that is inside.
+
+    Args:
+        photo: uint8 RGB.
+        picture: uint8 RGB, changed in place.
+        centre: where the photo's centre goes, x and y in pixels.
+        scale: of the photo's own size.
+        turn: radians.
+    """
+    rows, columns = picture.shape[:2]
+    cos, sin = scale * np.cos(turn), scale * np.sin(turn)
+    linear = np.array([[cos, -sin], [sin, cos]])
+    offset = centre - linear @ np.array([photo.shape[1] / 2, photo.shape[0] / 2])
+    matrix = np.column_stack([linear, offset])
+    mask = cv2.warpAffine(np.full(photo.shape[:2], 255, np.uint8), matrix, (columns, rows))
+    drawn = cv2.warpAffine(photo, matrix, (columns, rows), flags=cv2.INTER_AREA)
+    picture[mask > 127] = drawn[mask > 127]
+    return float((mask > 127).sum()) / (scale * scale * photo.shape[0] * photo.shape[1])
 
 
 @dataclass(frozen=True)

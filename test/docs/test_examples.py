@@ -5,6 +5,7 @@ slow_for_people.py needs a ROS graph: test/ros/test_planner_example.py runs it.
 
 from __future__ import annotations
 
+import csv
 import os
 import subprocess
 import sys
@@ -37,6 +38,7 @@ def run(*arguments: str | Path, cwd: Path) -> str:
 def test_every_example_has_a_test() -> None:
     assert {file.name for file in EXAMPLES.glob("*.py")} == {
         "camvid_davis.py",
+        "groceries.py",
         "label_images.py",
         "slow_for_people.py",
     }
@@ -61,3 +63,27 @@ def test_camvid_davis(tmp_path: Path) -> None:
     assert {file.name for file in tmp_path.iterdir()} == {
         "camvid_bag.csv", "camvid_test.csv", "camvid_train.csv", "davis_test.csv", "davis_train.csv"
     }  # fmt: skip
+
+
+def test_groceries(tmp_path: Path) -> None:
+    data = ROOT.parent / "shared" / "data"
+    if not (data / "grocery").is_dir() or not (data / "traces").is_dir():
+        pytest.skip("the evaluation data are not beside the repository")
+
+    run(EXAMPLES / "groceries.py", tmp_path, "--most", "2", cwd=tmp_path)
+
+    tables = {
+        f"{name}_{part}": list(csv.DictReader((tmp_path / f"{name}_{part}.csv").open()))
+        for name in ("photos", "shelves", "products")
+        for part in ("train", "val", "test")
+        if (name, part) != ("products", "val")
+    }
+    for name, rows in tables.items():
+        assert all((tmp_path / row["file"]).is_file() for row in rows), name
+    kinds = [{row["labels"] for row in tables[f"photos_{part}"]} for part in ("train", "val")]
+    assert kinds[0] == kinds[1]
+    assert len(kinds[0]) == 43
+    assert {row["file"] for row in tables["photos_train"]}.isdisjoint(
+        row["file"] for row in tables["photos_val"]
+    )
+    assert max(row["labels"].count("|") for row in tables["products_train"]) < 4
