@@ -16,6 +16,7 @@ from polymorph_ros.errors import PolymorphError
 if TYPE_CHECKING:
     from polymorph_ros.data.dataset import Dataset
     from polymorph_ros.evaluation.session import Outcome, Request
+    from polymorph_ros.training.config import BackboneConfig, TrainConfig
 
 _Say = Callable[[str], None]
 
@@ -66,7 +67,11 @@ _TrainBaselines = Annotated[
     typer.Option(help="First train the baselines of --compare (else all) from this configuration."),
 ]
 _LargerBackbone = Annotated[
-    str, typer.Option(help="Hub name of the next larger backbone, for --train-baselines.")
+    str,
+    typer.Option(help="Folder or Hub name of the next larger backbone, for --train-baselines."),
+]
+_LargerSize = Annotated[
+    int | None, typer.Option(min=16, help="Side of its pictures; else the one it was trained with.")
 ]
 _Work = Annotated[
     Path, typer.Option(help="Work folder of the bundle's training, for --train-baselines.")
@@ -93,6 +98,7 @@ def evaluate(
     baselines: _Baselines = None,
     train_baselines: _TrainBaselines = None,
     larger_backbone: _LargerBackbone = "",
+    larger_size: _LargerSize = None,
     work: _Work = Path("build/train"),
 ) -> None:
     """Replay labelled video through a bundle and what else one would run, and sum it up."""
@@ -100,10 +106,13 @@ def evaluate(
     from polymorph_ros.evaluation.baselines.table import baselines_beside, method_names
     from polymorph_ros.evaluation.session import Request, evaluate_live
     from polymorph_ros.evaluation.session import evaluate as evaluate_offline
+    from polymorph_ros.training.config import named_backbone, read_config
 
     folder = baselines or baselines_beside(bundle)
     if train_baselines is not None:
-        _train(train_baselines, bundle, folder, work, (compare, larger_backbone, device))
+        larger = named_backbone(larger_backbone, larger_size) if larger_backbone else None
+        settings = read_config(train_baselines).model_copy(update={"device": device})
+        _train(settings, bundle, folder, work, (compare, larger))
     if not data or out is None:
         if train_baselines is not None:
             return
@@ -135,18 +144,21 @@ def _say(line: str) -> None:
     Console().print(line, highlight=False)
 
 
-def _train(config: Path, bundle: Path, out: Path, work: Path, how: tuple[str, str, str]) -> None:
-    """``how``: the methods to train for, the larger backbone, and the device."""
+def _train(
+    config: TrainConfig,
+    bundle: Path,
+    out: Path,
+    work: Path,
+    how: tuple[str, BackboneConfig | None],
+) -> None:
+    """``how``: the methods to train for, and the larger backbone."""
     from polymorph_ros.bundle import read_bundle
     from polymorph_ros.evaluation.baselines.table import weights_of
     from polymorph_ros.evaluation.baselines.train import train_baselines
-    from polymorph_ros.training.config import read_config
 
-    compare, larger_backbone, device = how
-    settings = read_config(config).model_copy(update={"device": device})
+    compare, larger = how
     train_baselines(
-        *(weights_of(compare, out), settings, read_bundle(bundle), out, work, _say),
-        larger=larger_backbone,
+        *(weights_of(compare, out), config, read_bundle(bundle), out, work, _say), larger=larger
     )
 
 
