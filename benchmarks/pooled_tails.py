@@ -18,6 +18,7 @@ import typer
 from parts.camvid_davis import CONFIG, ROOT, make_tables
 from parts.machine import machine_facts, machine_name
 from parts.metrics import Results, rounded
+from parts.real_backbones import make_lite0
 from polymorph_ros.bundle.manifest import TailTokens
 from polymorph_ros.evaluation.replay import measure
 from polymorph_ros.files import write_json
@@ -39,6 +40,7 @@ def main(
     """Train, compare, and write benchmarks/results/pooled_tails-MACHINE.json."""
     if config == CONFIG:
         make_tables()
+        make_lite0()
     machine = machine_facts() | {"torch_threads": threads}
     plain = read_config(config).model_copy(update={"threads": threads})
     runs = [

@@ -25,7 +25,7 @@ from parts.foundation import LARGER_WIDTH, SIDE, WIDTH, foundation
 from parts.trace_parts import most_frequent, split, windows
 from parts.traced import traced_scenes
 from parts.traces import Trace, read_trace
-from parts.whole import compare
+from parts.whole import Comparison, Larger, compare, tables
 from polymorph_ros.progress import progress_bar
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -74,10 +74,16 @@ def main(
         "stretches": dict(zip(names, counts, strict=True)),
     }
     methods = CURVE if curve else "all"
-    data = [place / "test"]
-    typer.echo(
-        compare(f"synthetic_traces-{labels}", config, data, place, about, str(larger), methods)
+    one = Comparison(
+        f"synthetic_traces-{labels}",
+        config,
+        tables([place / "test"]),
+        place,
+        about,
+        Larger(str(larger)),
+        methods,
     )
+    typer.echo(compare(one))
 
 
 def _draw(part: Trace, folder: Path) -> None:

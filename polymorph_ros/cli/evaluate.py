@@ -16,6 +16,7 @@ from polymorph_ros.errors import PolymorphError
 if TYPE_CHECKING:
     from polymorph_ros.data.dataset import Dataset
     from polymorph_ros.evaluation.session import Outcome, Request
+    from polymorph_ros.training.config import TrainConfig
 
 _Say = Callable[[str], None]
 
@@ -66,7 +67,11 @@ _TrainBaselines = Annotated[
     typer.Option(help="First train the baselines of --compare (else all) from this configuration."),
 ]
 _LargerBackbone = Annotated[
-    str, typer.Option(help="Hub name of the next larger backbone, for --train-baselines.")
+    str,
+    typer.Option(help="Folder or Hub name of the next larger backbone, for --train-baselines."),
+]
+_LargerSize = Annotated[
+    int | None, typer.Option(min=16, help="Side of its pictures; else the one it was trained with.")
 ]
 _Siglip2 = Annotated[
     str,
@@ -98,6 +103,7 @@ def evaluate(
     train_baselines: _TrainBaselines = None,
     larger_backbone: _LargerBackbone = "",
     siglip2: _Siglip2 = "google/siglip2-base-patch16-224",
+    larger_size: _LargerSize = None,
     work: _Work = Path("build/train"),
 ) -> None:
     """Replay labelled video through a bundle and what else one would run, and sum it up."""
@@ -105,10 +111,12 @@ def evaluate(
     from polymorph_ros.evaluation.baselines.table import baselines_beside, method_names
     from polymorph_ros.evaluation.session import Request, evaluate_live
     from polymorph_ros.evaluation.session import evaluate as evaluate_offline
+    from polymorph_ros.training.config import read_config
 
     folder = baselines or baselines_beside(bundle)
     if train_baselines is not None:
-        _train(train_baselines, bundle, folder, work, (compare, larger_backbone, siglip2, device))
+        settings = read_config(train_baselines).model_copy(update={"device": device})
+        _train(settings, bundle, folder, work, (compare, larger_backbone, larger_size, siglip2))
     if not data or out is None:
         if train_baselines is not None:
             return
@@ -141,19 +149,23 @@ def _say(line: str) -> None:
 
 
 def _train(
-    config: Path, bundle: Path, out: Path, work: Path, how: tuple[str, str, str, str]
+    config: TrainConfig,
+    bundle: Path,
+    out: Path,
+    work: Path,
+    how: tuple[str, str, int | None, str],
 ) -> None:
-    """``how``: the methods to train for, the larger backbone, SigLIP 2, and the device."""
+    """``how``: the methods to train for, the larger backbone and its size, and SigLIP 2."""
     from polymorph_ros.bundle import read_bundle
     from polymorph_ros.evaluation.baselines.table import weights_of
     from polymorph_ros.evaluation.baselines.train import train_baselines
-    from polymorph_ros.training.config import read_config
+    from polymorph_ros.training.config import named_backbone
 
-    compare, larger_backbone, siglip2, device = how
-    settings = read_config(config).model_copy(update={"device": device})
+    compare, larger_backbone, larger_size, siglip2 = how
+    larger = named_backbone(larger_backbone, larger_size) if larger_backbone else None
     train_baselines(
-        *(weights_of(compare, out), settings, read_bundle(bundle), out, work, _say),
-        larger=larger_backbone,
+        *(weights_of(compare, out), config, read_bundle(bundle), out, work, _say),
+        larger=larger,
         siglip2=siglip2,
     )
 

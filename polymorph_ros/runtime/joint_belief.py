@@ -7,7 +7,7 @@ for contexts; in each frame they are brought into agreement, in both directions:
 - A context's odds are multiplied by what the labels' scores did to the odds of ``A``, that any of
   its labels is there through it, and by the evidence of the scout's context score.
 - A label's odds are multiplied by ``sum_c w_c f_c`` over its contexts, with ``w_c`` the share of c
-  in the label and ``f_c = (1 - v) / (A + (1 - A) / Q - v)``, where ``v`` is that the label is there
+  in the label and ``f_c = 1 / (1 - N + N / Q)``, where ``N`` is that no other label is there
   through c, and ``Q`` what is known of the context besides its labels. That is Bayes' rule when
   labels are independent.
 
@@ -110,8 +110,10 @@ class JointBelief:
         # What is known of each context besides what its labels say.
         besides = np.exp(self._evidence[self._context_part])
         besides *= self._gap(before) / self._prior_gap
-        bound = (anyone + (1.0 - anyone) / besides)[pairs.context]
-        factor = pairs.share * (1.0 - through) / (bound - through)
+        # That none of the context's other labels is there: both bounds keep it a probability.
+        none = (1.0 - anyone)[pairs.context] / np.maximum(1.0 - through, _SMALL)
+        none = np.minimum(none, 1.0)
+        factor = pairs.share / (1.0 - none + none / besides[pairs.context])
         total = pairs.by_label(factor, len(labels))
         labels *= total**weights.cooccurrence
         self._share = factor / total[pairs.label]

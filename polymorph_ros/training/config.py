@@ -111,6 +111,15 @@ class HubBackboneConfig(_Strict):
     image_size: int | None = Field(None, ge=16, description="none: the one it was trained with")
 
 
+def named_backbone(
+    name: str, image_size: int | None = None
+) -> FolderBackboneConfig | HubBackboneConfig:
+    """The backbone of a folder, where there is one of this name, else of the Hub."""
+    if Path(name).is_dir():
+        return FolderBackboneConfig(folder=Path(name), image_size=image_size)
+    return HubBackboneConfig(hub=name, image_size=image_size)
+
+
 class BundleBackboneConfig(_Strict):
     """The backbone of a bundle, with its preprocessing."""
 

@@ -28,7 +28,7 @@ SCORES = st.lists(st.floats(0.02, 0.98), min_size=2, max_size=2)
 Floats = NDArray[np.float64]
 
 
-def joint_belief(prior: Floats) -> JointBelief:
+def joint_belief(prior: Floats, **weights: float) -> JointBelief:
     """Independent labels; a context is there when one of its labels is."""
     present = np.array([1.0 - np.prod(1.0 - prior[list(group)]) for group in CONTEXTS])
     rates = [np.full(count, 0.1) for count in (LABELS, len(CONTEXTS))]
@@ -44,7 +44,7 @@ def joint_belief(prior: Floats) -> JointBelief:
             context_dynamics=Dynamics(present, rates[1], rates[1]),
             costs=np.ones(2),
             thresholds=Thresholds(half, half, half),
-            weights=EvidenceWeights(context=1.0, scout=1.0),
+            weights=EvidenceWeights(context=1.0, scout=1.0, **weights),
         )
     )
 
@@ -87,3 +87,22 @@ def test_a_context_is_believed_as_far_as_its_labels_are(prior: Floats, scores) -
     some = np.array([1.0 - np.prod(1.0 - seen[list(group)]) for group in CONTEXTS])
     assert belief.contexts == pytest.approx(some, rel=1e-3)
     assert belief.labels == pytest.approx(seen, rel=1e-3)
+
+
+@given(
+    PRIORS,
+    st.lists(
+        st.sampled_from([0.0, 1e-6, 0.5, 1.0 - 1e-6, 1.0]), min_size=LABELS + 2, max_size=LABELS + 2
+    ),
+)
+@settings(deadline=None)
+def test_beliefs_stay_probabilities_however_sure_the_scores_are(prior: Floats, scores) -> None:
+    # A label that hardly ever changes stays as sure as a belief may be, and each frame adds to it.
+    belief = joint_belief(prior, cooccurrence=0.5, correlation_s=1e-5)
+
+    for _ in range(3):
+        belief.predict(1e-4)
+        belief.update_from_scout(scores[:LABELS], scores[LABELS:])
+
+        for believed in (belief.labels, belief.contexts):
+            assert ((believed > 0) & (believed < 1)).all()

@@ -39,7 +39,7 @@ from polymorph_ros.runtime.belief import logit, sigmoid
 from polymorph_ros.runtime.engine import MakePolicy
 from polymorph_ros.runtime.policy import Policy
 from polymorph_ros.training.calibration import platt
-from polymorph_ros.training.config import HubBackboneConfig, PretrainConfig, TrainConfig
+from polymorph_ros.training.config import BackboneConfig, PretrainConfig, TrainConfig
 from polymorph_ros.training.frames import LabelledFrames
 from polymorph_ros.training.graph import TrainingGraph
 from polymorph_ros.training.rehearsal import rehearse
@@ -159,9 +159,9 @@ def _train_size(inputs: Inputs, target: Path) -> TrainedBaseline:
 def _train_larger(inputs: Inputs, target: Path) -> TrainedBaseline | None:
     """On the named backbone, else on one twice as wide as that which was trained from scratch."""
     own = inputs.config.backbone
-    backbone: PretrainConfig | HubBackboneConfig
-    if inputs.larger:
-        backbone = HubBackboneConfig.model_validate({"hub": inputs.larger})
+    backbone: BackboneConfig
+    if inputs.larger is not None:
+        backbone = inputs.larger
     elif isinstance(own, PretrainConfig):
         twice = {"hidden_size": 2 * own.hidden_size, "heads": 2 * own.heads}
         backbone = own.model_copy(update=twice)

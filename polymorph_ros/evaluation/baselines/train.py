@@ -29,7 +29,7 @@ from polymorph_ros.evaluation.baselines.trained import (
     write_trained,
 )
 from polymorph_ros.training.artifacts import SUMS_FILE, Log, sole_use
-from polymorph_ros.training.config import TrainConfig
+from polymorph_ros.training.config import BackboneConfig, TrainConfig
 from polymorph_ros.training.frames import (
     LabelledFrames,
     load_frames,
@@ -59,7 +59,7 @@ class Inputs:
         small, large: configurations of a LoRA of an adapter's rank, and of all adapters' size.
         frames: the bundle's own.
         runner: makes the artifacts of stages.
-        larger: Hub name of the next larger backbone; "" where none was named.
+        larger: the next larger backbone; None where none was named.
         siglip2: folder or Hub name of a SigLIP 2 with both towers.
     """
 
@@ -71,7 +71,7 @@ class Inputs:
     small: TrainConfig
     large: TrainConfig
     runner: Runner
-    larger: str
+    larger: BackboneConfig | None
     siglip2: str
 
     @property
@@ -121,7 +121,7 @@ def train_baselines(
     work: Path,
     log: Log,
     *,
-    larger: str = "",
+    larger: BackboneConfig | None = None,
     siglip2: str = SIGLIP2,
 ) -> None:
     """Train baselines into folders below ``out``; what an earlier run trained stays.
@@ -132,7 +132,7 @@ def train_baselines(
         bundle: whose vocabulary, contexts and backbone they share.
         work: where stages keep artifacts; with the bundle's own, frames and tokens are found.
         log: takes a line on what was done.
-        larger: the next larger backbone's Hub name. Without it, a backbone that was trained from
+        larger: the next larger backbone. Without it, a backbone that was trained from
             scratch is twice as wide, and for any other this baseline is left out.
         siglip2: folder, or Hub name in the local cache, of a SigLIP 2 with both towers; where it
             is not there, that baseline is left out.
@@ -157,7 +157,11 @@ def copy_weights(artifact: Path, target: Path) -> Path:
 
 
 def _inputs(
-    config: TrainConfig, bundle: Bundle, runner: Runner, larger: str, siglip2: str
+    config: TrainConfig,
+    bundle: Bundle,
+    runner: Runner,
+    larger: BackboneConfig | None,
+    siglip2: str,
 ) -> Inputs:
     graph = TrainingGraph(config)
     set_up_torch(config.threads, graph.device)

@@ -1,0 +1,24 @@
+"""Backbones that have seen the world, and the way to a folder of each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from parts.camvid_davis import ROOT
+from parts.whole import Larger
+from polymorph_ros.model.efficientnet_lite import EfficientNetLiteConfig
+
+MODELS = ROOT.parent / "shared/models"
+LITE0 = ROOT / "build/efficientnet_lite0"
+LITE0_PX = 160
+FOCUS = Larger(str(MODELS / "dinov2_small_focus"), 224)
+"""DINOv2-S, tuned by its package for saliency: it is not ``facebook/dinov2-small``."""
+
+
+def make_lite0() -> Path:
+    """A folder with EfficientNet-Lite0 as transformers loads it; written unless it is there."""
+    weights = LITE0 / "model.safetensors"
+    if not weights.is_file():
+        EfficientNetLiteConfig().save_pretrained(LITE0)
+        weights.symlink_to(MODELS / "efficientnet_lite0.safetensors")
+    return LITE0
