@@ -29,8 +29,8 @@ from polymorph_ros.distillation.config import DistillConfig
 from polymorph_ros.distillation.pipeline import Distilled, distil, plan_distillation
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.model.backbone import load_backbone
+from polymorph_ros.training.backbone_choice import preprocessing_of
 from polymorph_ros.training.config import FolderBackboneConfig, read_fields
-from polymorph_ros.training.stages.backbone import preprocessing_of
 
 PICTURES = 12
 LITE = {"width": 0.1, "depth": 0.3, "image_size": 32, "head": 24}
