@@ -1,14 +1,21 @@
 """Pins when a result may be reused: the largest change up to which the engine's label
-sets agree, the pace of true labels meanwhile, and nothing where too few pictures are alike."""
+sets agree, the pace of true labels meanwhile, nothing where too few pictures are alike, and an
+agreement at which reuse costs no mean AP."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from polymorph_ros.bundle.manifest import Preprocessing
+from helpers.tiny_bundle import write_tiny_bundle
+from polymorph_ros.bundle.manifest import Manifest, Preprocessing
+from polymorph_ros.model.polymorph import PolymorphModel
+from polymorph_ros.training.engine_replay import replay_engine
 from polymorph_ros.training.frames import LabelledFrames
-from polymorph_ros.training.stages.reuse import learn_reuse
+from polymorph_ros.training.score_replay import AS_TRAINED, StoredModel, StoredScores
+from polymorph_ros.training.stages.reuse import choose_reuse, learn_reuse, thumbnails_of
 
 PREPROCESSING = Preprocessing(size=32, mean=(0.5,) * 3, std=(0.25,) * 3)
 HZ = 5.0
@@ -101,3 +108,50 @@ def test_the_pace_is_that_of_true_labels_in_pictures_that_are_alike() -> None:
     assert entry is not None
     assert entry.difference < 12.0
     assert entry.pace == 0.0
+
+
+def flickering_and_driving() -> LabelledFrames:
+    """Most pairs flicker at 20 Hz and keep their labels; a few, less alike, change them at 2 Hz."""
+    flicker, drive = 300, 40
+    rng = np.random.default_rng(0)
+    levels = np.where(np.arange(flicker) % 2, 100, 60), 60 + 70 * (np.arange(drive) % 3)
+    level = np.concatenate(levels).astype(np.uint8)
+    truth = np.zeros((flicker + drive, LABELS), np.int8)
+    truth[:flicker, 0] = 1
+    truth[flicker:] = rng.integers(0, 2, (drive, LABELS))
+    return LabelledFrames(
+        images=np.broadcast_to(level[:, None, None, None], (len(level), 24, 32, 3)).copy(),
+        truth=truth,
+        sequence=np.repeat([0, 1], [flicker, drive]).astype(np.int32),
+        stamps_s=np.concatenate([np.arange(flicker) / 20.0, np.arange(drive) / 2.0]),
+    )
+
+
+def knowing(folder: Path, frames: LabelledFrames) -> tuple[StoredModel, Manifest]:
+    """A model that scores the truth of frames nearly for certain, and its manifest."""
+    contexts = {"one": ("a", "b"), "two": ("c", "d")}
+    bundle = write_tiny_bundle(folder / "bundle", contexts=contexts)
+    sure = np.where(frames.truth == 1, 0.97, 0.03).astype(np.float32)
+    both = np.stack([sure[:, :2].max(axis=1), sure[:, 2:].max(axis=1)], axis=1)
+    stored = StoredScores(frames, sure, both, (sure[:, :2], sure[:, 2:]))
+    pictures = thumbnails_of(frames, bundle.manifest.preprocessing)
+    model = PolymorphModel.from_bundle(bundle, "cpu")
+    return StoredModel(model, {AS_TRAINED: stored}, pictures), bundle.manifest
+
+
+def test_reuse_that_costs_accuracy_is_not_learned_though_most_pairs_agree(tmp_path: Path) -> None:
+    frames = flickering_and_driving()
+    model, manifest = knowing(tmp_path, frames)
+    every = replay_engine(model, manifest, frames)
+    first = learn_reuse(frames, every.active, manifest.preprocessing)
+    assert first is not None, "most pairs agree"
+    reused = replay_engine(model, manifest.model_copy(update={"reuse": first}), frames)
+    assert reused.mean_ap(frames) < every.mean_ap(frames) - 0.05, "what it would cost"
+
+    entry = choose_reuse(model, manifest, frames)
+
+    assert entry is not None
+    assert entry.agreement > first.agreement
+    kept = replay_engine(model, manifest.model_copy(update={"reuse": entry}), frames)
+    assert kept.mean_ap(frames) >= every.mean_ap(frames) - 0.002
+    assert kept.computed < len(frames), "what stays the same is still reused"

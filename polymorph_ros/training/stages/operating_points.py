@@ -12,26 +12,21 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import ClassVar, cast
+from typing import ClassVar
 
 import numpy as np
 
 from polymorph_ros.bundle.manifest import Manifest, OperatingPoint, TailTokens
 from polymorph_ros.bundle.reader import Bundle
 from polymorph_ros.bundle.writer import write_bundle
-from polymorph_ros.data.average_precision import mean_average_precision
-from polymorph_ros.data.frame import Frame
-from polymorph_ros.energy.ledger import EnergyLedger
-from polymorph_ros.energy.meter import open_meter
 from polymorph_ros.files import write_json
 from polymorph_ros.model.polymorph import PolymorphModel
 from polymorph_ros.progress import progress_bar
-from polymorph_ros.runtime.engine import Engine
 from polymorph_ros.runtime.operating_points import Table, ladder
-from polymorph_ros.runtime.settings import EngineSettings
 from polymorph_ros.runtime.work import Work
 from polymorph_ros.training.artifacts import Artifact
 from polymorph_ros.training.cost import Rates, StageCost
+from polymorph_ros.training.engine_replay import replay_engine
 from polymorph_ros.training.frames import LabelledFrames, count_frames, load_frames
 from polymorph_ros.training.loop import set_up_torch
 from polymorph_ros.training.score_replay import (
@@ -39,7 +34,6 @@ from polymorph_ros.training.score_replay import (
     StoredModel,
     StoredScores,
     View,
-    row_image,
     store_views,
 )
 from polymorph_ros.training.stages.bundle import BundleParts, assemble
@@ -233,34 +227,12 @@ class _Replay:
         return found
 
     def _measured(self, point: OperatingPoint) -> OperatingPoint:
-        manifest, frames = self._manifest, self._frames
-        longest_s = manifest.reuse.max_age_s if manifest.reuse else 0.0
-        now_s = 0.0  # the video's own time: what is measured must not depend on the machine
-        engine = Engine(
-            cast(PolymorphModel, self._model),
-            manifest,
-            EnergyLedger(open_meter("none")),
-            EngineSettings(reuse_s=longest_s, detect_unknown_scenes=False),
-            table=Table((point,)),
-            clock=lambda: now_s,
-        )
-        scores = np.empty(frames.truth.shape, np.float32)
-        ran, computed = 0, 0
-        for part in frames.slices():
-            engine.reset()
-            begun_s = now_s
-            for row in range(part.start, part.stop):
-                now_s = begun_s + float(frames.stamps_s[row])
-                stamp_ns = round(float(frames.stamps_s[row]) * 1e9)
-                result = engine.step(Frame(row_image(row), stamp_ns))
-                scores[row] = result.score_array
-                ran += len(result.cover.adapters)
-                computed += not result.reused
-        accuracy = mean_average_precision(scores, frames.truth)
+        replay = replay_engine(self._model, self._manifest, self._frames, point)
+        accuracy = replay.mean_ap(self._frames)
         return point.model_copy(
             update={
-                "adapters": round(ran / computed, 4),
-                "computed": round(computed / len(frames), 4),
+                "adapters": round(replay.adapters / replay.computed, 4),
+                "computed": round(replay.computed / len(self._frames), 4),
                 "mean_ap": None if np.isnan(accuracy) else round(accuracy, 5),
             }
         )

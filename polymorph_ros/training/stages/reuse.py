@@ -13,21 +13,25 @@ import torch
 from numpy.typing import NDArray
 
 from polymorph_ros.arrays import Mask
-from polymorph_ros.bundle.manifest import Preprocessing, ReuseEntry
+from polymorph_ros.bundle.manifest import Manifest, Preprocessing, ReuseEntry
 from polymorph_ros.files import write_json
+from polymorph_ros.model.polymorph import PolymorphModel
 from polymorph_ros.model.preprocess import Preprocessor
 from polymorph_ros.model.thumbnail import thumbnails
 from polymorph_ros.runtime.reuse import difference
 from polymorph_ros.training.artifacts import Artifact
 from polymorph_ros.training.cost import Rates, StageCost
-from polymorph_ros.training.frames import LabelledFrames, count_frames, load_frames
+from polymorph_ros.training.engine_replay import replay_engine
+from polymorph_ros.training.frames import LabelledFrames, count_frames, load_frames, vocabulary_of
 from polymorph_ros.training.loop import set_up_torch
-from polymorph_ros.training.rehearsal import rehearse
-from polymorph_ros.training.stages.bundle import BundleParts, assemble, engine_of
+from polymorph_ros.training.score_replay import AS_TRAINED, StoredModel, store_scores
+from polymorph_ros.training.stages.bundle import BundleParts, assemble
 from polymorph_ros.training.stages.thresholds import load_tuned
 
-AGREEMENT = 0.98
+AGREEMENTS = (0.98, 0.99, 0.995, 0.998)
+"""What is tried until reuse costs no mean AP."""
 MAX_AGE_S = 1.0
+_SAME_AP = 0.002  # mean average precisions that differ by less are as good as each other
 _FEWEST = 50  # pairs of frames that a threshold has to rest on
 _STEP = 0.01  # grey levels: finer differences are rounding errors
 _BATCH = 64
@@ -53,12 +57,15 @@ class ReuseStage:
         set_up_torch(self.threads, self.parts.features.device)
         frames = load_frames(self.parts.features.validation.frames.folder)
         draft = assemble(self.parts, load_tuned(self.thresholds), {}, folder / "draft")
-        active = np.zeros(frames.truth.shape, dtype=np.bool_)
-        for row, result in zip(
-            active, rehearse(engine_of(draft, self.parts.features.device), frames), strict=True
-        ):
-            row[:] = result.active_mask
-        entry = learn_reuse(frames, active, self.parts.features.preprocessing)
+        names = tuple(label.name for label in draft.manifest.labels)
+        frames = frames.in_vocabulary(vocabulary_of(self.parts.features.train.frames), names)
+        model = PolymorphModel.from_bundle(draft, self.parts.features.device)
+        stored = StoredModel(
+            model,
+            {AS_TRAINED: store_scores(model, frames)},
+            thumbnails_of(frames, draft.manifest.preprocessing),
+        )
+        entry = choose_reuse(stored, draft.manifest, frames)
         write_json(folder / _FILE, entry.model_dump() if entry else None)
         shutil.rmtree(draft.path)
 
@@ -69,12 +76,40 @@ def load_reuse(reuse: Artifact) -> ReuseEntry | None:
     return ReuseEntry.model_validate(document) if document else None
 
 
+def choose_reuse(
+    stored: StoredModel, manifest: Manifest, frames: LabelledFrames
+) -> ReuseEntry | None:
+    """The least agreement at which reuse costs no mean AP on validation frames.
+
+    Few recordings at a high rate may have most of the pairs, so that their agreement says little
+    of the others: what decides is the engine's own accuracy with reuse.
+
+    Args:
+        stored: the model's scores of the frames.
+        manifest: of a bundle without reuse.
+        frames: validation sequences.
+
+    Returns:
+        none where pictures are seldom alike, or reuse costs mean AP at any agreement.
+    """
+    every = replay_engine(stored, manifest, frames)
+    least = every.mean_ap(frames) - _SAME_AP
+    for agreement in AGREEMENTS:
+        entry = learn_reuse(frames, every.active, manifest.preprocessing, agreement=agreement)
+        if entry is None:
+            return None
+        reused = replay_engine(stored, manifest.model_copy(update={"reuse": entry}), frames)
+        if not reused.mean_ap(frames) < least:
+            return entry
+    return None
+
+
 def learn_reuse(
     frames: LabelledFrames,
     active: Mask,
     preprocessing: Preprocessing,
     *,
-    agreement: float = AGREEMENT,
+    agreement: float = AGREEMENTS[0],
     max_age_s: float = MAX_AGE_S,
 ) -> ReuseEntry | None:
     """The largest difference of pictures up to which their label sets agree.
