@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 bench_app = typer.Typer(no_args_is_help=True, help="Measure the product on this device.")
 
-_BACKBONES = ["ViT-Ti", "ViT-S", "ViT-B"]
+_BACKBONES = ["ViT-Ti", "ViT-S", "ViT-B", "EfficientNet-Lite0", "ConvNeXt-T"]
 _TAIL_BLOCKS = [1, 2, 3, 4]
 _ACTIVE = [1, 2, 4, 8, 16, 32]
 
@@ -25,7 +25,7 @@ _Json = Annotated[
 ]
 _Quick = Annotated[bool, typer.Option(help="ViT-S, K = 2; 1, 4, 8 and 16 adapters.")]
 _Backbones = Annotated[
-    list[str] | None, typer.Option(help="ViT-Ti, ViT-S or ViT-B; may be repeated.")
+    list[str] | None, typer.Option(help=f"{', '.join(_BACKBONES)}; may be repeated.")
 ]
 _TailBlocks = Annotated[list[int] | None, typer.Option(min=1, help="K; repeatable.")]
 _Active = Annotated[list[int] | None, typer.Option(min=1, help="Active adapters; repeatable.")]
@@ -62,7 +62,7 @@ def compose(
 ) -> None:
     """Time one picture with many adapters: composed, by PEFT's ways, and by separate models.
 
-    Random weights, rank 8 on q, v, fc1 and fc2 of the last K blocks, 224 px, all methods
+    Random weights, rank 8 on the family's default targets of the last K blocks, 224 px, all methods
     interleaved. A full table takes an hour and more; with --json it continues where it was stopped.
     On a GPU (--device cuda) composed and bare forwards and separate models are replayed as CUDA
     graphs.

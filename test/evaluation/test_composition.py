@@ -11,15 +11,19 @@ from typing import Any
 
 import pytest
 import torch
+from transformers import ConvNextConfig
 
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.evaluation.composition.bench import Plan, measure, read_rows, write_rows
 from polymorph_ros.evaluation.composition.count import multiply_adds, peak_activation_bytes
-from polymorph_ros.evaluation.composition.synthetic import LABELS, Size, size_of
+from polymorph_ros.evaluation.composition.synthetic import LABELS, Size, size_of, vit
 from polymorph_ros.evaluation.composition.ways import METHODS, Ways
 from polymorph_ros.model import linear
+from polymorph_ros.model.efficientnet_lite import EfficientNetLiteConfig
 
-SMALL = Size(width=24, blocks=3, heads=2, picture=32, patch=8)
+SMALL = vit(width=24, blocks=3, heads=2, picture=32, patch=8)
+LITE = Size(EfficientNetLiteConfig(stages=((1, 3, 1, 1, 8, 16), (3, 5, 2, 6, 16, 24)), head=48), 32)
+CONVNEXT = Size(ConvNextConfig(hidden_sizes=[16, 24], depths=[2, 2], num_stages=2), 32)
 CPU = torch.device("cpu")
 KEYS = {
     "backbone",
@@ -40,9 +44,10 @@ def plan(active: tuple[int, ...], **conditions: Any) -> Plan:
     return Plan({"small": SMALL}, (2,), active, seconds=0.0, rounds=1, device=CPU, **conditions)
 
 
+@pytest.mark.parametrize("size", [SMALL, LITE, CONVNEXT], ids=["vit", "lite", "convnext"])
 @pytest.mark.parametrize("tail_blocks", [1, 2, 3])
-def test_all_ways_give_the_same_answers(tail_blocks: int) -> None:
-    ways = Ways(SMALL, tail_blocks, count=3, separate=3, device=CPU)
+def test_all_ways_give_the_same_answers(size: Size, tail_blocks: int) -> None:
+    ways = Ways(size, tail_blocks, count=3, separate=3, device=CPU)
     with torch.inference_mode():
         expected = ways.run("peft_sequential", 3)
 
@@ -51,7 +56,7 @@ def test_all_ways_give_the_same_answers(tail_blocks: int) -> None:
                 answers = ways.run(method, 3)
                 torch.testing.assert_close(answers, expected, rtol=0, atol=1e-4)
 
-    pooled = Ways(SMALL, tail_blocks, count=3, separate=0, device=CPU, tail_tokens="pooled")
+    pooled = Ways(size, tail_blocks, count=3, separate=0, device=CPU, tail_tokens="pooled")
     with torch.inference_mode():
         assert (pooled.run("composed", 3) - expected).abs().max() > 1e-3
     assert torch.cdist(expected, expected).fill_diagonal_(1).min() > 1e-3
@@ -107,6 +112,17 @@ def test_half_precision_gives_nearly_the_same_answers_by_all_ways() -> None:
             assert answers.dtype == torch.bfloat16
             expected = exact.run(method, 3)
             torch.testing.assert_close(answers.float(), expected, rtol=0, atol=5e-2)
+
+
+@pytest.mark.parametrize("size", [LITE, CONVNEXT], ids=["lite", "convnext"])
+def test_composed_convolutions_cost_less_than_peft(size: Size) -> None:
+    plan = Plan({"small": size}, (2,), (8,), seconds=0.0, rounds=1, device=CPU)
+
+    (cell,) = measure(plan, [], print)
+
+    rows = {row.method: row for row in cell}
+    assert rows["separate_models"].limit_ratio == pytest.approx(8, rel=0.01)
+    assert rows["composed"].limit_ratio < rows["peft_mixed_batch"].limit_ratio / 1.2
 
 
 def test_what_is_timed_answers_as_the_method_itself() -> None:
@@ -187,7 +203,7 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_unknown_backbone_is_refused() -> None:
-    with pytest.raises(PolymorphError, match="ViT-Ti, ViT-S, ViT-B, found ViT-X"):
+    with pytest.raises(PolymorphError, match="ViT-Ti, .*-Lite0, ConvNeXt-T, found ViT-X"):
         size_of("ViT-X")
 
 

@@ -11,11 +11,11 @@ import torch
 from parts.gpu.bench import Bench
 from parts.gpu.timing import time_interleaved
 from parts.metrics import Results, rounded
-from polymorph_ros.evaluation.composition.synthetic import Size, size_of
+from polymorph_ros.evaluation.composition.synthetic import size_of, vit
 from polymorph_ros.evaluation.composition.ways import Ways
 
 TAIL_BLOCKS = 2
-TINY = Size(width=24, blocks=3, heads=2, picture=32, patch=8)
+TINY = vit(width=24, blocks=3, heads=2, picture=32, patch=8)
 TARGETS = {8: 1.25, 16: 1.5}  # multiples of the captured bare forward, ViT-S, bfloat16, 1 camera
 _ACTIVE, _MOST_SLOW = (1, 2, 4, 8, 16, 32), 16  # more adapters only where they are composed
 _SLOW = ("peft_sequential", "peft_mixed_batch", "separate_models")

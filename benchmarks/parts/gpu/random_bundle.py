@@ -19,7 +19,7 @@ from polymorph_ros.bundle.manifest import (
     Preprocessing,
 )
 from polymorph_ros.bundle.writer import write_bundle
-from polymorph_ros.evaluation.composition.synthetic import ALPHA, RANK, TARGETS
+from polymorph_ros.evaluation.composition.synthetic import ALPHA, RANK
 from polymorph_ros.model.backbone import load_backbone
 from polymorph_ros.model.scout import Scout
 
@@ -90,7 +90,7 @@ def _write_adapters(place: Path) -> None:
     config = LoraConfig(
         r=RANK,
         lora_alpha=ALPHA,
-        target_modules=backbone.lora_targets(_TAIL_BLOCKS, TARGETS),
+        target_modules=backbone.lora_targets(_TAIL_BLOCKS),
         init_lora_weights=False,
     )
     names = [f"context{index:02}" for index in range(CONTEXTS)]

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import re
+import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
+from safetensors.torch import save_file
 from torch import nn
-from transformers import ViTConfig, ViTModel
+from transformers import ConvNextConfig, ViTConfig
 
+from polymorph_ros.bundle.manifest import HEAD_FILE
 from polymorph_ros.errors import PolymorphError
-from polymorph_ros.model.adapter import AdapterWeights, LowRank
-from polymorph_ros.model.backbone import Backbone
-from polymorph_ros.model.families import VIT
+from polymorph_ros.model.adapter import AdapterWeights, read_adapter
+from polymorph_ros.model.backbone import Backbone, random_backbone
+from polymorph_ros.model.efficientnet_lite import EfficientNetLiteConfig
 
-TARGETS = ("q", "v", "fc1", "fc2")
 RANK = 8
 ALPHA = 16
 LABELS = 8
@@ -25,19 +28,36 @@ LABELS = 8
 
 @dataclass(frozen=True)
 class Size:
-    """The measures of a vision transformer; picture and patch are sides in pixels."""
+    """The measures of a backbone.
 
-    width: int
-    blocks: int
-    heads: int
+    Attributes:
+        config: as transformers describes them.
+        picture: side of the pictures, pixels.
+    """
+
+    config: Any
     picture: int = 224
-    patch: int = 16
 
 
-SIZES = {
-    "ViT-Ti": Size(192, 12, 3),
-    "ViT-S": Size(384, 12, 6),
-    "ViT-B": Size(768, 12, 12),
+def vit(width: int, blocks: int, heads: int, picture: int = 224, patch: int = 16) -> Size:
+    """The measures of a vision transformer."""
+    config = ViTConfig(
+        hidden_size=width,
+        num_hidden_layers=blocks,
+        num_attention_heads=heads,
+        intermediate_size=4 * width,
+        image_size=picture,
+        patch_size=patch,
+    )
+    return Size(config, picture)
+
+
+SIZES: Mapping[str, Size] = {
+    "ViT-Ti": vit(192, 12, 3),
+    "ViT-S": vit(384, 12, 6),
+    "ViT-B": vit(768, 12, 12),
+    "EfficientNet-Lite0": Size(EfficientNetLiteConfig()),
+    "ConvNeXt-T": Size(ConvNextConfig()),
 }
 
 
@@ -55,16 +75,33 @@ def size_of(name: str) -> Size:
 def make_backbone(size: Size, device: torch.device, dtype: torch.dtype = torch.float32) -> Backbone:
     """The same random backbone each time."""
     torch.manual_seed(0)
-    config = ViTConfig(
-        hidden_size=size.width,
-        num_hidden_layers=size.blocks,
-        num_attention_heads=size.heads,
-        intermediate_size=4 * size.width,
-        image_size=size.picture,
-        patch_size=size.patch,
-    )
-    model: nn.Module = ViTModel(config, add_pooling_layer=False)
-    return Backbone(model.to(device, dtype), VIT, config)
+    backbone = random_backbone(size.config)
+    _enliven(backbone.model)
+    return rebuilt(backbone, backbone.model).to(device, dtype)
+
+
+def rebuilt(backbone: Backbone, model: nn.Module) -> Backbone:
+    """A backbone of a model whose weights were changed: what was folded of them is not followed."""
+    untyped: Any = model
+    return Backbone(model, backbone.family, untyped.config)
+
+
+def _enliven(model: nn.Module) -> None:
+    """Convolutions, batch norms and layer scales about as training leaves them.
+
+    As they are initialised a signal dies in them, and what follows would compute with zeros.
+    """
+    for part in model.modules():
+        if isinstance(part, nn.Conv2d):
+            nn.init.kaiming_normal_(part.weight)
+        if isinstance(part, nn.BatchNorm2d):
+            assert part.running_var is not None
+            nn.init.uniform_(part.running_var, 0.5, 1.5)
+            nn.init.uniform_(part.weight, 0.5, 1.5)
+            nn.init.normal_(part.bias, std=0.1)
+    for name, weight in model.named_parameters():
+        if name.endswith("layer_scale_parameter"):
+            nn.init.uniform_(weight, 0.5, 1.5)
 
 
 def room_for(size: Size, device: torch.device) -> int:
@@ -87,7 +124,7 @@ def add_adapters(backbone: Backbone, tail_blocks: int, count: int) -> PeftModel:
     config = LoraConfig(
         r=RANK,
         lora_alpha=ALPHA,
-        target_modules=backbone.lora_targets(tail_blocks, TARGETS),
+        target_modules=backbone.lora_targets(tail_blocks),
         init_lora_weights=False,  # random B too, so that every adapter does something
     )
     torch.manual_seed(1)
@@ -101,16 +138,16 @@ def add_adapters(backbone: Backbone, tail_blocks: int, count: int) -> PeftModel:
 def weights_of(
     model: PeftModel, backbone: Backbone, tail_blocks: int, index: int
 ) -> AdapterWeights:
-    """One of those adapters as the bank takes it, with a random head."""
-    name = adapter_name(index)
-    updates = {}
-    for module_name in backbone.lora_targets(tail_blocks, TARGETS):
-        place = backbone.family.locate(module_name)
-        assert place is not None, "the name is the family's own"
-        layer: Any = model.get_base_model().get_submodule(module_name)
-        updates[place[0] - (backbone.num_blocks - tail_blocks), place[1]] = LowRank(
-            layer.lora_A[name].weight.detach(), layer.lora_B[name].weight.detach(), ALPHA / RANK
-        )
+    """One of those adapters as the bank takes it, with a random head.
+
+    Args:
+        backbone: the model's twin, to which PEFT did nothing.
+    """
     generator = torch.Generator().manual_seed(index)
     weight = torch.randn(LABELS, backbone.hidden_size, generator=generator) * 0.02
-    return AdapterWeights(updates, weight, torch.zeros(LABELS))
+    name = adapter_name(index)
+    with tempfile.TemporaryDirectory() as scratch:
+        model.save_pretrained(scratch, selected_adapters=[name])
+        folder = Path(scratch) / name
+        save_file({"weight": weight, "bias": torch.zeros(LABELS)}, folder / HEAD_FILE)
+        return read_adapter(folder, backbone, tail_blocks)

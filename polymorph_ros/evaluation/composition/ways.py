@@ -16,8 +16,10 @@ from polymorph_ros.evaluation.composition.synthetic import (
     adapter_name,
     add_adapters,
     make_backbone,
+    rebuilt,
     weights_of,
 )
+from polymorph_ros.model.backbone import Backbone
 from polymorph_ros.model.bank import AdapterBank, Head
 from polymorph_ros.model.cuda_graphs import GraphedModel
 from polymorph_ros.model.gpu import GraphedRun
@@ -153,7 +155,7 @@ class Ways:
         return self._feature_of(self.pixels)
 
     def _feature_of(self, pixels: Tensor) -> Tensor:
-        return _feature(self._backbone.model(pixels))
+        return self._backbone.feature(pixels)
 
     def _peft_sequential(self, active: int) -> Tensor:
         answers = []
@@ -182,18 +184,16 @@ class Ways:
 
     def _answer_of(self, index: int) -> Callable[[Tensor], Tensor]:
         """What a separate model makes of pixels."""
-        return lambda pixels: self._answer(self._separate[index](pixels), index)
+        return lambda pixels: _apply(self._heads[index], self._separate[index].feature(pixels))
 
-    def _fine_tuned(self, index: int) -> nn.Module:
-        """A model of its own with one adapter's change in its weights."""
-        merged = copy.deepcopy(self._backbone.model)
-        for place, change in self._bank.adapter(index).maps.items():
-            block, target = place
-            number = self._backbone.num_blocks - self._tail_blocks + block
-            name = self._backbone.family.spelling.module_name(number, target)
+    def _fine_tuned(self, index: int) -> Backbone:
+        """A model of its own with one adapter's change in its weights, as PEFT merges it."""
+        merged, base = copy.deepcopy(self._backbone.model), self._peft.get_base_model()
+        for name in self._backbone.lora_targets(self._tail_blocks):
+            change = base.get_submodule(name).get_delta_weight(adapter_name(index))
             weight = merged.get_submodule(name).get_parameter("weight")
-            weight.data += change.up.T @ change.down
-        return merged
+            weight.data += change.to(weight.dtype)
+        return rebuilt(self._backbone, merged)
 
     def _answer(self, output: Any, index: int) -> Tensor:
         return _apply(self._heads[index], _feature(output))
@@ -207,8 +207,10 @@ def _by_adapter(answers: Sequence[Tensor]) -> Tensor:
 
 
 def _feature(output: Any) -> Tensor:
-    feature: Tensor = output.last_hidden_state[:, 0]
-    return feature
+    """The pooled feature (B, D) in a model's output: a ViT's without pooling, or a ConvNet's."""
+    pooled: Tensor | None = getattr(output, "pooler_output", None)
+    token: Tensor = output.last_hidden_state[:, 0]
+    return token if pooled is None else pooled.flatten(1)
 
 
 def _apply(head: Head, feature: Tensor) -> Tensor:
