@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
+import torch
 import typer
 
 from parts.camvid_davis import ROOT, TEST_TABLES, make_tables
@@ -60,6 +61,7 @@ def main(
     path = json or ROOT / f"benchmarks/results/distill-{machine_name()}.json"
     results: Results = {"benchmark": "distill", "machine": machine_facts(), "about": ABOUT}
     results |= {"minutes": minutes, "threads": threads, "rows": []}
+    torch.set_num_threads(threads)
     make_tables()
     tables = [str(TEST_TABLES[0]).replace("_test", "_train"), TEST_TABLES[0]]
     datasets = [open_dataset(Path(table)) for table in tables]
