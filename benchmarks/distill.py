@@ -1,6 +1,6 @@
 """What distillation is worth on real video: CamVid's drives, a linear classifier as the judge.
 
-    build/venv/bin/python benchmarks/distill.py [--minutes 5] [--json PATH]
+    build/venv/bin/python benchmarks/distill.py [--minutes 2] [--json PATH]
 
 EfficientNet-Lite0 at 96 px starts from its published weights and learns from CamVid's training
 pictures without their labels: what itself answers at 224 px (an ONNX file), or what a DINOv2-S
@@ -28,6 +28,7 @@ from parts.metrics import Results, rounded
 from polymorph_ros.cli.main import run
 from polymorph_ros.data.dataset import Dataset
 from polymorph_ros.data.open_dataset import open_dataset
+from polymorph_ros.data.union import union
 from polymorph_ros.distillation.config import DistillConfig
 from polymorph_ros.distillation.pipeline import distil
 from polymorph_ros.files import write_json
@@ -49,7 +50,7 @@ ABOUT = {
 
 
 def main(
-    minutes: Annotated[float, typer.Option(min=0.1, help="For each student.")] = 5.0,
+    minutes: Annotated[float, typer.Option(min=0.1, help="For each student.")] = 2.0,
     threads: Annotated[int, typer.Option(min=1, help="That each student learns with.")] = 1,
     json: Annotated[Path | None, typer.Option(help="Rows go here.")] = None,
     shared: Annotated[Path, typer.Option(help="Folder with data and models.")] = _SHARED,
@@ -63,8 +64,7 @@ def main(
     results |= {"minutes": minutes, "threads": threads, "rows": []}
     torch.set_num_threads(threads)
     make_tables()
-    tables = [str(TEST_TABLES[0]).replace("_test", "_train"), TEST_TABLES[0]]
-    datasets = [open_dataset(Path(table)) for table in tables]
+    datasets = _parts()
     lite0, focus = _lite0(shared, work), shared / "models/dinov2_small_focus"
 
     def judge(name: str, folder: Path, side: int, about: Results | None = None) -> None:
@@ -75,14 +75,14 @@ def main(
             f"{name:32} {row['px']} px  {row['mean_ap']:.3f}  {row['new_drive_mean_ap']:.3f}"
         )
 
-    judge("EfficientNet-Lite0 (teacher 1)", lite0, _TEACHER_SIDE)
-    judge("DINOv2-S focus (teacher 2)", focus, _TEACHER_SIDE)
     judge("student before", lite0, _SIDE)
     for teacher, config in _configurations(shared, lite0, threads).items():
         student, used_s = work / teacher, _cpu_s()
         done = distil(config, student, work / "stages", minutes, typer.echo)
         about = {"cpu_minutes": rounded((_cpu_s() - used_s) / 60), "losses": done.losses}
         judge(f"student of {teacher}", student, _SIDE, about | {"plan": asdict(done.plan)})
+    judge("teacher 1: EfficientNet-Lite0", lite0, _TEACHER_SIDE)
+    judge("teacher 2: DINOv2-S focus", focus, _TEACHER_SIDE)
     typer.echo(f"{path}")
 
 
@@ -105,6 +105,16 @@ def _configurations(shared: Path, lite0: Path, threads: int) -> dict[str, Distil
         name: DistillConfig.model_validate(common | {"teacher": teacher})
         for name, teacher in (("teacher 1", onnx), ("teacher 2", focus))
     }
+
+
+def _parts() -> list[Dataset]:
+    """CamVid's training pictures and all others, over one vocabulary."""
+    tables = [Path(str(TEST_TABLES[0]).replace("_test", "_train")), TEST_TABLES[0]]
+    opened = [open_dataset(table) for table in tables]
+    whole = union(opened)
+    count = len(opened[0].sequences)
+    parts = (whole.sequences[:count], whole.sequences[count:])
+    return [Dataset(whole.vocabulary, part) for part in parts]
 
 
 def _lite0(shared: Path, work: Path) -> Path:

@@ -17,8 +17,8 @@ from polymorph_ros.data.average_precision import label_average_precision
 from polymorph_ros.data.dataset import Dataset, Fault
 from polymorph_ros.model.backbone import load_backbone
 from polymorph_ros.model.preprocess import Preprocessor
+from polymorph_ros.training.backbone_choice import preprocessing_of
 from polymorph_ros.training.config import FolderBackboneConfig
-from polymorph_ros.training.stages.backbone import preprocessing_of
 
 _INVERSE_REGULARISATION = 0.01  # one for all, not chosen on any of them
 
