@@ -1,7 +1,8 @@
 """EfficientNet-Lite0 with its real weights equals the same network exported to ONNX.
 
 Pins: the features of the frozen network, and with them padding, folded batch norms and layout, to
-1e-4. Needs the weights and the ONNX file in ``../shared/models``, and ONNX Runtime.
+1e-4; and that networks of other widths and depths load and compute the same as their own modules.
+The first needs the weights and the ONNX file in ``../shared/models``, and ONNX Runtime.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from helpers.tiny import random_pixels
 from polymorph_ros.model.backbone import load_backbone
-from polymorph_ros.model.efficientnet_lite import EfficientNetLiteConfig
+from polymorph_ros.model.efficientnet_lite import EfficientNetLiteConfig, EfficientNetLiteModel
 
 _NAME = "efficientnet_lite0"
 _PLACES = [folder / "shared/models" for folder in Path(__file__).resolve().parents]
@@ -49,3 +51,37 @@ def test_trunk_and_tail_equal_the_exported_network(folder: Path, tail_blocks: in
     assert expected.shape == (2, backbone.hidden_size)
     torch.testing.assert_close(frozen, expected, rtol=0, atol=1e-4)
     torch.testing.assert_close(tail, expected, rtol=0, atol=1e-4)
+
+
+def test_scaled_by_one_it_is_lite0() -> None:
+    assert EfficientNetLiteConfig.scaled(1.0, 1.0).stages == EfficientNetLiteConfig().stages
+
+
+def test_a_wider_network_has_the_published_measures() -> None:
+    lite4 = EfficientNetLiteConfig.scaled(1.4, 1.8)  # of the model garden
+
+    assert [stage[0] for stage in lite4.stages] == [1, 4, 4, 6, 6, 8, 1]
+    assert [stage[5] for stage in lite4.stages] == [24, 32, 56, 112, 160, 272, 448]
+    assert lite4.stages[0][4] == 32
+
+
+@pytest.mark.parametrize(("width", "depth"), [(0.1, 0.3), (0.35, 1.0), (1.1, 1.2)])
+def test_a_scaled_network_computes_what_its_modules_do(
+    width: float, depth: float, tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    model = EfficientNetLiteModel(EfficientNetLiteConfig.scaled(width, depth, head=40)).eval()
+    for norm in model.modules():
+        if isinstance(norm, torch.nn.BatchNorm2d):
+            torch.nn.init.normal_(norm.running_mean, std=0.1)
+            torch.nn.init.uniform_(norm.running_var, 0.5, 1.5)
+    model.save_pretrained(tmp_path)
+    pixels = random_pixels(2, 64)
+
+    backbone = load_backbone(tmp_path)
+
+    with torch.inference_mode():
+        expected = model(pixels).pooler_output
+        tail = backbone.tail(backbone.trunk(pixels, 3), 3)
+        torch.testing.assert_close(backbone.feature(pixels), expected, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(tail, expected, rtol=1e-4, atol=1e-4)
