@@ -37,7 +37,7 @@ def main(
     ] = ROOT / "build/bench_grocery_shelves",
     sequences: Annotated[
         int, typer.Option(min=2, max=200, help="To train on; 40 others test.")
-    ] = 120,
+    ] = 60,
     epochs: Annotated[int, typer.Option(min=1, help="Of the scout and of every adapter.")] = 3,
     larger: Annotated[
         str, typer.Option(help="Folder or Hub name of the next larger backbone.")
@@ -103,7 +103,7 @@ def _config(epochs: int) -> dict[str, object]:
             "alpha": 16,
             "others": 0.3,
             "epochs": epochs,
-            "batch_size": 32,
+            "batch_size": 16,
         },
     }
 

@@ -22,6 +22,7 @@ from polymorph_ros.evaluation.metrics import mean_average_precision
 from polymorph_ros.files import write_json
 from polymorph_ros.training.config import read_config
 from polymorph_ros.training.frames import LabelledFrames
+from polymorph_ros.training.loop import set_up_torch
 from polymorph_ros.training.pipeline import validation_frames
 
 RESULTS = Path(__file__).resolve().parent.parent / "results"
@@ -128,6 +129,7 @@ def _validation(config: Path, bundle: Bundle, work: Path, device: str) -> Result
     """
     labels = tuple(label.name for label in bundle.manifest.labels)
     frames = validation_frames(read_config(config), labels, work)
+    set_up_torch(1, device)
     source = Source(bundle, device, baselines_beside(bundle.path))
     there = method_names("all", source.folder)
     methods = [METHODS[name].make(name, source) for name in _VALIDATED if name in there]
