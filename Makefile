@@ -65,7 +65,7 @@ demo: build ## the node on a bag, through DDS: a live table (BAG=, TOPIC=, SECON
 bundle: build ## train the default bundle anew (up to an hour on two cores)
 	@$(bin)/polymorph train config/default_bundle.yaml --out bundles/default
 
-groceries: build ## train rooms, streets and real groceries (needs ../shared; half an hour of one core)
+groceries: build ## train rooms, streets and real groceries (needs ../shared; an hour on a busy machine)
 	@$(bin)/python examples/efficientnet_lite0.py
 	@$(bin)/python examples/groceries.py
 	@$(bin)/polymorph train config/groceries.yaml --out build/groceries_bundle
