@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-UNKNOWN_SCENE_TRUST = 0.25
+LEAST_TRUST = 0.1
+"""Of a frame that is far from everything in training."""
+_STEEPNESS = 6  # 1.5 times the threshold leaves a tenth: docs/lab/reuse-and-unknown-scenes.md
 _MEMORY_S = 0.5  # long enough that no single frame makes a scene, short beside a stay in one
 _NEAREST = 1e-6
 
@@ -67,14 +69,15 @@ def judge(distance: float, threshold: float) -> SceneNovelty:
     """Judge a scene by its distance.
 
     Scores are calibrated for scenes like those of training. Elsewhere a trained network is
-    often wrong and sure of it, so the belief takes a smaller share of their evidence.
+    often wrong and sure of it, so the belief takes a smaller share of their evidence: all of it at
+    the threshold, ``(threshold / distance) ** 6`` beyond.
 
     Args:
         distance: of the last frames' features; one that is not finite counts as infinitely far.
         threshold: of the bundle, above 0.
     """
     if not math.isfinite(distance):
-        return SceneNovelty(novelty=1.0, trust=UNKNOWN_SCENE_TRUST)
+        return SceneNovelty(novelty=1.0, trust=LEAST_TRUST)
     ratio = distance / threshold
     novelty = 1.0 - 1.0 / (1.0 + ratio * ratio)
-    return SceneNovelty(novelty, UNKNOWN_SCENE_TRUST if novelty > 0.5 else 1.0)
+    return SceneNovelty(novelty, max(LEAST_TRUST, ratio**-_STEEPNESS) if novelty > 0.5 else 1.0)

@@ -7,6 +7,7 @@ Open: how well real places are told from each other; docs/unknown-scenes.md has 
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ from polymorph_ros.runtime.engine import Engine
 from polymorph_ros.runtime.knowledge import Knowledge
 from polymorph_ros.runtime.policy import Policy
 from polymorph_ros.runtime.settings import EngineSettings
-from polymorph_ros.runtime.unknown_scene import UNKNOWN_SCENE_TRUST, DistanceFilter, judge
+from polymorph_ros.runtime.unknown_scene import LEAST_TRUST, DistanceFilter, judge
 
 FRAME_NS = 33_333_333
 NEAR, FAR = 1e6, 1e-6  # thresholds by which every scene of the tiny bundle is known, or unknown
@@ -57,6 +58,16 @@ def test_novelty_is_a_score_whatever_the_distance(distance: float, threshold: fl
 
     assert 0.0 <= scene.novelty <= 1.0
     assert scene.unknown == (scene.trust < 1.0)
+    assert LEAST_TRUST <= scene.trust <= 1.0
+
+
+def test_trust_falls_from_the_threshold_on_without_a_step() -> None:
+    trusts = [judge(distance, 2.0).trust for distance in np.linspace(1.9, 4.0, 500)]
+
+    assert trusts[0] == 1.0
+    assert trusts[-1] == LEAST_TRUST
+    assert all(-0.03 < after - before <= 0.0 for before, after in pairwise(trusts))
+    assert judge(2.2, 2.0).trust == pytest.approx(1.1**-6)
 
 
 @given(st.floats(1e-3, 1e3), st.floats(0.0, 1e3), st.floats(0.0, 1e3))
@@ -131,7 +142,7 @@ def test_an_unknown_scene_is_told_with_its_novelty_and_low_trust(tmp_path: Path)
 
     assert result.state == ResultState.UNKNOWN_SCENE
     assert result.unknown_scene.novelty > 0.99
-    assert result.unknown_scene.trust == UNKNOWN_SCENE_TRUST < 1.0
+    assert result.unknown_scene.trust == LEAST_TRUST < 1.0
     assert (
         result.reason
         == f"unlike anything seen in training (novelty {result.unknown_scene.novelty:.2f})"
