@@ -80,7 +80,7 @@ def test_an_unknown_backbone_is_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(monkeypatch, "bench", "compose", "--backbone", "ViT-X") == 1
-    assert "ViT-Ti, ViT-S, ViT-B, found ViT-X" in " ".join(capsys.readouterr().err.split())
+    assert "ConvNeXt-T, found ViT-X" in " ".join(capsys.readouterr().err.split())
 
 
 def test_an_unknown_number_type_is_one_line(
