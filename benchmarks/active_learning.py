@@ -20,8 +20,9 @@ import torch
 import typer
 from numpy.typing import NDArray
 
-from parts.camvid_davis import ROOT, TEST_TABLES, make_tables
+from parts.camvid_davis import TEST_TABLES, make_tables
 from parts.choosing_frames import CHOICES, Choose, State, train_head
+from parts.examples import ROOT
 from parts.frozen_features import Pool, backbones, pool_of
 from parts.machine import machine_facts, machine_name
 from parts.metrics import Results

@@ -9,14 +9,22 @@ examples/camvid_davis.py.
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
 import typer
 
-from parts.camvid_davis import CONFIG, ROOT, TEST_TABLES, make_tables
+from parts.camvid_davis import CONFIG, TEST_TABLES, make_tables
+from parts.examples import ROOT
 from parts.real_backbones import FOCUS, make_lite0
-from parts.whole import MOST, Comparison, Larger, compare, tables
+from parts.whole import (
+    MOST,
+    Comparison,
+    Folder,
+    Larger,
+    LargerName,
+    LargerSize,
+    Methods,
+    compare,
+    tables,
+)
 
 ABOUT = {
     "real": "pixels, order of frames, CamVid's labels (area above 1 %)",
@@ -28,16 +36,10 @@ ABOUT = {
 
 
 def main(
-    folder: Annotated[
-        Path, typer.Option(help="For what is made on the way, and the report.")
-    ] = ROOT / "build/bench_camvid_davis",
-    larger: Annotated[
-        str, typer.Option(help="Folder or Hub name of the next larger backbone.")
-    ] = FOCUS.name,
-    larger_size: Annotated[
-        int | None, typer.Option(help="Side of its pictures, pixels.")
-    ] = FOCUS.size,
-    methods: Annotated[str, typer.Option(help="What is compared: names by commas, or all.")] = MOST,
+    folder: Folder = ROOT / "build/bench_camvid_davis",
+    larger: LargerName = FOCUS.name,
+    larger_size: LargerSize = FOCUS.size,
+    methods: Methods = MOST,
 ) -> None:
     """Train, evaluate, and write benchmarks/results/camvid_davis-MACHINE.json."""
     make_tables()

@@ -12,15 +12,24 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
 import typer
 import yaml
 
-from parts.camvid_davis import ROOT
+from parts.examples import ROOT
 from parts.real_backbones import FOCUS, LITE0_PX, make_lite0
-from parts.whole import MOST, Comparison, Larger, compare, tables
+from parts.whole import (
+    MOST,
+    Comparison,
+    Folder,
+    Larger,
+    LargerName,
+    LargerSize,
+    Methods,
+    compare,
+    tables,
+)
 
 DATA = ROOT.parent / "shared/data/ccp"
 ABOUT = {
@@ -34,16 +43,10 @@ _COLUMNS = ("sequence", "file", "labels")
 
 
 def main(
-    folder: Annotated[
-        Path, typer.Option(help="For what is made on the way, and the report.")
-    ] = ROOT / "build/bench_ccp",
-    larger: Annotated[
-        str, typer.Option(help="Folder or Hub name of the next larger backbone.")
-    ] = FOCUS.name,
-    larger_size: Annotated[
-        int | None, typer.Option(help="Side of its pictures, pixels.")
-    ] = FOCUS.size,
-    methods: Annotated[str, typer.Option(help="What is compared: names by commas, or all.")] = MOST,
+    folder: Folder = ROOT / "build/bench_ccp",
+    larger: LargerName = FOCUS.name,
+    larger_size: LargerSize = FOCUS.size,
+    methods: Methods = MOST,
 ) -> None:
     """Train, evaluate, and write benchmarks/results/ccp-MACHINE.json."""
     folder.mkdir(parents=True, exist_ok=True)

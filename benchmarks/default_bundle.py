@@ -21,8 +21,9 @@ import torch
 import typer
 from numpy.typing import NDArray
 
-from parts.camvid_davis import ROOT, TEST_TABLES
+from parts.camvid_davis import TEST_TABLES
 from parts.clips import Clip, labelled_clips, synthetic_clips
+from parts.examples import ROOT
 from parts.machine import machine_facts
 from parts.metrics import Results, rounded
 from parts.unknown_scene_detection import distances

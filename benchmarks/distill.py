@@ -21,7 +21,8 @@ import numpy as np
 import torch
 import typer
 
-from parts.camvid_davis import ROOT, TEST_TABLES, make_tables
+from parts.camvid_davis import TEST_TABLES, make_tables
+from parts.examples import ROOT
 from parts.linear_judge import average_precisions, features_of
 from parts.machine import machine_facts, machine_name
 from parts.metrics import Results, rounded

@@ -10,17 +10,25 @@ photos. A run that was stopped goes on. Needs ../shared/data and ../shared/model
 from __future__ import annotations
 
 import csv
-import subprocess
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 import yaml
 
-from parts.camvid_davis import ROOT
+from parts.examples import ROOT, run_example
 from parts.real_backbones import FOCUS, LITE0_PX, make_lite0
-from parts.whole import MOST, Comparison, Larger, compare, tables
+from parts.whole import (
+    MOST,
+    Comparison,
+    Folder,
+    Larger,
+    LargerName,
+    LargerSize,
+    Methods,
+    compare,
+    tables,
+)
 
 ABOUT = {
     "real": "pixels of the photos; which of 81 labels are there, when, for how long and with which "
@@ -32,28 +40,19 @@ _TESTED = 40
 
 
 def main(
-    folder: Annotated[
-        Path, typer.Option(help="For what is made on the way, and the report.")
-    ] = ROOT / "build/bench_grocery_shelves",
+    folder: Folder = ROOT / "build/bench_grocery_shelves",
     sequences: Annotated[
         int, typer.Option(min=2, max=200, help="To train on; 40 others test.")
     ] = 60,
     epochs: Annotated[int, typer.Option(min=1, help="Of the scout and of every adapter.")] = 3,
-    larger: Annotated[
-        str, typer.Option(help="Folder or Hub name of the next larger backbone.")
-    ] = FOCUS.name,
-    larger_size: Annotated[
-        int | None, typer.Option(help="Side of its pictures, pixels.")
-    ] = FOCUS.size,
-    methods: Annotated[str, typer.Option(help="What is compared: names by commas, or all.")] = MOST,
+    larger: LargerName = FOCUS.name,
+    larger_size: LargerSize = FOCUS.size,
+    methods: Methods = MOST,
 ) -> None:
     """Draw, train, evaluate, and write benchmarks/results/grocery_shelves-MACHINE.json."""
     drawn = folder / "tables"
     if not (drawn / "products_test.csv").is_file():
-        command = [sys.executable, str(ROOT / "examples/groceries.py"), str(drawn)]
-        done = subprocess.run([*command, "--most", str(sequences)], cwd=ROOT)
-        if done.returncode != 0:
-            sys.exit(done.returncode)
+        run_example("groceries.py", drawn, "--most", sequences)
     config = folder / "config.yaml"
     config.write_text(yaml.safe_dump(_config(epochs), sort_keys=False))
     one = Comparison(

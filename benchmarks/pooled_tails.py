@@ -15,7 +15,8 @@ from typing import Annotated, get_args
 import numpy as np
 import typer
 
-from parts.camvid_davis import CONFIG, ROOT, make_tables
+from parts.camvid_davis import CONFIG, make_tables
+from parts.examples import ROOT
 from parts.machine import machine_facts, machine_name
 from parts.metrics import Results, rounded
 from parts.real_backbones import make_lite0

@@ -31,7 +31,7 @@ import typer
 from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
 
-from parts.camvid_davis import ROOT
+from parts.examples import ROOT
 from parts.loop_metrics import Seen, adapters_identical, missed_frames, new_labels
 from parts.machine import machine_facts
 from parts.metrics import Results, rounded

@@ -96,6 +96,12 @@ def new_folder(path: Path | str, *, replace: bool = False) -> Iterator[Path]:
         shutil.rmtree(workshop, ignore_errors=True)
 
 
+def free_bytes(folder: Path) -> int:
+    """What is free on the disk of a folder, which need not exist yet."""
+    existing = next(place for place in (folder, *folder.resolve().parents) if place.exists())
+    return shutil.disk_usage(existing).free
+
+
 def cannot_write(where: Path | str, error: OSError) -> PolymorphError:
     """The error of a place that cannot be written; one of a full disk says that work continues."""
     found = error.strerror or str(error)

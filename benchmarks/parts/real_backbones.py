@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from parts.camvid_davis import ROOT
+from parts.examples import ROOT, run_example
 from parts.whole import Larger
-from polymorph_ros.model.efficientnet_lite import EfficientNetLiteConfig
 
 MODELS = ROOT.parent / "shared/models"
 LITE0 = ROOT / "build/efficientnet_lite0"
@@ -17,8 +16,6 @@ FOCUS = Larger(str(MODELS / "dinov2_small_focus"), 224)
 
 def make_lite0() -> Path:
     """A folder with EfficientNet-Lite0 as transformers loads it; written unless it is there."""
-    weights = LITE0 / "model.safetensors"
-    if not weights.is_file():
-        EfficientNetLiteConfig().save_pretrained(LITE0)
-        weights.symlink_to(MODELS / "efficientnet_lite0.safetensors")
+    if not (LITE0 / "model.safetensors").is_file():
+        run_example("efficientnet_lite0.py", LITE0)
     return LITE0

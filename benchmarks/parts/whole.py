@@ -8,8 +8,10 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+import typer
 
 from parts.machine import machine_name
 from parts.metrics import Results, rounded
@@ -54,6 +56,12 @@ class Larger:
 
     def __str__(self) -> str:
         return f"{Path(self.name).name} at {self.size or 'its own'} px"
+
+
+Folder = Annotated[Path, typer.Option(help="For what is made on the way, and the report.")]
+LargerName = Annotated[str, typer.Option(help="Folder or Hub name of the next larger backbone.")]
+LargerSize = Annotated[int | None, typer.Option(help="Side of its pictures, pixels.")]
+Methods = Annotated[str, typer.Option(help="What is compared: names by commas, or all.")]
 
 
 @dataclass(frozen=True)

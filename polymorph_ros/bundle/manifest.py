@@ -21,11 +21,13 @@ AdapterType = Literal["float32", "float16", "int8"]
 TailTokens = Literal["all", "pooled"]
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
+    """Fields that do not change, and no others."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class BackboneEntry(_Strict):
+class BackboneEntry(Strict):
     """Where the frozen backbone is: a folder of the bundle, or a Hugging Face name."""
 
     source: Literal["bundle", "hub"]
@@ -33,7 +35,7 @@ class BackboneEntry(_Strict):
     revision: str | None = Field(None, description="Hub revision; none for a bundled backbone")
 
 
-class Preprocessing(_Strict):
+class Preprocessing(Strict):
     """How a picture becomes the backbone's input: squashed to a square, scaled, normalised."""
 
     size: int = Field(ge=8, le=4096, description="side of the input square, pixels")
@@ -41,7 +43,7 @@ class Preprocessing(_Strict):
     std: tuple[float, float, float]
 
 
-class LabelEntry(_Strict):
+class LabelEntry(Strict):
     """One label: its name, when it counts as active, and how it comes and goes."""
 
     name: str = Field(min_length=1)
@@ -59,7 +61,7 @@ class LabelEntry(_Strict):
         return self
 
 
-class ContextEntry(_Strict):
+class ContextEntry(Strict):
     """A group of labels served by one adapter, and the adapter's folder in the bundle."""
 
     name: str = Field(min_length=1)
@@ -92,7 +94,7 @@ class ContextEntry(_Strict):
         return self
 
 
-class EvidenceEntry(_Strict):
+class EvidenceEntry(Strict):
     """How much of the evidence counts that is not independent of other evidence."""
 
     context: float = Field(default=0.3, ge=0, le=1, description="of the scout's context scores")
@@ -113,7 +115,7 @@ class EvidenceEntry(_Strict):
     )
 
 
-class OverTimeEntry(_Strict):
+class OverTimeEntry(Strict):
     """Beliefs over time beside beliefs of single frames, on validation sequences held out."""
 
     used: bool = Field(description="false: every frame stands for itself")
@@ -123,7 +125,7 @@ class OverTimeEntry(_Strict):
     mean_ap_alone: float | None = Field(ge=0, le=1, description="of single frames")
 
 
-class SingleContextEntry(_Strict):
+class SingleContextEntry(Strict):
     """The bundle's contexts beside one of all labels, on validation frames."""
 
     used: bool = Field(description="true: the bundle has the one context")
@@ -132,7 +134,7 @@ class SingleContextEntry(_Strict):
     adapters: float = Field(ge=0, description="per frame with several, of at most one with one")
 
 
-class ReuseEntry(_Strict):
+class ReuseEntry(Strict):
     """When the last result may be reused for a picture that is nearly the same."""
 
     difference: float = Field(gt=0, le=255, description="largest change of a cell, grey levels")
@@ -141,7 +143,7 @@ class ReuseEntry(_Strict):
     agreement: float = Field(gt=0, le=1, description="of label sets this alike, in validation")
 
 
-class OperatingPoint(_Strict):
+class OperatingPoint(Strict):
     """One setting of all that trades accuracy for energy, with what it cost in validation."""
 
     max_adapters: int = Field(default=0, ge=0, description="per frame at most; 0: no limit")
@@ -175,14 +177,14 @@ class OperatingPoint(_Strict):
         return limits == (0, 0.0, 1.0, 1) and not self.size and not self.tail_tokens
 
 
-class UnknownSceneEntry(_Strict):
+class UnknownSceneEntry(Strict):
     """When a scene counts as unknown; the distance is that of UNKNOWN_SCENE_FILE."""
 
     threshold: float = Field(gt=0, description="unknown above this distance")
     false_alarms: float = Field(gt=0, lt=1, description="share of known frames above it")
 
 
-class FileEntry(_Strict):
+class FileEntry(Strict):
     """A file of the bundle and its SHA-256."""
 
     path: str
@@ -197,7 +199,7 @@ class FileEntry(_Strict):
         return self
 
 
-class Manifest(_Strict):
+class Manifest(Strict):
     """The whole text of a bundle."""
 
     format_version: Literal[2] = FORMAT_VERSION

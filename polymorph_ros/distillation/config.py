@@ -5,16 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
+from polymorph_ros.bundle.manifest import Strict
 from polymorph_ros.training.config import FolderBackboneConfig, HubBackboneConfig
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class RecordingConfig(_Strict):
+class RecordingConfig(Strict):
     """A recording, a video, or a folder with these or with pictures; no labels are needed.
 
     Paths are relative to the configuration's folder.
@@ -25,7 +22,7 @@ class RecordingConfig(_Strict):
     every: int = Field(1, ge=1, description="take each so many-th picture: neighbours look alike")
 
 
-class OnnxOutputs(_Strict):
+class OnnxOutputs(Strict):
     """Names of an ONNX file's outputs, for each thing that it can teach."""
 
     patches: str | None = Field(
@@ -43,7 +40,7 @@ class OnnxOutputs(_Strict):
         return self
 
 
-class OnnxTeacherConfig(_Strict):
+class OnnxTeacherConfig(Strict):
     """A network in an ONNX file, run by ONNX Runtime; it takes RGB (n, 3, S, S)."""
 
     onnx: Path
@@ -66,7 +63,7 @@ TeacherConfig = Annotated[
 ]
 
 
-class ViTStudentConfig(_Strict):
+class ViTStudentConfig(Strict):
     """A small vision transformer with random weights."""
 
     hidden_size: int = Field(ge=16)
@@ -82,7 +79,7 @@ class ViTStudentConfig(_Strict):
         return self
 
 
-class LiteStudentConfig(_Strict):
+class LiteStudentConfig(Strict):
     """An EfficientNet-Lite with random weights, so many times as wide and deep as Lite0."""
 
     width: float = Field(gt=0, le=4)
@@ -91,7 +88,7 @@ class LiteStudentConfig(_Strict):
     head: int = Field(1280, ge=8, description="length of the feature")
 
 
-class FolderStudentConfig(_Strict):
+class FolderStudentConfig(Strict):
     """A backbone that transformers saved to a folder: its weights are the start."""
 
     folder: Path
@@ -112,7 +109,7 @@ StudentConfig = Annotated[
 ]
 
 
-class ViewsConfig(_Strict):
+class ViewsConfig(Strict):
     """What teacher and student are shown of a picture: always the same pixels."""
 
     count: int = Field(4, ge=1, description="stored views of each picture, itself among them")
@@ -125,7 +122,7 @@ class ViewsConfig(_Strict):
     )
 
 
-class LossesConfig(_Strict):
+class LossesConfig(Strict):
     """Weights of what is learned; what the teacher does not have counts nothing."""
 
     patches: float = Field(1.0, ge=0)
@@ -134,7 +131,7 @@ class LossesConfig(_Strict):
     temperature: float = Field(2.0, gt=0, description="of the logits")
 
 
-class DistillConfig(_Strict):
+class DistillConfig(Strict):
     """Everything that decides what a student becomes."""
 
     seed: int = 0

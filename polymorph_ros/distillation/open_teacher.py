@@ -13,6 +13,7 @@ from polymorph_ros.distillation.config import OnnxTeacherConfig, TeacherConfig
 from polymorph_ros.distillation.onnx_teacher import OnnxTeacher
 from polymorph_ros.distillation.transformers_teacher import TransformersTeacher
 from polymorph_ros.errors import PolymorphError
+from polymorph_ros.training.backbone_choice import location_of
 from polymorph_ros.training.config import HubBackboneConfig
 from polymorph_ros.training.stages.backbone import content_of_checkpoint
 
@@ -43,9 +44,7 @@ def open_teacher(config: TeacherConfig, threads: int, device: str) -> Teacher:
 
 def name_of(config: TeacherConfig) -> str:
     """Where it is."""
-    if isinstance(config, HubBackboneConfig):
-        return config.hub
-    return str(config.onnx if isinstance(config, OnnxTeacherConfig) else config.folder)
+    return str(config.onnx) if isinstance(config, OnnxTeacherConfig) else location_of(config)[0]
 
 
 def content_of(config: TeacherConfig) -> str:

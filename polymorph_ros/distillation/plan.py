@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -18,7 +17,7 @@ from polymorph_ros.distillation.lessons import Asker
 from polymorph_ros.distillation.losses import Comparison
 from polymorph_ros.distillation.student import Student
 from polymorph_ros.errors import PolymorphError
-from polymorph_ros.files import write_json
+from polymorph_ros.files import free_bytes, write_json
 
 _TEACHER_SHARE = 0.4  # of the time, at most, where views are stored
 _FEW = 4  # pictures that the teacher is timed with
@@ -130,8 +129,7 @@ def _stores(
     if config.views.cache != "auto":
         return config.views.cache == "always"
     rows = views * pictures
-    existing = next(place for place in (work, *work.resolve().parents) if place.exists())
-    return rows < steps * config.batch_size and rows * row_bytes < shutil.disk_usage(existing).free
+    return rows < steps * config.batch_size and rows * row_bytes < free_bytes(work)
 
 
 def _step_of(

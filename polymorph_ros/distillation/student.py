@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from polymorph_ros.distillation.config import (
     StudentConfig,
     ViTStudentConfig,
 )
-from polymorph_ros.distillation.transformers_teacher import read_answers
+from polymorph_ros.distillation.transformers_teacher import any_size, read_answers
 from polymorph_ros.files import write_json
 from polymorph_ros.model.backbone import load_backbone, quiet_transformers
 from polymorph_ros.model.efficientnet_lite import EfficientNetLiteConfig, EfficientNetLiteModel
@@ -42,8 +41,7 @@ class Student(nn.Module):
         # Channels last: a third faster for convolutions on a CPU, and what a GPU wants too.
         self.model = model.requires_grad_(True).to(memory_format=torch.channels_last)
         self.preprocessing = preprocessing
-        resizes = "interpolate_pos_encoding" in inspect.signature(model.forward).parameters
-        self._arguments = {"interpolate_pos_encoding": True} if resizes else {}
+        self._arguments = any_size(model)
         side = preprocessing.size
         with torch.inference_mode():
             found = self.eval().read(torch.zeros(1, 3, side, side))

@@ -13,7 +13,7 @@ from polymorph_ros.bundle.manifest import Preprocessing
 from polymorph_ros.distillation.answers import FEATURE, LOGITS, PATCHES, Answers, as_grid
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.model.backbone import quiet_transformers
-from polymorph_ros.training.backbone_choice import preprocessing_of
+from polymorph_ros.training.backbone_choice import location_of, preprocessing_of
 from polymorph_ros.training.config import FolderBackboneConfig, HubBackboneConfig
 
 
@@ -24,13 +24,12 @@ class TransformersTeacher:
     """
 
     def __init__(self, config: FolderBackboneConfig | HubBackboneConfig, device: str) -> None:
-        self._where = f"teacher {_location(config)}"
+        self._where = f"teacher {location_of(config)[0]}"
         self.preprocessing: Preprocessing = preprocessing_of(config, any_family=True)
         model, self._pools, classifies = _load(config, self._where)
         self._model = model.eval().requires_grad_(False).to(device)
         inner = self._model.base_model if classifies else self._model
-        resizes = "interpolate_pos_encoding" in inspect.signature(inner.forward).parameters
-        self._arguments = {"interpolate_pos_encoding": True} if resizes else {}
+        self._arguments = any_size(inner)
         self._inner: Any = None
         # One forward gives the classifier's answer and what lies below it.
         inner.register_forward_hook(self._remember)
@@ -43,6 +42,12 @@ class TransformersTeacher:
 
     def _remember(self, module: nn.Module, inputs: Any, output: Any) -> None:
         self._inner = output
+
+
+def any_size(model: nn.Module) -> dict[str, bool]:
+    """Arguments with which a model of transformers takes pictures of any size."""
+    resizes = "interpolate_pos_encoding" in inspect.signature(model.forward).parameters
+    return {"interpolate_pos_encoding": True} if resizes else {}
 
 
 def read_answers(output: Any, where: str, pools: bool = True) -> dict[str, Tensor]:
@@ -69,8 +74,7 @@ def read_answers(output: Any, where: str, pools: bool = True) -> dict[str, Tenso
 
 def _load(config: FolderBackboneConfig | HubBackboneConfig, where: str) -> tuple[Any, bool, bool]:
     """The model, whether its pooling layer's weights are there, and whether it classifies."""
-    name = _location(config)
-    revision = config.revision if isinstance(config, HubBackboneConfig) else None
+    name, revision = location_of(config)
     try:
         whole = AutoConfig.from_pretrained(name, revision=revision)
         tower = getattr(whole, "vision_config", whole)
@@ -99,7 +103,3 @@ def _load(config: FolderBackboneConfig | HubBackboneConfig, where: str) -> tuple
             where=where,
         )  # fmt: skip
     return model, pools, classifies
-
-
-def _location(config: FolderBackboneConfig | HubBackboneConfig) -> str:
-    return config.hub if isinstance(config, HubBackboneConfig) else str(config.folder)

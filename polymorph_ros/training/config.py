@@ -8,7 +8,6 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar
 import yaml
 from pydantic import (
     BaseModel,
-    ConfigDict,
     Discriminator,
     Field,
     Tag,
@@ -16,15 +15,11 @@ from pydantic import (
     model_validator,
 )
 
-from polymorph_ros.bundle.manifest import TailTokens
+from polymorph_ros.bundle.manifest import Strict, TailTokens
 from polymorph_ros.errors import PolymorphError
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class SyntheticConfig(_Strict):
+class SyntheticConfig(Strict):
     """Synthetic scenes to train on: sequences of frames, rendered small."""
 
     train_sequences: int = Field(ge=1)
@@ -38,7 +33,7 @@ class SyntheticConfig(_Strict):
     height: int = Field(120, ge=32)
 
 
-class SourceConfig(_Strict):
+class SourceConfig(Strict):
     """One recording, folder, video or annotation file, as ``open_dataset`` takes it.
 
     Paths are relative to the configuration's folder.
@@ -58,7 +53,7 @@ class SourceConfig(_Strict):
     )
 
 
-class DataConfig(_Strict):
+class DataConfig(Strict):
     """Labelled video to train on."""
 
     sources: tuple[SourceConfig, ...] = Field(min_length=1)
@@ -79,7 +74,7 @@ class DataConfig(_Strict):
         return self
 
 
-class PretrainConfig(_Strict):
+class PretrainConfig(Strict):
     """A small ViT, trained from scratch on the training frames, then frozen."""
 
     hidden_size: int = Field(ge=16)
@@ -96,14 +91,14 @@ class PretrainConfig(_Strict):
     )
 
 
-class FolderBackboneConfig(_Strict):
+class FolderBackboneConfig(Strict):
     """A backbone that transformers saved to a folder."""
 
     folder: Path
     image_size: int | None = Field(None, ge=16, description="none: the one it was trained with")
 
 
-class HubBackboneConfig(_Strict):
+class HubBackboneConfig(Strict):
     """A backbone of the Hugging Face Hub; it is downloaded once."""
 
     hub: str = Field(min_length=1)
@@ -120,7 +115,7 @@ def named_backbone(
     return HubBackboneConfig(hub=name, image_size=image_size)
 
 
-class BundleBackboneConfig(_Strict):
+class BundleBackboneConfig(Strict):
     """The backbone of a bundle, with its preprocessing."""
 
     bundle: Path
@@ -143,7 +138,7 @@ BackboneConfig = Annotated[
 _MOST_VIEWS = 15  # changed ones of a frame; more of them show little new
 
 
-class TokensConfig(_Strict):
+class TokensConfig(Strict):
     """What is cached of the trunk's output."""
 
     augmentations: int = Field(
@@ -159,7 +154,7 @@ class TokensConfig(_Strict):
         return max(self.augmentations, min(_MOST_VIEWS, wanted))
 
 
-class ContextsConfig(_Strict):
+class ContextsConfig(Strict):
     """Limits on the contexts."""
 
     count: int = Field(ge=1)
@@ -171,7 +166,7 @@ class ContextsConfig(_Strict):
     )
 
 
-class ScoutConfig(_Strict):
+class ScoutConfig(Strict):
     """How the scout is trained."""
 
     weight_decay: ClassVar[float] = 0.05
@@ -191,7 +186,7 @@ class ScoutConfig(_Strict):
     )
 
 
-class AdaptersConfig(_Strict):
+class AdaptersConfig(Strict):
     """How the context adapters are trained (PEFT LoRA on the last K blocks)."""
 
     weight_decay: ClassVar[float] = 0.01
@@ -221,7 +216,7 @@ class AdaptersConfig(_Strict):
 RECIPE_FILE = "training.json"  # of a bundle: how it was trained, for contexts that are added
 
 
-class Recipe(_Strict):
+class Recipe(Strict):
     """How contexts, scout and adapters are trained, whatever the data."""
 
     seed: int
@@ -232,7 +227,7 @@ class Recipe(_Strict):
     adapters: AdaptersConfig
 
 
-class TrainConfig(_Strict):
+class TrainConfig(Strict):
     """Everything that decides what a training run writes."""
 
     name: str = Field(min_length=1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from polymorph_ros.errors import PolymorphError
+from polymorph_ros.files import free_bytes
 from polymorph_ros.training.artifacts import Artifact, GraphStage, Planned, find, is_begun, planned
 from polymorph_ros.training.backbone_choice import location_of
 from polymorph_ros.training.config import BackboneConfig, PretrainConfig, TrainConfig
@@ -86,11 +86,8 @@ def plan_training(config: TrainConfig, work: Path) -> Plan:
     tested = count_frames(frames.test) if frames.test else 0
     size, seconds = parts.cost(rates).size, tested * rates.engine_frame_s
     stages.append(PlannedStage("bundle", "to do", StageCost(tested, 0, size, seconds)))
-    existing = work
-    while not existing.exists():
-        existing = existing.parent
     warning = slow_frames(config, graph.preprocessing.size, graph.device)
-    return Plan(tuple(stages), shutil.disk_usage(existing).free, graph.sources.notes, warning)
+    return Plan(tuple(stages), free_bytes(work), graph.sources.notes, warning)
 
 
 @dataclass(frozen=True)

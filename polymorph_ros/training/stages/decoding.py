@@ -59,10 +59,7 @@ class DecodingStage:
 
     def rows(self) -> dict[str, Row]:
         """The arrays that are written row by row."""
-        side = self.preprocessing.size
-        rows = frame_rows(side, side, len(self.vocabulary))
-        rows[JUDGED] = rows.pop("truth")
-        return rows
+        return judged_rows(self.preprocessing.size, len(self.vocabulary))
 
     def write(self, folder: Path) -> None:
         """Decode, after the sequences that an earlier attempt decoded.
@@ -115,6 +112,13 @@ class DecodingStage:
             yield Fault(f"sequence {track.name}", f"{len(sequence) - read} pictures are missing")
         if writer.rows == before:
             yield Fault(f"sequence {track.name}", "no picture of it can be used")
+
+
+def judged_rows(side: int, labels: int) -> dict[str, Row]:
+    """The arrays of square frames whose truth ``save_truth`` takes of what was judged."""
+    rows = frame_rows(side, side, labels)
+    rows[JUDGED] = rows.pop("truth")
+    return rows
 
 
 def save_truth(

@@ -10,21 +10,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from polymorph_ros.arrays import Image
 from polymorph_ros.bundle.manifest import Preprocessing
 from polymorph_ros.data.dataset import Fault
 from polymorph_ros.model.preprocess import Preprocessor
 from polymorph_ros.training.cost import Rates, StageCost
 from polymorph_ros.training.frames import (
-    LabelledFrames,
-    frame_rows,
     frames_cost,
     in_vocabulary,
     load_about,
     load_frames,
 )
 from polymorph_ros.training.rows import Row, RowWriter
-from polymorph_ros.training.stages.decoding import JUDGED, DecodingStage, save_truth
+from polymorph_ros.training.stages.decoding import DecodingStage, judged_rows, save_truth
 from polymorph_ros.training.stages.synthetic import SyntheticStage
 
 _BATCH = 256
@@ -65,10 +62,7 @@ class MixedStage:
 
     def rows(self) -> dict[str, Row]:
         """The arrays that are written row by row."""
-        side = self.preprocessing.size
-        rows = frame_rows(side, side, len(self.vocabulary))
-        rows[JUDGED] = rows.pop("truth")
-        return rows
+        return judged_rows(self.preprocessing.size, len(self.vocabulary))
 
     def write(self, folder: Path) -> None:
         """Write each by itself, after what an earlier attempt wrote; then put them together.
@@ -78,6 +72,7 @@ class MixedStage:
         """
         faults: list[Fault] = []
         sequences = 0
+        shrunk = Preprocessor(self.preprocessing, "cpu").shrunk
         stages = [stage for stage in (self.scenes, self.video) if stage is not None]
         for stage in stages:
             (folder / _place(stage)).mkdir(exist_ok=True)
@@ -90,7 +85,7 @@ class MixedStage:
                 judged = self._truth(frames.truth, about.vocabulary, stage)
                 for rows in _batches(len(frames)):
                     writer.append(
-                        images=self._shrunk(frames, rows),
+                        images=np.stack([shrunk(image) for image in frames.images[rows]]),
                         judged=judged[rows],
                         sequence=frames.sequence[rows] + sequences,
                         stamps_s=frames.stamps_s[rows],
@@ -109,10 +104,6 @@ class MixedStage:
             drawn = np.isin(self.vocabulary, have)
             spread[:, ~drawn] = 0
         return spread
-
-    def _shrunk(self, frames: LabelledFrames, rows: slice) -> Image:
-        preprocessor = Preprocessor(self.preprocessing, "cpu")
-        return np.stack([preprocessor.shrunk(image) for image in frames.images[rows]])
 
 
 def _place(stage: SyntheticStage | DecodingStage) -> str:

@@ -26,12 +26,11 @@ from polymorph_ros.training.frames import LabelledFrames, count_frames, load_fra
 from polymorph_ros.training.loop import set_up_torch
 from polymorph_ros.training.score_replay import AS_TRAINED, StoredModel, store_scores
 from polymorph_ros.training.stages.bundle import BundleParts, assemble
-from polymorph_ros.training.stages.thresholds import load_tuned
+from polymorph_ros.training.stages.thresholds import SAME_AP, load_tuned
 
 AGREEMENTS = (0.98, 0.99, 0.995, 0.998)
 """What is tried until reuse costs no mean AP."""
 MAX_AGE_S = 1.0
-_SAME_AP = 0.002  # mean average precisions that differ by less are as good as each other
 _FEWEST = 50  # pairs of frames that a threshold has to rest on
 _STEP = 0.01  # grey levels: finer differences are rounding errors
 _BATCH = 64
@@ -93,7 +92,7 @@ def choose_reuse(
         none where pictures are seldom alike, or reuse costs mean AP at any agreement.
     """
     every = replay_engine(stored, manifest, frames)
-    least = every.mean_ap(frames) - _SAME_AP
+    least = every.mean_ap(frames) - SAME_AP
     for agreement in AGREEMENTS:
         entry = learn_reuse(frames, every.active, manifest.preprocessing, agreement=agreement)
         if entry is None:

@@ -43,7 +43,7 @@ _TRIED: dict[str, tuple[float, ...]] = {
 # believed within a fraction of a second.
 _TIMES = tuple(product((math.inf, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0), (0.0, 0.1, 0.3)))
 _ROUNDS = 3
-_SAME_AP = 0.002  # mean average precisions that differ by less are as good as each other
+SAME_AP = 0.002  # mean average precisions that differ by less are as good as each other
 _COVER_THRESHOLDS = np.geomspace(0.01, 0.5, 16)
 _FIRST_COVER_THRESHOLD = 0.1  # before another is chosen
 _ONS = np.linspace(0.1, 0.9, 33)
@@ -123,7 +123,7 @@ def compare_contexts(several: Artifact, single: Artifact) -> SingleContextEntry 
     if math.isnan(found["mean_ap"]):
         return None
     return SingleContextEntry(
-        used=alone["mean_ap"] > found["mean_ap"] + _SAME_AP,
+        used=alone["mean_ap"] > found["mean_ap"] + SAME_AP,
         mean_ap=round(alone["mean_ap"], 5),
         mean_ap_several=round(found["mean_ap"], 5),
         adapters=round(found["adapters"], 3),
@@ -201,7 +201,7 @@ def _compared(
     loss, loss_alone = (log_loss(each, truth) / known for each in (beliefs, alone))
     ap, ap_alone = (mean_average_precision(each, truth) for each in (beliefs, alone))
     return OverTimeEntry(
-        used=loss <= loss_alone and not ap < ap_alone - _SAME_AP,
+        used=loss <= loss_alone and not ap < ap_alone - SAME_AP,
         log_loss=round(loss, 5),
         log_loss_alone=round(loss_alone, 5),
         mean_ap=None if math.isnan(ap) else round(ap, 5),
