@@ -103,9 +103,10 @@ class Bottleneck(GridBlock):
 
     def work(self, tokens: int, *, shared: bool) -> Work:
         """Its maps on the positions before and after the depthwise convolution."""
-        after = self.depthwise.side(math.isqrt(tokens)) ** 2
+        side = math.isqrt(tokens)
+        after = self.depthwise.side(side) ** 2
         rows = {"expand": tokens, "squeeze": 1, "excite": 1, "project": after}
-        own = after * self.depthwise.weight.numel()
+        own = after * self.depthwise.weight_at(side).numel()
         for target, map_ in self.lora_maps.items():
             if not (shared and target == "expand"):
                 own += rows[target] * map_.inputs * map_.outputs

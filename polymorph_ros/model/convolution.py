@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from polymorph_ros.model.linear import InferenceLinear
+from polymorph_ros.model.linear import InferenceLinear, onednn_is_faster
 
 Padding = tuple[int, int] | None
 """Zeros before and after each row and column; None: as TensorFlow's "same", by the size."""
@@ -46,21 +46,27 @@ class GridConvolution(nn.Module):
     ) -> None:
         super().__init__()
         weight, bias, _ = folded(convolution, norm)
-        layout = torch.channels_last
-        self.weight = nn.Parameter(weight.contiguous(memory_format=layout), requires_grad=False)
+        self.weight = _channels_last(weight)
         self.bias = nn.Parameter(bias, requires_grad=False)
         self.inputs = convolution.in_channels
         self._stride, self._dilation = convolution.stride[0], convolution.dilation[0]
         self._groups, self._padding = convolution.groups, padding
+        # As much padding on all sides, and zeros in the kernel where that is too much, before the
+        # grid: the same sums, without a padded copy of the grid.
+        self._wider = _channels_last(functional.pad(weight, (1, 0, 1, 0)))
 
     def forward(self, grid: Tensor) -> Tensor:
         """The convolved grid, channels last if the grid's are."""
-        before, after = self._around(grid.shape[2])
-        if before != after:
-            grid, before = functional.pad(grid, (before, after) * 2), 0
+        _, after = self._around(grid.shape[2])
+        weight = self.weight_at(grid.shape[2])
         return functional.conv2d(
-            grid, self.weight, self.bias, self._stride, before, self._dilation, self._groups
+            grid, weight, self.bias, self._stride, after, self._dilation, self._groups
         )
+
+    def weight_at(self, side: int) -> Tensor:
+        """The kernels (O, I / groups, k, k) for a grid of this side."""
+        before, after = self._around(side)
+        return self.weight if before == after else self._wider
 
     def side(self, side: int) -> int:
         """Side of the output of a grid of this side."""
@@ -78,13 +84,20 @@ class GridConvolution(nn.Module):
         return missing // 2 * self._dilation, (missing - missing // 2) * self._dilation
 
 
+def _channels_last(weight: Tensor) -> nn.Parameter:
+    return nn.Parameter(weight.contiguous(memory_format=torch.channels_last), requires_grad=False)
+
+
 def pointwise(
     convolution: nn.Conv2d, norm: nn.BatchNorm2d | None = None
 ) -> tuple[InferenceLinear, Tensor | None]:
     """A 1 x 1 convolution as a linear map of tokens, and the gain (out,) that the norm has."""
     weight, bias, gain = folded(convolution, norm)
     linear = nn.Linear(weight.shape[1], len(weight), device="meta")
-    linear.weight = nn.Parameter(weight[:, :, 0, 0].contiguous(), requires_grad=False)
+    matrix = weight[:, :, 0, 0].contiguous()
+    if not onednn_is_faster():  # MKL is faster with an input's row in one piece: grids are small
+        matrix = matrix.t().contiguous().t()
+    linear.weight = nn.Parameter(matrix, requires_grad=False)
     linear.bias = nn.Parameter(bias, requires_grad=False)
     return InferenceLinear(linear), None if gain is None else gain.float().cpu()
 
