@@ -1,8 +1,8 @@
 """The stages of training and their order: the only place that lists them.
 
-    sources ─▶ frames ─▶ contexts ─────────────┐
-                 │                             ▼
-                 └─▶ backbone ─▶ tokens ─▶ scout, adapters, unknown scene
+    sources ─▶ frames ─▶ contexts ───────────────────┐
+                 │                                   ▼
+                 └─▶ backbone ─▶ tokens ─▶ common adapter, scout, adapters, unknown scene
                                                │
                                                ▼
     thresholds, and those of one context ─▶ reuse ─▶ operating points ─▶ bundle
@@ -28,7 +28,7 @@ from polymorph_ros.training.config import TrainConfig
 from polymorph_ros.training.frames import count_frames, vocabulary_of
 from polymorph_ros.training.loop import Schedule
 from polymorph_ros.training.sources import FrameStages, frame_stages
-from polymorph_ros.training.stages.adapter import AdapterStage
+from polymorph_ros.training.stages.adapter import AdapterStage, CommonAdapter
 from polymorph_ros.training.stages.backbone import backbone_stage
 from polymorph_ros.training.stages.bundle import BundleParts
 from polymorph_ros.training.stages.contexts import ContextsStage, load_contexts, new_labels
@@ -119,8 +119,9 @@ class TrainingGraph:
         """
         frames = self.frames(visitor)
         features = self.features(frames, visitor)
-        scout = visitor.make(self.scout(features))
-        adapters = visitor.make_all(self.adapters(features))
+        common = self.common(frames, features, visitor)
+        scout = visitor.make(self.scout(features, common))
+        adapters = visitor.make_all(self.adapters(features, common))
         unknown_scene = visitor.make(
             UnknownSceneStage(features, self.config.threads, self._old_artifact)
         )
@@ -139,8 +140,8 @@ class TrainingGraph:
         thresholds = visitor.make(ThresholdsStage(parts, threads))
         compared = reuse = points = None
         if self._old is None:  # a bundle that is added to keeps its own
-            if self.config.contexts.compare and len(adapters) > 1:
-                single = self._single(frames, parts, visitor)
+            if self.config.contexts.compare and common is not None:
+                single = self._single(parts, common, visitor)
                 its = visitor.make(ThresholdsStage(single, threads))
                 compared = compare_contexts(thresholds, its)
                 if compared is not None and compared.used:
@@ -149,18 +150,14 @@ class TrainingGraph:
             points = visitor.make(OperatingPointsStage(parts, thresholds, reuse, threads))
         return Walked(frames, parts, thresholds, compared, reuse, points)
 
-    def _single(self, frames: Frames, parts: BundleParts, visitor: Visitor) -> BundleParts:
-        """The same parts with one context of all labels, trained as long as all adapters."""
-        steps = self.lora_steps(parts.features)
-        single = TrainingGraph(one_lora(self.config, frames, steps))
-        contexts = visitor.make(single._contexts(frames.train))
-        features = replace(parts.features, contexts=contexts)
-        labels = len(vocabulary_of(frames.train))
+    def _single(self, parts: BundleParts, common: CommonAdapter, visitor: Visitor) -> BundleParts:
+        """The same parts with one context of all labels."""
+        labels = len(vocabulary_of(parts.features.train.frames))
         return replace(
             parts,
-            features=features,
+            features=replace(parts.features, contexts=common.contexts),
             scout=visitor.make(SingleScoutStage(parts.scout, labels)),
-            adapters=visitor.make_all(single.adapters(features)),
+            adapters=(common.adapter,),
         )
 
     def frames(self, visitor: Visitor) -> Frames:
@@ -212,7 +209,9 @@ class TrainingGraph:
             self.device,
         )
 
-    def scout(self, features: Features) -> ScoutStage | DeepScoutStage | GrownScoutStage:
+    def scout(
+        self, features: Features, common: CommonAdapter | None = None
+    ) -> ScoutStage | DeepScoutStage | GrownScoutStage:
         """The stage that trains the scout."""
         config = self.config
         if self._old_artifact is not None:
@@ -222,22 +221,41 @@ class TrainingGraph:
             )
         if config.scout.rank:
             return DeepScoutStage(
-                config.scout, config.adapters, features, config.seed, config.threads
+                config.scout, config.adapters, features, config.seed, config.threads, common
             )
         return ScoutStage(config.scout, features, config.seed, config.threads)
 
-    def adapters(self, features: Features) -> tuple[AdapterStage, ...]:
+    def adapters(
+        self, features: Features, common: CommonAdapter | None = None
+    ) -> tuple[AdapterStage, ...]:
         """A stage for each context; none waits for another."""
         config = self.config
         return tuple(
             AdapterStage(
-                config.adapters, features, index, name, config.seed + index, config.threads
+                config.adapters, features, index, name, config.seed + index, config.threads, common
             )
             for index, name in enumerate(load_contexts(features.contexts).names)
         )
 
+    def common(self, frames: Frames, features: Features, visitor: Visitor) -> CommonAdapter | None:
+        """The adapter of all labels that those of several contexts go on from.
+
+        It takes as many steps as scout and contexts together. A bundle that is added to has none.
+        """
+        if self._old is not None or len(load_contexts(features.contexts).names) == 1:
+            return None
+        graph = TrainingGraph(one_lora(self.config, frames, self._context_steps(features)))
+        contexts = visitor.make(graph._contexts(frames.train))
+        (adapter,) = visitor.make_all(graph.adapters(replace(features, contexts=contexts)))
+        return CommonAdapter(contexts, adapter)
+
     def lora_steps(self, features: Features) -> int:
-        """Gradient steps of all LoRAs together: the adapters', and the scout's own."""
+        """Gradient steps of all LoRAs together: the adapters', the common one's, the scout's."""
+        several = len(load_contexts(features.contexts).names) > 1
+        return self._context_steps(features) * (2 if several else 1)
+
+    def _context_steps(self, features: Features) -> int:
+        """Gradient steps of the adapters, and of the scout's LoRA."""
         scout = self.scout(features)
         own = scout.steps() if isinstance(scout, DeepScoutStage) else 0
         return own + sum(stage.steps() for stage in self.adapters(features))

@@ -21,6 +21,9 @@ from polymorph_ros.training.artifacts import Artifact, make
 from polymorph_ros.training.config import TrainConfig
 from polymorph_ros.training.graph import TrainingGraph
 from polymorph_ros.training.pipeline import Runner
+from polymorph_ros.training.stages.adapter import TrainableAdapter
+from polymorph_ros.training.stages.backbone import weights_folder
+from polymorph_ros.training.stages.contexts import load_contexts
 from polymorph_ros.training.stages.deep_scout import DeepScoutStage
 from polymorph_ros.training.token_set import Features
 
@@ -103,11 +106,38 @@ def test_training_that_was_broken_off_ends_with_the_same_scout(
     assert again.digest == kept.digest
 
 
-def test_baselines_are_given_the_scouts_steps_too(
+def test_baselines_are_given_the_steps_of_scout_and_common_adapter_too(
     config: TrainConfig, quick_config: TrainConfig, features: Features
 ) -> None:
     alone = sum(stage.steps() for stage in TrainingGraph(config).adapters(features))
 
-    assert TrainingGraph(quick_config).lora_steps(features) == alone
+    assert TrainingGraph(quick_config).lora_steps(features) == 2 * alone
     frames = len(features.load_train())
-    assert TrainingGraph(config).lora_steps(features) == alone + 2 * (frames // 8)
+    assert TrainingGraph(config).lora_steps(features) == 2 * (alone + 2 * (frames // 8))
+
+
+def test_a_scout_that_goes_on_from_the_common_adapter_begins_with_its_scores(
+    config: TrainConfig, features: Features, work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ranked = config.adapters.model_copy(update={"rank": 2, "alpha": 4})
+    graph, runner = (
+        TrainingGraph(config.model_copy(update={"adapters": ranked})),
+        Runner(work, print),
+    )
+    common = graph.common(graph.frames(runner), features, runner)
+    stage, alone = (graph.scout(features, start) for start in (common, None))
+    held_out = features.load_validation()
+    monkeypatch.setattr("polymorph_ros.training.stages.deep_scout.fit_scout", lambda *_: None)
+
+    begun, fresh = (
+        each._trained(features.load_train(), work / "none").eval() for each in (stage, alone)
+    )
+
+    (own,) = load_contexts(common.contexts).labels
+    network = TrainableAdapter(ranked, weights_folder(features.backbone), len(own))
+    network.take_over(common.start(range(len(own))))
+    np.testing.assert_allclose(
+        held_out.outputs(lambda tokens: begun(tokens)[0]), held_out.outputs(network), atol=1e-5
+    )
+    untouched = held_out.outputs(lambda tokens: fresh(tokens)[0])
+    assert np.abs(untouched - held_out.outputs(network)).max() > 0.01

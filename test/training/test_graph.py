@@ -20,6 +20,7 @@ from polymorph_ros.training.config import TrainConfig
 from polymorph_ros.training.graph import TrainingGraph
 from polymorph_ros.training.pipeline import Runner, train_bundle
 from polymorph_ros.training.plan import plan_training
+from polymorph_ros.training.stages.adapter import AdapterStage
 
 
 @dataclass(frozen=True)
@@ -89,9 +90,12 @@ def test_a_plan_of_nothing_counts_steps_as_the_run_takes_them(
     )
     assert counted["backbone"] == taken["backbone"] == 36 // 8
     assert counted["scout"] == taken["scout"] == 36 // 8
-    adapters = [steps for name, steps in taken.items() if name.startswith("adapter-")]
-    assert len(adapters) == sum(name.startswith("adapter-") for name in counted)
-    assert all(steps >= 1 for steps in adapters)
+    planned, trained = (
+        [stage.cost.steps for stage in plan.stages if stage.name.startswith("adapter-")]
+        for plan in (before, after)
+    )
+    assert len(planned) == len(trained)
+    assert min(trained) >= 1
 
 
 def test_another_name_trains_and_tunes_nothing_again(
@@ -127,10 +131,38 @@ def test_adding_to_a_bundle_is_the_same_walk(
         for visitor in (fresh, growing)
     )
     # A bundle keeps what was learned on frames of all of its labels.
-    assert [stage.name for stage in added] == [stage.name for stage in everything][:-2]
-    assert [stage.name for stage in everything[-2:]] == ["reuse", "operating_points"]
+    names = [stage.name for stage in everything]
+    common = names.index("scout") - 1
+    assert names.pop(common) == "contexts", "of the common adapter, which needs all labels' frames"
+    assert [stage.name for stage in added] == names[:-2]
+    assert names[-2:] == ["reuse", "operating_points"]
     assert len(growing.stages) - len(added) == 3, "a context for each new label, at most"
-    assert len(fresh.stages) - len(everything) == 6
+    assert len(fresh.stages) - len(everything) == 7, "six contexts', and the common one"
+
+
+def test_adapters_of_contexts_go_on_from_one_of_all_labels(
+    quick_config: TrainConfig, tmp_path: Path
+) -> None:
+    visitor = Dreamer(tmp_path)
+
+    TrainingGraph(quick_config).walk(visitor)
+
+    common, *others = [stage for stage in visitor.stages if isinstance(stage, AdapterStage)]
+    assert common.common is None
+    assert common.steps() == pytest.approx(sum(stage.steps() for stage in others), rel=0.5)
+    assert all(stage.common.adapter.stage == common for stage in others)
+
+
+def test_a_single_context_needs_no_adapter_to_go_on_from(
+    quick_config: TrainConfig, tmp_path: Path
+) -> None:
+    limits = quick_config.contexts.model_copy(update={"count": 1, "labels_per_context": 33})
+    visitor = Dreamer(tmp_path)
+
+    TrainingGraph(quick_config.model_copy(update={"contexts": limits})).walk(visitor)
+
+    (only,) = [stage for stage in visitor.stages if isinstance(stage, AdapterStage)]
+    assert only.common is None
 
 
 def test_a_bundle_that_has_all_labels_is_refused_before_anything_is_learned(

@@ -6,23 +6,24 @@ It needs nothing but files: it can run in any process that has the work folder.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from peft import LoraConfig, get_peft_model
-from safetensors.torch import save_file
+from peft import LoraConfig, get_peft_model, set_peft_model_state_dict
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from polymorph_ros.arrays import Indices
-from polymorph_ros.bundle.manifest import ADAPTER_CONFIG_FILE, HEAD_FILE
+from polymorph_ros.bundle.manifest import ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE, HEAD_FILE
 from polymorph_ros.files import write_json, write_text
 from polymorph_ros.model.backbone import load_backbone
 from polymorph_ros.runtime.belief import sigmoid
-from polymorph_ros.training.artifacts import CHECKPOINT_FILE, Planned
+from polymorph_ros.training.artifacts import CHECKPOINT_FILE, Artifact, Planned
 from polymorph_ros.training.calibration import fold_into, platt, skill
 from polymorph_ros.training.config import AdaptersConfig
 from polymorph_ros.training.cost import Rates, StageCost
@@ -40,12 +41,44 @@ _CONTEXTS_PER_FRAME = 1.5  # estimated, while contexts are not known yet
 
 
 @dataclass(frozen=True)
+class Start:
+    """Where an adapter goes on from: one of the same backbone, rank and targets.
+
+    Attributes:
+        folder: as ``TrainableAdapter.save`` wrote it.
+        rows: of its head.
+    """
+
+    folder: Path
+    rows: list[int]
+
+
+@dataclass(frozen=True)
+class CommonAdapter:
+    """An adapter of all labels, from whose weights those of contexts go on.
+
+    Attributes:
+        contexts: its only one.
+        adapter: what ``AdapterStage`` wrote for it.
+    """
+
+    contexts: Artifact
+    adapter: Artifact
+
+    def start(self, labels: Sequence[int]) -> Start:
+        """For columns of the vocabulary."""
+        (own,) = load_contexts(self.contexts).labels
+        return Start(self.adapter.folder, [own.index(label) for label in labels])
+
+
+@dataclass(frozen=True)
 class AdapterStage:
     """The adapter of one of the contexts.
 
     Attributes:
         index: of the context.
         context: its name.
+        common: where it goes on from; none: from a LoRA that changes nothing.
     """
 
     config: AdaptersConfig
@@ -54,6 +87,7 @@ class AdapterStage:
     context: str
     seed: int
     threads: int
+    common: CommonAdapter | None = field(default=None, metadata={"unless": None})
 
     @property
     def name(self) -> str:
@@ -84,7 +118,8 @@ class AdapterStage:
         """Train, calibrate on the validation frames of the context, and save."""
         set_up_torch(self.threads, self.features.device)
         labels = load_contexts(self.features.contexts).labels[self.index]
-        lesson = Lesson(self.features.load_train(), self.context, self.index, labels)
+        start = self.common.start(labels) if self.common else None
+        lesson = Lesson(self.features.load_train(), self.context, self.index, labels, start)
         backbone = weights_folder(self.features.backbone)
         checkpoint = folder / CHECKPOINT_FILE
         adapter = train_adapter(self.config, backbone, lesson, checkpoint, seed=self.seed)
@@ -109,12 +144,14 @@ class Lesson:
         name: of the context.
         context: its column of the presence.
         labels: columns of the truth: rows of the adapter's head.
+        start: none: a LoRA that changes nothing, and a random head.
     """
 
     data: TokenSet
     name: str
     context: int
     labels: tuple[int, ...]
+    start: Start | None = None
 
 
 def frames_for(
@@ -161,6 +198,14 @@ class TrainableAdapter(nn.Module):
         pooled = tail_feature(self._backbone, inputs, self._config.tail_blocks)
         return cast(Tensor, self.head(pooled))
 
+    def take_over(self, start: Start) -> None:
+        """Take another's LoRA, and rows of its head as the first of its own."""
+        set_peft_model_state_dict(self.peft_model, load_file(start.folder / ADAPTER_WEIGHTS_FILE))
+        head = load_file(start.folder / HEAD_FILE)
+        with torch.no_grad():
+            for name, rows in self.head.named_parameters():
+                rows[: len(start.rows)] = head[name][start.rows]
+
     def save(self, folder: Path) -> None:
         """Write a plain PEFT adapter and the head's file into a folder."""
         model: Any = self.peft_model
@@ -183,7 +228,10 @@ def train_adapter(
     """Train an adapter and its head, from where an interrupted attempt left its checkpoint."""
     torch.manual_seed(seed)
     data, columns = lesson.data, list(lesson.labels)
-    adapter = TrainableAdapter(config, backbone_folder, len(lesson.labels)).to(data.device)
+    adapter = TrainableAdapter(config, backbone_folder, len(lesson.labels))
+    if lesson.start is not None:
+        adapter.take_over(lesson.start)
+    adapter.to(data.device)
 
     def loss_of(batch: Indices, rng: np.random.Generator) -> Tensor:
         truth = data.tensor(data.truth[batch][:, columns])

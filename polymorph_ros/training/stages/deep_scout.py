@@ -7,7 +7,7 @@ the scout's small network on the trunk's tokens.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, cast
 
@@ -24,7 +24,7 @@ from polymorph_ros.training.config import AdaptersConfig, ScoutConfig
 from polymorph_ros.training.cost import Rates, StageCost
 from polymorph_ros.training.frames import count_frames
 from polymorph_ros.training.loop import Schedule, set_up_torch
-from polymorph_ros.training.stages.adapter import TrainableAdapter
+from polymorph_ros.training.stages.adapter import CommonAdapter, TrainableAdapter
 from polymorph_ros.training.stages.backbone import weights_folder
 from polymorph_ros.training.stages.scout import calibrate_scout, fit_scout, new_scout, with_dropout
 from polymorph_ros.training.token_set import Features, TokenSet
@@ -53,6 +53,8 @@ class DeepScoutStage:
     Attributes:
         config: of the scout; its rank is above 0.
         adapters: how LoRA is trained: all but the rank, and the epochs, which are the scout's.
+        common: where its LoRA goes on from, if that has the same rank; none: a LoRA that changes
+            nothing.
     """
 
     config: ScoutConfig
@@ -60,6 +62,7 @@ class DeepScoutStage:
     features: Features
     seed: int
     threads: int
+    common: CommonAdapter | None = field(default=None, metadata={"unless": None})
     name: ClassVar[str] = "scout"
 
     @property
@@ -98,9 +101,13 @@ class DeepScoutStage:
         )
         outputs = data.truth.shape[1] + data.presence.shape[1]
         adapter = TrainableAdapter(lora, weights_folder(self.features.backbone), outputs)
-        scout = DeepScout(new_scout(self.config, data), adapter).to(data.device).train()
+        small = new_scout(self.config, data)
+        if self.common is not None and self.config.rank == self.adapters.rank:
+            adapter.take_over(self.common.start(range(small.num_labels)))
+            for rows in small.label_head.parameters():  # the sum begins as the common adapter's
+                nn.init.zeros_(rows)
+        scout = DeepScout(small, adapter).to(data.device).train()
         adapter.peft_model.eval()  # no dropout of the frozen blocks
-
         fit_scout(scout, scout.parameters(), data, self.schedule, checkpoint)
         return scout
 
