@@ -26,7 +26,7 @@ sources := CMakeLists.txt package.xml $(wildcard cmake/* scripts/* msg/*.msg srv
 folders := $(shell find polymorph_ros launch config bundles -type d -not -name __pycache__ 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv build demo bundle groceries test lint format clean distclean
+.PHONY: help venv build demo bundle test lint format clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,13 +62,10 @@ demo: build ## the node on a bag, through DDS: a live table (BAG=, TOPIC=, SECON
 	@$(bin)/python -m polymorph_ros.ros.demo $(if $(BAG),--bag "$(BAG)") $(if $(TOPIC),--topic "$(TOPIC)") \
 	  $(if $(SECONDS),--seconds $(SECONDS))
 
-bundle: build ## train the default bundle anew (up to an hour on two cores)
-	@$(bin)/polymorph train config/default_bundle.yaml --out bundles/default
-
-groceries: build ## train rooms, streets and real groceries (needs ../shared; an hour on a busy machine)
+bundle: build ## train the default bundle anew (needs ../shared; an hour)
 	@$(bin)/python examples/efficientnet_lite0.py
 	@$(bin)/python examples/groceries.py
-	@$(bin)/polymorph train config/groceries.yaml --out build/groceries_bundle
+	@$(bin)/polymorph train config/default_bundle.yaml --out bundles/default
 
 test: lint ## all checks and tests (PYTEST_ARGS= for pytest)
 	@$(bin)/python -m pytest $(PYTEST_ARGS)

@@ -1,5 +1,6 @@
 """Ablation: how adapters come to be good in their context, at equal gradient steps in all.
 
+    build/venv/bin/polymorph train config/rooms_and_streets.yaml --out build/rooms_and_streets
     build/venv/bin/python benchmarks/specialisation.py [--steps 1000] [--methods own,all-8]
 
 Labels come and go as in real video (an EPIC-KITCHENS trace), pictures are made, the backbone is
@@ -153,8 +154,8 @@ def main(
 
 
 def _start() -> ViTModel:
-    """The default bundle's backbone, which knows rooms and streets, for smaller pictures."""
-    folder = _HERE.parent / "bundles/default/backbone"
+    """The backbone of config/rooms_and_streets.yaml, for smaller pictures."""
+    folder = _HERE.parent / "build/rooms_and_streets/backbone"
     model = ViTModel.from_pretrained(folder, add_pooling_layer=False, dtype=torch.float32)
     return resized(model, PREPROCESSING.size)
 

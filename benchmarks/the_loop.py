@@ -1,13 +1,14 @@
 """The loop: from "I have never seen this" to a new label on the running robot, in one sitting.
 
+    build/venv/bin/polymorph train config/rooms_and_streets.yaml --out build/rooms_and_streets
     build/venv/bin/python benchmarks/the_loop.py --json build/the_loop.json
     build/venv/bin/python benchmarks/the_loop.py --quick          # a trial; its labels are poor
 
-A node with the default bundle gets a stream of three kinds of grocery that it does not know, photos
-that move through drawn rooms. It captures; an owner labels the captures by keyboard, in a real
-browser; ``polymorph grow`` trains, and the running node takes the bundle over. Meanwhile the camera
-goes on. Then come other photos of the same kinds in other rooms. Needs ../shared/data/grocery,
-Chromium and playwright.
+A node with a bundle of drawn scenes gets a stream of three kinds of grocery that it does not know,
+photos that move through drawn rooms. It captures; an owner labels the captures by keyboard, in a
+real browser; ``polymorph grow`` trains, and the running node takes the bundle over. Meanwhile the
+camera goes on. Then come other photos of the same kinds in other rooms. Needs
+../shared/data/grocery, Chromium and playwright.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ from parts.photo_stream import (
     photos_of,
 )
 from parts.stream_camera import StreamCamera
-from polymorph_ros.bundle.reader import default_bundle, read_bundle
+from polymorph_ros.bundle.reader import read_bundle
 from polymorph_ros.errors import PolymorphError
 from polymorph_ros.evaluation.accuracy import mean_ap, synthetic_dataset
 from polymorph_ros.files import write_json
@@ -60,6 +61,7 @@ from polymorph_ros.ros.harness.waiting import wait_until
 from polymorph_ros.srv import Capture
 
 _DATA = ROOT.parent / "shared/data/grocery"
+_KNOWN = ROOT / "build/rooms_and_streets"
 _TOPIC, _NODE = "/camera/image", "/polymorph"
 _NEAR_NS = 1_000_000  # the page knows stamps to the millisecond
 _SETTLE_S, _SERVICE_S = 5.0, 30.0
@@ -117,9 +119,14 @@ class Streams:
 
 @dataclass(frozen=True)
 class Places:
-    """Where things are, in an empty folder."""
+    """Where things are, in an empty folder.
+
+    Attributes:
+        known: the bundle to begin with.
+    """
 
     folder: Path
+    known: Path
 
     @property
     def bundle(self) -> Path:
@@ -137,6 +144,7 @@ class Places:
 def main(
     json: Annotated[Path | None, typer.Option(help="Where the results go.")] = None,
     data: Annotated[Path, typer.Option(help="The grocery photos.")] = _DATA,
+    known: Annotated[Path, typer.Option(help="A bundle that knows none of the kinds.")] = _KNOWN,
     kinds: Annotated[
         str, typer.Option(help="Three kinds, with commas; else the commonest of each group.")
     ] = "",
@@ -147,7 +155,8 @@ def main(
     wanted = tuple(kinds.split(",")) if kinds else commonest_kinds(data)
     try:
         with _folder(keep) as folder:
-            results = run_loop(_QUICK if quick else _FULL, data, wanted, folder)
+            places = Places(folder, known)
+            results = run_loop(_QUICK if quick else _FULL, data, wanted, places)
     except PolymorphError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from None
@@ -157,22 +166,20 @@ def main(
     typer.echo(dumps(results, indent=1))
 
 
-def run_loop(plan: Plan, data: Path, kinds: tuple[str, ...], folder: Path) -> Results:
+def run_loop(plan: Plan, data: Path, kinds: tuple[str, ...], places: Places) -> Results:
     """The whole loop in an empty folder; what was measured."""
-    clock, places = Clock(), Places(folder)
+    clock = Clock()
     os.environ.update(isolated_environment(os.environ))
     streams = Streams.of(plan, data, kinds)
-    shutil.copytree(default_bundle(), places.bundle)
+    shutil.copytree(places.known, places.bundle)
     before = read_bundle(places.bundle)
     clock.lap("draw")
     results = _sitting(plan, streams, kinds, places, clock)
-    write_json(folder / "sitting.json", results | {"seconds": clock.seconds})
+    write_json(places.folder / "sitting.json", results | {"seconds": clock.seconds})
     _say("measuring the old labels")
     torch.set_num_threads(1)
     after, held_out = read_bundle(places.bundle), synthetic_dataset(plan.old)
-    old_ap, grown_ap = (
-        mean_ap(one, held_out, "cpu") for one in (read_bundle(default_bundle()), after)
-    )
+    old_ap, grown_ap = (mean_ap(one, held_out, "cpu") for one in (read_bundle(places.known), after))
     return {
         "benchmark": "the_loop",
         "minutes": rounded(sum(clock.seconds.values()) / 60),
@@ -206,7 +213,7 @@ def _sitting(
         camera.loop(streams.meet)
         _say("labelling what was captured")
         log = places.folder / "label.log"
-        with label_page(places.captures, places.labels, default_bundle(), log) as page:
+        with label_page(places.captures, places.labels, places.known, log) as page:
             keys = label_captures(page, kinds, Seen(camera.sent, kinds))
             page.screenshot(path=places.folder / "page.png")
         clock.lap("label", len(camera.sent))

@@ -5,7 +5,8 @@
 Reads grocery/labels.csv and one trace of label sets; writes into FOLDER (build/groceries):
 
 photos_{train,val,test}.csv: every photo by itself, labelled with its kind, one of 43. Only the main
-product of a photo is judged: what else stands on its shelf counts as absent.
+product of a photo is judged: what else stands on its shelf counts as absent. Those to train on are
+there in several views: mirrored, cropped, in other light.
 
 shelves_{train,val,test}.csv: walks along drawn shelves on which real photos stand as tiles, one to
 four in view. Kinds that are neighbours in the set's list, within a group, are neighbours there.
@@ -36,12 +37,15 @@ from camvid_davis import DATA, Rows, relative, write
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "benchmarks"))
 from parts.photo_stream import lay, read_photo
+from polymorph_ros.training.augmentation import changed_view
 
 FOLDER = Path("build/groceries")
 TRACE = "traces/charades_actions_1hz.jsonl.gz"
 
 SIZE = (240, 180)  # width and height of the frames that are drawn
 MOST_IN_VIEW = 4
+VIEWS = 7  # changed ones, of a photo to train on
+SMALLEST = 0.6  # of a photo's sides, that a view shows
 HELD_OUT = 4  # photos for validation, of kinds that have none
 WALK_HZ = 2.0
 WALK_FRAMES = 24
@@ -246,6 +250,20 @@ def alone(name: str, found: Sequence[Photo], folder: Path) -> Rows:
     ]
 
 
+def seen_anew(rows: Rows, folder: Path) -> Iterator[dict[str, str]]:
+    """Rows of photos, each followed by changed views of it, which are written."""
+    for number, row in enumerate(rows):
+        yield row
+        image = read_photo(folder / row["file"])
+        place = folder / "photos_train" / row["sequence"]
+        place.mkdir(parents=True, exist_ok=True)
+        for view in range(1, VIEWS + 1):
+            file = place / f"{view}.jpg"
+            changed = changed_view(image, np.random.default_rng((number, view)), SMALLEST)
+            cv2.imwrite(str(file), changed[:, :, ::-1], (cv2.IMWRITE_JPEG_QUALITY, 85))
+            yield {**row, "stamp": f"{view:.3f}", "file": relative(file, folder)}
+
+
 def files_by(what: str, found: Sequence[Photo]) -> dict[str, list[Path]]:
     """The photos of each kind or product."""
     files = defaultdict(list)
@@ -263,7 +281,9 @@ def main(folder: Path = FOLDER, data: Path = DATA, most: int | None = None) -> N
     for photo in found:
         groups[photo.group][photo.kind] = None
     for part, count in WALKS.items():
-        write(folder / f"photos_{part}.csv", alone(f"photos_{part}", parts[part], folder), COLUMNS)
+        rows = alone(f"photos_{part}", parts[part], folder)
+        rows = list(seen_anew(rows, folder)) if part == "train" else rows
+        write(folder / f"photos_{part}.csv", rows, COLUMNS)
         rng = np.random.default_rng((17, count))
         walks = [walk([list(group) for group in groups.values()], rng) for _ in range(count)]
         of = files_by("kind", parts[part])

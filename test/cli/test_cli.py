@@ -69,7 +69,7 @@ def test_training_does_not_replace_what_is_no_bundle(tmp_path: Path) -> None:
     precious.mkdir()
     (precious / "cat.jpg").write_bytes(b"a cat")
 
-    answer = polymorph("train", "config/default_bundle.yaml", "--out", str(precious))
+    answer = polymorph("train", "config/rooms_and_streets.yaml", "--out", str(precious))
 
     assert answer.returncode == 1
     assert "something else" in answer.stderr

@@ -152,7 +152,10 @@ def test_patch_shares_say_how_much_of_each_label_a_patch_shows() -> None:
 
 @pytest.mark.parametrize(
     ("file", "name"),
-    [("default_bundle", "rooms_and_streets"), ("groceries", "rooms_streets_groceries")],
+    [
+        ("default_bundle", "rooms_streets_groceries"),
+        ("rooms_and_streets", "rooms_and_streets"),
+    ],
 )
 def test_the_configurations_of_bundles_are_valid(file: str, name: str) -> None:
     assert read_config(REPOSITORY / f"config/{file}.yaml").name == name

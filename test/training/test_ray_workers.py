@@ -137,7 +137,7 @@ def test_more_threads_than_a_node_has_is_one_line(cluster: ray_cluster.Cluster) 
 
 def test_no_cluster_at_the_address_is_one_line(tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
-    config.write_text((Path(__file__).parents[2] / "config/default_bundle.yaml").read_text())
+    config.write_text((Path(__file__).parents[2] / "config/rooms_and_streets.yaml").read_text())
 
     result = CliRunner().invoke(
         app, ["train", str(config), "--out", str(tmp_path / "b"), "--ray", "127.0.0.1:1"]
