@@ -6,6 +6,7 @@ Open: whether the order it gives is right on other data; benchmarks/governor.py 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +59,16 @@ def test_the_table_has_work_and_accuracy_of_every_lever_the_unlimited_first(bund
     assert {point.reuse_scale for point in plain} > {1.0}
     assert any(point.max_adapters for point in plain)
     assert any(point.cover_shift for point in plain)
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_pictures_that_each_stand_by_themselves_have_no_rate(bundle: Bundle) -> None:
+    frames = frames_of(bundle)
+    alone = replace(frames, sequence=np.arange(len(frames), dtype=np.int32))
+
+    table = learn_points(PolymorphModel.from_bundle(bundle, "cpu"), bundle.manifest, alone)
+
+    assert table.hz == 0.0
 
 
 def test_the_table_is_added_without_a_change_to_any_file_and_the_same_each_time(

@@ -190,9 +190,9 @@ def _with_view(point: OperatingPoint) -> Iterator[OperatingPoint]:
 
 
 def _hz(frames: LabelledFrames) -> float:
-    """Frames per second."""
-    steps_s = [np.diff(frames.stamps_s[part]) for part in frames.slices()]
-    step_s = float(np.median(np.concatenate(steps_s))) if len(frames) > 1 else 0.0
+    """Frames per second; 0 of pictures that each stand by themselves."""
+    steps_s = np.concatenate([np.diff(frames.stamps_s[part]) for part in frames.slices()])
+    step_s = float(np.median(steps_s)) if len(steps_s) else 0.0
     return round(1.0 / step_s, 3) if step_s > 0 else 0.0
 
 
