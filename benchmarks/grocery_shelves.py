@@ -43,8 +43,8 @@ def main(
     folder: Folder = ROOT / "build/bench_grocery_shelves",
     sequences: Annotated[
         int, typer.Option(min=2, max=200, help="To train on; 40 others test.")
-    ] = 60,
-    epochs: Annotated[int, typer.Option(min=1, help="Of the scout and of every adapter.")] = 3,
+    ] = 200,
+    epochs: Annotated[int, typer.Option(min=1, help="Of the scout and of every adapter.")] = 4,
     larger: LargerName = FOCUS.name,
     larger_size: LargerSize = FOCUS.size,
     methods: Methods = MOST,
@@ -52,7 +52,7 @@ def main(
     """Draw, train, evaluate, and write benchmarks/results/grocery_shelves-MACHINE.json."""
     drawn = folder / "tables"
     if not (drawn / "products_test.csv").is_file():
-        run_example("groceries.py", drawn, "--most", sequences)
+        run_example("groceries.py", drawn, "--most", sequences, "--views", 0)
     config = folder / "config.yaml"
     config.write_text(yaml.safe_dump(_config(epochs), sort_keys=False))
     one = Comparison(

@@ -1,6 +1,6 @@
 """Make label CSVs of the grocery photos (Klasson et al., WACV 2019): photos, shelves and products.
 
-    python examples/groceries.py [FOLDER] [--data ../shared/data] [--most SEQUENCES]
+    python examples/groceries.py [FOLDER] [--data ../shared/data] [--most SEQUENCES] [--views N]
 
 Reads grocery/labels.csv and one trace of label sets; writes into FOLDER (build/groceries):
 
@@ -250,14 +250,14 @@ def alone(name: str, found: Sequence[Photo], folder: Path) -> Rows:
     ]
 
 
-def seen_anew(rows: Rows, folder: Path) -> Iterator[dict[str, str]]:
+def seen_anew(rows: Rows, views: int, folder: Path) -> Iterator[dict[str, str]]:
     """Rows of photos, each followed by changed views of it, which are written."""
     for number, row in enumerate(rows):
         yield row
         image = read_photo(folder / row["file"])
         place = folder / "photos_train" / row["sequence"]
         place.mkdir(parents=True, exist_ok=True)
-        for view in range(1, VIEWS + 1):
+        for view in range(1, views + 1):
             file = place / f"{view}.jpg"
             changed = changed_view(image, np.random.default_rng((number, view)), SMALLEST)
             cv2.imwrite(str(file), changed[:, :, ::-1], (cv2.IMWRITE_JPEG_QUALITY, 85))
@@ -272,8 +272,14 @@ def files_by(what: str, found: Sequence[Photo]) -> dict[str, list[Path]]:
     return dict(files)
 
 
-def main(folder: Path = FOLDER, data: Path = DATA, most: int | None = None) -> None:
-    """Write tables and pictures, of at most so many drawn sequences for each table."""
+def main(
+    folder: Path = FOLDER, data: Path = DATA, most: int | None = None, views: int = VIEWS
+) -> None:
+    """Write tables and pictures, of at most so many drawn sequences for each table.
+
+    Args:
+        views: changed ones of each photo to train on.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     found = photos(data)
     parts = {part: [p for p in found if p.part == part] for part in ("train", "val", "test")}
@@ -282,7 +288,7 @@ def main(folder: Path = FOLDER, data: Path = DATA, most: int | None = None) -> N
         groups[photo.group][photo.kind] = None
     for part, count in WALKS.items():
         rows = alone(f"photos_{part}", parts[part], folder)
-        rows = list(seen_anew(rows, folder)) if part == "train" else rows
+        rows = list(seen_anew(rows, views, folder)) if part == "train" else rows
         write(folder / f"photos_{part}.csv", rows, COLUMNS)
         rng = np.random.default_rng((17, count))
         walks = [walk([list(group) for group in groups.values()], rng) for _ in range(count)]
@@ -302,7 +308,8 @@ if __name__ == "__main__":
     parser.add_argument("folder", nargs="?", type=Path, default=FOLDER)
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--most", type=int)
+    parser.add_argument("--views", type=int, default=VIEWS)
     given = parser.parse_args()
     if not (given.data / "grocery/labels.csv").is_file():
         sys.exit(f"expected the evaluation data, found none at {given.data}")
-    main(given.folder, given.data, given.most)
+    main(given.folder, given.data, given.most, given.views)

@@ -72,7 +72,7 @@ def test_groceries(tmp_path: Path) -> None:
     if not (data / "grocery").is_dir() or not (data / "traces").is_dir():
         pytest.skip("the evaluation data are not beside the repository")
 
-    run(EXAMPLES / "groceries.py", tmp_path, "--most", "2", cwd=tmp_path)
+    run(EXAMPLES / "groceries.py", tmp_path, "--most", "2", "--views", "1", cwd=tmp_path)
 
     tables = {
         f"{name}_{part}": list(csv.DictReader((tmp_path / f"{name}_{part}.csv").open()))
@@ -88,6 +88,9 @@ def test_groceries(tmp_path: Path) -> None:
     assert {row["file"] for row in tables["photos_train"]}.isdisjoint(
         row["file"] for row in tables["photos_val"]
     )
+    assert (
+        len({row["sequence"] for row in tables["photos_train"]}) == len(tables["photos_train"]) / 2
+    ), "each photo, and a view of it"
     assert max(row["labels"].count("|") for row in tables["products_train"]) < 4
 
 
