@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -95,7 +95,8 @@ def pointwise(
     weight, bias, gain = folded(convolution, norm)
     linear = nn.Linear(weight.shape[1], len(weight), device="meta")
     matrix = weight[:, :, 0, 0].contiguous()
-    if not onednn_is_faster():  # MKL is faster with an input's row in one piece: grids are small
+    if cast(Any, torch.backends.mkl).is_available() and not onednn_is_faster():
+        # With few positions MKL is faster where the weights of an input are in one piece.
         matrix = matrix.t().contiguous().t()
     linear.weight = nn.Parameter(matrix, requires_grad=False)
     linear.bias = nn.Parameter(bias, requires_grad=False)
