@@ -1,6 +1,7 @@
 """Polymorph beside its baselines on real video: CamVid's drives and DAVIS's clips.
 
     build/venv/bin/python benchmarks/camvid_davis.py
+    build/venv/bin/python benchmarks/camvid_davis.py --backbone STUDENT --larger TEACHER
 
 Trains config/camvid_davis.yaml on EfficientNet-Lite0, its baselines, and evaluates all on the test
 parts. A run that was stopped goes on. Needs ../shared/data and ../shared/models; tables by
@@ -9,7 +10,11 @@ examples/camvid_davis.py.
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
+import yaml
 
 from parts.camvid_davis import CONFIG, TEST_TABLES, make_tables
 from parts.examples import ROOT
@@ -37,6 +42,7 @@ ABOUT = {
 
 def main(
     folder: Folder = ROOT / "build/bench_camvid_davis",
+    backbone: Annotated[Path | None, typer.Option(help="Another one: its folder.")] = None,
     larger: LargerName = FOCUS.name,
     larger_size: LargerSize = FOCUS.size,
     methods: Methods = MOST,
@@ -44,9 +50,10 @@ def main(
     """Train, evaluate, and write benchmarks/results/camvid_davis-MACHINE.json."""
     make_tables()
     make_lite0()
+    folder = folder / backbone.name if backbone else folder
     one = Comparison(
-        "camvid_davis",
-        CONFIG,
+        f"camvid_davis_{backbone.name}" if backbone else "camvid_davis",
+        _on(backbone, folder) if backbone else CONFIG,
         tables(TEST_TABLES),
         folder,
         ABOUT,
@@ -54,6 +61,18 @@ def main(
         methods,
     )
     typer.echo(compare(one))
+
+
+def _on(backbone: Path, folder: Path) -> Path:
+    """The same configuration on another backbone, at the size that it was trained with."""
+    document = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))
+    for source in document["data"]["sources"]:
+        source["path"] = str((CONFIG.parent / source["path"]).resolve())
+    document["backbone"] = {"folder": str(backbone.resolve())}
+    folder.mkdir(parents=True, exist_ok=True)
+    config = folder / "config.yaml"
+    config.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+    return config
 
 
 if __name__ == "__main__":

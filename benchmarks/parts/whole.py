@@ -107,8 +107,7 @@ def compare(one: Comparison) -> Path:
     bundle, out, work = one.folder / "bundle", one.folder / "evaluation", one.folder / "work"
     device = ("--device", one.device)
     evaluate = ("evaluate", "--bundle", bundle, "--compare", one.methods, *device)
-    if not (bundle / "manifest.json").is_file():
-        _polymorph("train", one.config, "--out", bundle, "--work", work, *device)
+    _polymorph("train", one.config, "--out", bundle, "--work", work, *device)
     baselines = ("--train-baselines", one.config, "--work", work, *one.larger.options())
     _polymorph(*evaluate, *baselines)
     _polymorph(*evaluate, "--no-memory", "--out", out, *one.data)
