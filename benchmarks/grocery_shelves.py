@@ -42,7 +42,7 @@ _TESTED = 40
 def main(
     folder: Folder = ROOT / "build/bench_grocery_shelves",
     sequences: Annotated[
-        int, typer.Option(min=2, max=200, help="To train on; 40 others test.")
+        int, typer.Option(min=2, max=200, help="To train on; 40 others each to validate and test.")
     ] = 200,
     epochs: Annotated[int, typer.Option(min=1, help="Of the scout and of every adapter.")] = 4,
     larger: LargerName = FOCUS.name,
@@ -89,9 +89,9 @@ def _config(epochs: int) -> dict[str, object]:
         "data": {
             "sources": [
                 {"path": "tables/products_train.csv", "part": "train"},
+                {"path": "tables/products_val.csv", "part": "validation"},
                 {"path": f"tables/products_test_{_TESTED}.csv", "part": "test"},
             ],
-            "validation": 0.2,
         },
         "backbone": {"folder": str(make_lite0()), "image_size": LITE0_PX},
         "contexts": {"count": 11, "labels_per_context": 10},

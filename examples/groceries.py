@@ -11,9 +11,10 @@ there in several views: mirrored, cropped, in other light.
 shelves_{train,val,test}.csv: walks along drawn shelves on which real photos stand as tiles, one to
 four in view. Kinds that are neighbours in the set's list, within a group, are neighbours there.
 
-products_{train,test}.csv: the same with 81 products. Which are in view follows sequences of
+products_{train,val,test}.csv: the same with 81 products. Which are in view follows sequences of
 Charades (real video, actions at 1 Hz): its 81 commonest actions stand for a product each, the
-mapping is random. No sequence and no photo is in both parts; of more than four, four are shown.
+mapping is random. No sequence and no photo is in two parts; of more than four, four are shown. For
+validation there are photos of some products only; the others do not come into view.
 
 The pixels of the photos are real; shelves, arrangement and motion are synthetic. The parts are the
 set's own, but kinds without a photo for validation get their last four of training there.
@@ -51,7 +52,7 @@ WALK_HZ = 2.0
 WALK_FRAMES = 24
 WALKS = {"train": 250, "val": 40, "test": 60}
 TRACE_HZ = 1.0
-TRACED = {"train": 200, "test": 80}  # sequences
+TRACED = {"train": 200, "test": 80, "val": 40}  # sequences
 SHORTEST = 20  # frames of a sequence of a trace
 STEP, TURN, RESIZE, LEAP = 0.25, 0.05, 0.15, 0.03  # chances per frame of a walk
 CELLS = {  # how many are in view: columns, rows
@@ -297,9 +298,9 @@ def main(
         write(folder / f"shelves_{part}.csv", rows, COLUMNS)
     products = sorted({photo.product for photo in found})
     for part, sequences in traced(data, products, np.random.default_rng(17)).items():
-        rows = draw(
-            f"products_{part}", sequences[:most], files_by("product", parts[part]), TRACE_HZ, folder
-        )
+        of = files_by("product", parts[part])
+        there = [[[p for p in shown if p in of] for shown in sets] for sets in sequences[:most]]
+        rows = draw(f"products_{part}", there, of, TRACE_HZ, folder)
         write(folder / f"products_{part}.csv", rows, COLUMNS)
 
 
