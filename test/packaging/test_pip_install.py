@@ -15,7 +15,7 @@ import pytest
 
 pytestmark = pytest.mark.slow
 
-MAX_WHEEL_BYTES = 12 * 2**20  # the default bundle has at most 8 MB
+MAX_WHEEL_BYTES = 20 * 2**20  # the default bundle has at most 16 MB
 
 WRITE_OUR_MESSAGES = """
 from polymorph_ros.interfaces.bag_messages import message_types
