@@ -180,7 +180,9 @@ class ScoutConfig(Strict):
     )
     epochs: int = Field(ge=1)
     least_steps: int = Field(0, ge=0, description="gradient steps, where epochs make fewer")
-    batch_size: int = Field(128, ge=1)
+    batch_size: int = Field(
+        128, ge=1, description="without a LoRA; with one it is that of the adapters"
+    )
     learning_rate: float = Field(
         1e-3, gt=0, description="without a LoRA; with one it is that of the adapters"
     )

@@ -116,6 +116,20 @@ def test_baselines_are_given_the_steps_of_scout_and_common_adapter_too(
     assert TrainingGraph(config).lora_steps(features) == 2 * (alone + 2 * (frames // 8))
 
 
+def test_a_scout_with_an_adapter_takes_its_own_least_steps(
+    config: TrainConfig, features: Features
+) -> None:
+    few = config.adapters.model_copy(update={"least_steps": 1000})
+    many = config.scout.model_copy(update={"least_steps": 300})
+    plain, patient = (
+        TrainingGraph(config.model_copy(update={"adapters": few, "scout": scout}))
+        for scout in (config.scout, many)
+    )
+
+    assert plain.scout(features).steps() == 2 * (len(features.load_train()) // 8)
+    assert patient.scout(features).steps() == 300
+
+
 def test_a_scout_that_goes_on_from_the_common_adapter_begins_with_its_scores(
     config: TrainConfig, features: Features, work: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

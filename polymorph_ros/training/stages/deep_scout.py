@@ -52,7 +52,7 @@ class DeepScoutStage:
 
     Attributes:
         config: of the scout; its rank is above 0.
-        adapters: how LoRA is trained: all but the rank, and the epochs, which are the scout's.
+        adapters: how LoRA is trained: all but rank, epochs and least steps, which are the scout's.
         common: where its LoRA goes on from, if that has the same rank; none: a LoRA that changes
             nothing.
     """
@@ -67,8 +67,9 @@ class DeepScoutStage:
 
     @property
     def schedule(self) -> Schedule:
-        """As adapters are trained, for the scout's epochs."""
-        lora = self.adapters.model_copy(update={"epochs": self.config.epochs})
+        """As adapters are trained, for the scout's epochs or least steps."""
+        own = {"epochs": self.config.epochs, "least_steps": self.config.least_steps}
+        lora = self.adapters.model_copy(update=own)
         return Schedule.of(lora, self.seed)
 
     def steps(self) -> int:
