@@ -2,7 +2,7 @@
 
     build/venv/bin/python benchmarks/unknown_scenes.py BUNDLE DATA… [--known DATA] [--json PATH]
 
-docs/scenes.md says what came out.
+docs/unknown-scenes.md says what came out.
 """
 
 from __future__ import annotations
