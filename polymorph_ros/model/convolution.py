@@ -9,13 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from polymorph_ros.model.linear import InferenceLinear, onednn_is_faster
+from polymorph_ros.model.linear import InferenceLinear, for_few_rows
 
 Padding = tuple[int, int] | None
 """Zeros before and after each row and column; None: as TensorFlow's "same", by the size."""
@@ -51,9 +51,12 @@ class GridConvolution(nn.Module):
         self.inputs = convolution.in_channels
         self._stride, self._dilation = convolution.stride[0], convolution.dilation[0]
         self._groups, self._padding = convolution.groups, padding
-        # As much padding on all sides, and zeros in the kernel where that is too much, before the
-        # grid: the same sums, without a padded copy of the grid.
-        self._wider = _channels_last(functional.pad(weight, (1, 0, 1, 0)))
+        self._wider = self.weight
+        more = 1 if padding is None else padding[1] - padding[0]
+        if more:
+            # As much padding on all sides, and zeros in the kernel where that is too much, before
+            # the grid: the same sums, without a padded copy of the grid.
+            self._wider = _channels_last(functional.pad(weight, (more, 0, more, 0)))
 
     def forward(self, grid: Tensor) -> Tensor:
         """The convolved grid, channels last if the grid's are."""
@@ -94,11 +97,7 @@ def pointwise(
     """A 1 x 1 convolution as a linear map of tokens, and the gain (out,) that the norm has."""
     weight, bias, gain = folded(convolution, norm)
     linear = nn.Linear(weight.shape[1], len(weight), device="meta")
-    matrix = weight[:, :, 0, 0].contiguous()
-    if cast(Any, torch.backends.mkl).is_available() and not onednn_is_faster():
-        # With few positions MKL is faster where the weights of an input are in one piece.
-        matrix = matrix.t().contiguous().t()
-    linear.weight = nn.Parameter(matrix, requires_grad=False)
+    linear.weight = nn.Parameter(for_few_rows(weight[:, :, 0, 0]), requires_grad=False)
     linear.bias = nn.Parameter(bias, requires_grad=False)
     return InferenceLinear(linear), None if gain is None else gain.float().cpu()
 

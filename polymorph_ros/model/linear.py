@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +24,16 @@ def linear_map(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     if other or x.numel() < _FEW_ROWS * x.shape[-1] or not onednn_is_faster():
         return functional.linear(x, weight, bias)
     return cast(Tensor, torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], ""))
+
+
+def for_few_rows(weight: Tensor) -> Tensor:
+    """The weight (out, in), laid out so that products with few rows, as of small grids, are fast.
+
+    MKL is faster where the weights of an input are in one piece; others want those of an output.
+    """
+    if cast(Any, torch.backends.mkl).is_available() and not onednn_is_faster():
+        return weight.t().contiguous().t()
+    return weight.contiguous()
 
 
 class InferenceLinear(nn.Linear):

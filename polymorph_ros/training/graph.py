@@ -220,8 +220,14 @@ class TrainingGraph:
                 config.scout, self._old_artifact, features, labels, config.seed, config.threads
             )
         if config.scout.rank:
+            same_rank = config.scout.rank == config.adapters.rank
             return DeepScoutStage(
-                config.scout, config.adapters, features, config.seed, config.threads, common
+                config.scout,
+                config.adapters,
+                features,
+                config.seed,
+                config.threads,
+                common if same_rank else None,
             )
         return ScoutStage(config.scout, features, config.seed, config.threads)
 
@@ -242,7 +248,7 @@ class TrainingGraph:
 
         It takes as many steps as scout and contexts together. A bundle that is added to has none.
         """
-        if self._old is not None or len(load_contexts(features.contexts).names) == 1:
+        if not self._has_common(features):
             return None
         graph = TrainingGraph(one_lora(self.config, frames, self._context_steps(features)))
         contexts = visitor.make(graph._contexts(frames.train))
@@ -251,8 +257,10 @@ class TrainingGraph:
 
     def lora_steps(self, features: Features) -> int:
         """Gradient steps of all LoRAs together: the adapters', the common one's, the scout's."""
-        several = len(load_contexts(features.contexts).names) > 1
-        return self._context_steps(features) * (2 if several else 1)
+        return self._context_steps(features) * (2 if self._has_common(features) else 1)
+
+    def _has_common(self, features: Features) -> bool:
+        return self._old is None and len(load_contexts(features.contexts).names) > 1
 
     def _context_steps(self, features: Features) -> int:
         """Gradient steps of the adapters, and of the scout's LoRA."""

@@ -18,7 +18,7 @@ from polymorph_ros.training.pipeline import Runner
 from polymorph_ros.training.stages.adapter import CommonAdapter, TrainableAdapter
 from polymorph_ros.training.stages.backbone import weights_folder
 from polymorph_ros.training.stages.contexts import load_contexts
-from polymorph_ros.training.token_set import Features, TokenSet
+from polymorph_ros.training.token_set import Features
 
 
 @pytest.fixture(scope="module")
@@ -48,11 +48,7 @@ def logits_of(config: TrainConfig, features: Features, adapter: Artifact) -> np.
     )
     network.peft_model.load_adapter(str(adapter.folder), "default")
     network.head.load_state_dict(head)
-    return held_out(features).outputs(network.eval())
-
-
-def held_out(features: Features) -> TokenSet:
-    return features.load_validation()
+    return features.load_validation().outputs(network.eval())
 
 
 def test_an_adapter_that_takes_over_scores_its_labels_as_the_common_one(
@@ -66,9 +62,9 @@ def test_an_adapter_that_takes_over_scores_its_labels_as_the_common_one(
 
     torch.manual_seed(1)
     fresh = TrainableAdapter(quick_config.adapters, weights_folder(features.backbone), len(labels))
-    untouched = held_out(features).outputs(fresh.eval())
+    untouched = features.load_validation().outputs(fresh.eval())
     fresh.take_over(common.start(labels))
-    after = held_out(features).outputs(fresh)
+    after = features.load_validation().outputs(fresh)
 
     np.testing.assert_allclose(after, before[:, places], atol=1e-4)
     assert np.abs(untouched - after).max() > 0.01

@@ -53,7 +53,7 @@ class DeepScoutStage:
     Attributes:
         config: of the scout; its rank is above 0.
         adapters: how LoRA is trained: all but rank, epochs and least steps, which are the scout's.
-        common: where its LoRA goes on from, if that has the same rank; none: a LoRA that changes
+        common: where its LoRA goes on from, which has the same rank; none: a LoRA that changes
             nothing.
     """
 
@@ -103,7 +103,7 @@ class DeepScoutStage:
         outputs = data.truth.shape[1] + data.presence.shape[1]
         adapter = TrainableAdapter(lora, weights_folder(self.features.backbone), outputs)
         small = new_scout(self.config, data)
-        if self.common is not None and self.config.rank == self.adapters.rank:
+        if self.common is not None:
             adapter.take_over(self.common.start(range(small.num_labels)))
             for rows in small.label_head.parameters():  # the sum begins as the common adapter's
                 nn.init.zeros_(rows)
