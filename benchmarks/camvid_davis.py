@@ -30,6 +30,7 @@ from parts.whole import (
     compare,
     tables,
 )
+from polymorph_ros.training.config import FolderBackboneConfig, read_config
 
 ABOUT = {
     "real": "pixels, order of frames, CamVid's labels (area above 1 %)",
@@ -65,14 +66,12 @@ def main(
 
 def _on(backbone: Path, folder: Path) -> Path:
     """The same configuration on another backbone, at the size that it was trained with."""
-    document = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))
-    for source in document["data"]["sources"]:
-        source["path"] = str((CONFIG.parent / source["path"]).resolve())
-    document["backbone"] = {"folder": str(backbone.resolve())}
+    another = FolderBackboneConfig(folder=backbone.resolve())
+    config = read_config(CONFIG).model_copy(update={"backbone": another})
     folder.mkdir(parents=True, exist_ok=True)
-    config = folder / "config.yaml"
-    config.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
-    return config
+    file = folder / "config.yaml"
+    file.write_text(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
+    return file
 
 
 if __name__ == "__main__":

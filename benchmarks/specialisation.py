@@ -33,6 +33,7 @@ from parts.metrics import Results, rounded
 from parts.scout_thresholds import cover_threshold, learn_correlation
 from parts.synthetic_backbone import resized, synthetic_backbone
 from parts.traced_tokens import PREPROCESSING, TAIL_BLOCKS, Part, traced_parts
+from polymorph_ros.bundle.reader import read_bundle
 from polymorph_ros.contexts.cost import membership
 from polymorph_ros.contexts.formation import ContextLimits, form_contexts
 from polymorph_ros.contexts.presence import true_presence
@@ -155,7 +156,8 @@ def main(
 
 def _start() -> ViTModel:
     """The backbone of config/rooms_and_streets.yaml, for smaller pictures."""
-    folder = _HERE.parent / "build/rooms_and_streets/backbone"
+    known = read_bundle(_HERE.parent / "build/rooms_and_streets")
+    folder = known.backbone_location
     model = ViTModel.from_pretrained(folder, add_pooling_layer=False, dtype=torch.float32)
     return resized(model, PREPROCESSING.size)
 

@@ -171,15 +171,15 @@ def run_loop(plan: Plan, data: Path, kinds: tuple[str, ...], places: Places) -> 
     clock = Clock()
     os.environ.update(isolated_environment(os.environ))
     streams = Streams.of(plan, data, kinds)
-    shutil.copytree(places.known, places.bundle)
-    before = read_bundle(places.bundle)
+    before = read_bundle(places.known)
+    shutil.copytree(before.path, places.bundle)
     clock.lap("draw")
     results = _sitting(plan, streams, kinds, places, clock)
     write_json(places.folder / "sitting.json", results | {"seconds": clock.seconds})
     _say("measuring the old labels")
     torch.set_num_threads(1)
     after, held_out = read_bundle(places.bundle), synthetic_dataset(plan.old)
-    old_ap, grown_ap = (mean_ap(one, held_out, "cpu") for one in (read_bundle(places.known), after))
+    old_ap, grown_ap = (mean_ap(one, held_out, "cpu") for one in (before, after))
     return {
         "benchmark": "the_loop",
         "minutes": rounded(sum(clock.seconds.values()) / 60),

@@ -223,10 +223,9 @@ def draw(name: str, sequences: Sequence[LabelSets], of: Photos, hz: float, folde
     for number, sets in enumerate(sequences):
         shelf = Shelf(of, np.random.default_rng((seed, number)))
         sequence = f"{name}_{number:04d}"
-        (folder / name / sequence).mkdir(parents=True, exist_ok=True)
         for index, labels in enumerate(sets):
             file = folder / name / sequence / f"{index:03d}.jpg"
-            cv2.imwrite(str(file), shelf.frame(labels)[:, :, ::-1], (cv2.IMWRITE_JPEG_QUALITY, 85))
+            save(shelf.frame(labels), file)
             rows.append(
                 {
                     "sequence": sequence,
@@ -236,6 +235,12 @@ def draw(name: str, sequences: Sequence[LabelSets], of: Photos, hz: float, folde
                 }
             )
     return rows
+
+
+def save(image: np.ndarray, file: Path) -> None:
+    """Write a picture, uint8 RGB, as JPEG."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(file), image[:, :, ::-1], (cv2.IMWRITE_JPEG_QUALITY, 85))
 
 
 def alone(name: str, found: Sequence[Photo], folder: Path) -> Rows:
@@ -256,12 +261,9 @@ def seen_anew(rows: Rows, views: int, folder: Path) -> Iterator[dict[str, str]]:
     for number, row in enumerate(rows):
         yield row
         image = read_photo(folder / row["file"])
-        place = folder / "photos_train" / row["sequence"]
-        place.mkdir(parents=True, exist_ok=True)
         for view in range(1, views + 1):
-            file = place / f"{view}.jpg"
-            changed = changed_view(image, np.random.default_rng((number, view)), SMALLEST)
-            cv2.imwrite(str(file), changed[:, :, ::-1], (cv2.IMWRITE_JPEG_QUALITY, 85))
+            file = folder / "photos_train" / row["sequence"] / f"{view}.jpg"
+            save(changed_view(image, np.random.default_rng((number, view)), SMALLEST), file)
             yield {**row, "stamp": f"{view:.3f}", "file": relative(file, folder)}
 
 
@@ -289,7 +291,8 @@ def main(
         groups[photo.group][photo.kind] = None
     for part, count in WALKS.items():
         rows = alone(f"photos_{part}", parts[part], folder)
-        rows = list(seen_anew(rows, views, folder)) if part == "train" else rows
+        if part == "train" and views:
+            rows = list(seen_anew(rows, views, folder))
         write(folder / f"photos_{part}.csv", rows, COLUMNS)
         rng = np.random.default_rng((17, count))
         walks = [walk([list(group) for group in groups.values()], rng) for _ in range(count)]
