@@ -37,7 +37,6 @@ from polymorph_ros.training.stages.grown_scout import GrownScoutStage
 from polymorph_ros.training.stages.operating_points import OperatingPointsStage
 from polymorph_ros.training.stages.reuse import ReuseStage
 from polymorph_ros.training.stages.scout import ScoutStage
-from polymorph_ros.training.stages.single_scout import SingleScoutStage
 from polymorph_ros.training.stages.thresholds import ThresholdsStage, compare_contexts
 from polymorph_ros.training.stages.tokens import TokensStage
 from polymorph_ros.training.stages.unknown_scene import UnknownSceneStage
@@ -151,12 +150,13 @@ class TrainingGraph:
         return Walked(frames, parts, thresholds, compared, reuse, points)
 
     def _single(self, parts: BundleParts, common: CommonAdapter, visitor: Visitor) -> BundleParts:
-        """The same parts with one context of all labels."""
-        labels = len(vocabulary_of(parts.features.train.frames))
+        """The same parts with one context of all labels; its scout needs no LoRA of its own."""
+        config, features = self.config, replace(parts.features, contexts=common.contexts)
+        scout = ScoutStage(config.scout, features, config.seed, config.threads)
         return replace(
             parts,
-            features=replace(parts.features, contexts=common.contexts),
-            scout=visitor.make(SingleScoutStage(parts.scout, labels)),
+            features=features,
+            scout=visitor.make(scout),
             adapters=(common.adapter,),
         )
 
