@@ -17,7 +17,7 @@ from polymorph_ros.errors import PolymorphError
 from polymorph_ros.model.families import family_of
 from polymorph_ros.model.family import Family, lora_targets
 from polymorph_ros.model.linear import InferenceLinear, replace_linear
-from polymorph_ros.model.network import LoraMap, TailBlock
+from polymorph_ros.model.network import TailBlock
 from polymorph_ros.model.token_grid import pool_patches
 
 transformers_logging: Any = logging  # its functions have no types
@@ -141,10 +141,6 @@ class Backbone:
     def tail_blocks(self, tail_blocks: int) -> Sequence[TailBlock]:
         """The last K blocks as they run for several adapters side by side."""
         return self.network.tail_blocks(self._tail_start(tail_blocks))
-
-    def lora_map(self, block: int, target: str) -> LoraMap | None:
-        """What may have LoRA there; None if nothing."""
-        return self.network.lora_maps.get((block, target))
 
     def lora_targets(self, tail_blocks: int, targets: Iterable[str] | None = None) -> list[str]:
         """Full names of maps from the last K blocks on, for PEFT's ``LoraConfig``.

@@ -29,7 +29,7 @@ class FrameCounters:
         damaged: of those answered, damaged, though a picture could be decoded.
         lost: sent, but never handed to this node.
         last_fault: the last rejection or failure, for people.
-        last_arrival_s, last_answer_s, last_fault_s: by the monotonic clock.
+        last_arrival_s, last_answer_s: by the monotonic clock.
         latencies_s: of the last answers, image stamp to publication, by the node's clock.
         stamps: what the camera's time goes by, and what was wrong with its stamps.
     """
@@ -45,7 +45,6 @@ class FrameCounters:
     damaged: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
     last_fault: str = ""
-    last_fault_s: float | None = None
     last_arrival_s: float | None = None
     last_answer_s: float | None = None
     largest_bytes: int = 0
@@ -84,13 +83,9 @@ class FrameCounters:
     def reject(self, reason: str, fault: str) -> None:
         """Count a malformed image, by reason."""
         self.rejected[reason] += 1
-        self._fault(fault)
+        self.last_fault = fault
 
     def fail(self, fault: str) -> None:
         """Count an image that the engine failed on."""
         self.failed += 1
-        self._fault(fault)
-
-    def _fault(self, fault: str) -> None:
         self.last_fault = fault
-        self.last_fault_s = time.monotonic()

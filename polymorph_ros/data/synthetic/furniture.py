@@ -10,7 +10,6 @@ WOOD: tuple[Colour, ...] = ((150, 98, 56), (186, 136, 84), (104, 66, 40), (205, 
 FABRIC: tuple[Colour, ...] = ((150, 50, 54), (58, 92, 140), (92, 122, 86), (176, 140, 96))
 WHITE: tuple[Colour, ...] = ((228, 228, 224), (205, 208, 212))
 STEEL: tuple[Colour, ...] = ((168, 174, 180), (196, 200, 204), (130, 136, 142))
-DARK: tuple[Colour, ...] = ((30, 32, 36), (52, 54, 60))
 
 
 def chair(pen: Pen, rng: np.random.Generator) -> None:

@@ -7,7 +7,6 @@ import numpy as np
 from polymorph_ros.data.synthetic.pen import Colour, Pen, pick, shade
 
 VIVID: tuple[Colour, ...] = ((200, 50, 46), (46, 92, 170), (230, 180, 50), (60, 140, 90))
-GREY: tuple[Colour, ...] = ((170, 174, 178), (70, 72, 78), (120, 124, 130))
 
 
 def lamp(pen: Pen, rng: np.random.Generator) -> None:
