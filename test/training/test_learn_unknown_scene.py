@@ -60,6 +60,20 @@ def test_the_stated_rate_holds_for_training_and_for_validation(scale: float) -> 
         assert (feature_distances(statistics, frames) > entry.threshold).mean() <= 0.05 + 1e-6
 
 
+def test_the_stated_rate_holds_for_stills_beside_long_recordings_too() -> None:
+    near, far = tokens_like_training(1, 2000), 1.3 * (tokens_like_training(3, 100) - 3.0) + 3.0
+    long_ones = [slice(start, start + 500) for start in range(0, 2000, 500)]
+    stills = [slice(row, row + 1) for row in range(2000, 2100)]
+    tokens = np.concatenate([near, far.astype(np.float16)])
+    both = TrunkFeatures(tokens, (*long_ones, *stills), np.arange(2100) / 0.2)
+
+    statistics, entry = learn_unknown_scene(both, both, false_alarms=0.05)
+
+    called = feature_distances(statistics, both) > entry.threshold
+    assert called.mean() <= 0.05
+    assert called[2000:].mean() <= 0.06
+
+
 def test_the_distance_of_training_frames_is_about_one() -> None:
     train = known(tokens_like_training(1, 2000))
 

@@ -72,8 +72,7 @@ class UnknownSceneStage:
         frames = trunk_features(self.features.validation)
         width = frames.tokens.shape[2]
         statistics = FeatureStatistics.from_tensors(read_tensors(file), width, file)
-        distances = feature_distances(statistics, frames)
-        threshold = max(entry.threshold, float(np.quantile(distances, 1.0 - FALSE_ALARMS)))
+        threshold = max(entry.threshold, seldom_exceeded(statistics, frames, FALSE_ALARMS))
         return entry.model_copy(update={"threshold": threshold})
 
 
@@ -112,9 +111,8 @@ def learn_unknown_scene(
     """Mean and whitening of the pooled features, and the distance that few known frames exceed.
 
     The covariance is shrunk (Ledoit and Wolf 2004), so that it can be inverted from few frames
-    and for long tokens. The threshold is the larger of the two at which `false_alarms` of the
-    training and of the validation frames lie above it, as the engine takes distances (over the
-    last frames): neither set of places is large.
+    and for long tokens. The threshold is the larger of those of the training and of the
+    validation frames: neither set of places is large.
 
     Args:
         train: what the statistics are of.
@@ -129,10 +127,23 @@ def learn_unknown_scene(
         torch.from_numpy(np.ascontiguousarray(whitening, dtype=np.float32)),
     )
     threshold = max(
-        float(np.quantile(feature_distances(statistics, frames), 1.0 - false_alarms))
-        for frames in (train, validation)
+        seldom_exceeded(statistics, frames, false_alarms) for frames in (train, validation)
     )
     return statistics, UnknownSceneEntry(threshold=threshold, false_alarms=false_alarms)
+
+
+def seldom_exceeded(statistics: FeatureStatistics, frames: TrunkFeatures, share: float) -> float:
+    """The distance that few known frames exceed, as the engine takes distances.
+
+    At most `share` of all frames do, and at most `share` where each sequence counts alike: frames
+    of a sequence resemble each other, so a few long ones would speak for hundreds of stills.
+    """
+    distances = feature_distances(statistics, frames)
+    lengths = np.array([part.stop - part.start for part in frames.sequences])
+    order = np.argsort(distances)
+    alike = np.cumsum(np.repeat(1.0 / lengths, lengths)[order])
+    by_sequence = distances[order][np.searchsorted(alike, (1.0 - share) * alike[-1])]
+    return max(float(np.quantile(distances, 1.0 - share)), float(by_sequence))
 
 
 def feature_distances(statistics: FeatureStatistics, frames: TrunkFeatures) -> NDArray[np.float64]:
