@@ -1,12 +1,12 @@
 """What distillation is worth on real video: CamVid's drives, a linear classifier as the judge.
 
-    build/venv/bin/python benchmarks/distill.py [--minutes 2] [--json PATH]
+    build/venv/bin/python benchmarks/distill.py [--minutes 2] [--side 96] [--json PATH]
 
-EfficientNet-Lite0 at 96 px starts from its published weights and learns from CamVid's training
-pictures without their labels: what itself answers at 224 px (an ONNX file), or what a DINOv2-S
-does. Features of teachers and students are then frozen. A linear classifier for each label learns
-from the training pictures' labels and is judged on the others. Needs ../shared/data and
-../shared/models; docs/distill.md says what came out.
+EfficientNet-Lite0, at 96 px if not told otherwise, starts from its published weights and learns
+from CamVid's training pictures without their labels: what itself answers at 224 px (an ONNX file),
+or what a DINOv2-S does. Features of teachers and students are then frozen. A linear classifier for
+each label learns from the training pictures' labels and is judged on the others. Needs
+../shared/data and ../shared/models; docs/distill.md says what came out.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from polymorph_ros.model.efficientnet_lite import EfficientNetLiteConfig
 
 _SHARED = ROOT.parent / "shared"
 _NEW_DRIVE = "Seq05VD"
-_SIDE, _TEACHER_SIDE = 96, 224
+_TEACHER_SIDE = 224
 
 ABOUT = {
     "task": "mean AP of CamVid's labels that vary in training and test pictures; pixels, order and "
@@ -53,6 +53,7 @@ ABOUT = {
 def main(
     minutes: Annotated[float, typer.Option(min=0.1, help="For each student.")] = 2.0,
     threads: Annotated[int, typer.Option(min=1, help="That each student learns with.")] = 1,
+    side: Annotated[int, typer.Option(min=32, help="Of the students' pictures, pixels.")] = 96,
     json: Annotated[Path | None, typer.Option(help="Rows go here.")] = None,
     shared: Annotated[Path, typer.Option(help="Folder with data and models.")] = _SHARED,
     work: Annotated[Path, typer.Option(help="Pictures, answers and students; a rerun goes on.")] = (
@@ -76,18 +77,18 @@ def main(
             f"{name:32} {row['px']} px  {row['mean_ap']:.3f}  {row['new_drive_mean_ap']:.3f}"
         )
 
-    judge("student before", lite0, _SIDE)
-    for teacher, config in _configurations(shared, lite0, threads).items():
+    judge("student before", lite0, side)
+    for teacher, config in _configurations(shared, lite0, side, threads).items():
         student, used_s = work / teacher, _cpu_s()
         done = distil(config, student, work / "stages", minutes, typer.echo)
         about = {"cpu_minutes": rounded((_cpu_s() - used_s) / 60), "losses": done.losses}
-        judge(f"student of {teacher}", student, _SIDE, about | {"plan": asdict(done.plan)})
+        judge(f"student of {teacher}", student, side, about | {"plan": asdict(done.plan)})
     judge("teacher 1: EfficientNet-Lite0", lite0, _TEACHER_SIDE)
     judge("teacher 2: DINOv2-S focus", focus, _TEACHER_SIDE)
     typer.echo(f"{path}")
 
 
-def _configurations(shared: Path, lite0: Path, threads: int) -> dict[str, DistillConfig]:
+def _configurations(shared: Path, lite0: Path, side: int, threads: int) -> dict[str, DistillConfig]:
     """The same student of each teacher."""
     onnx = {
         "onnx": shared / "models/efficientnet_lite0.onnx",
@@ -98,7 +99,7 @@ def _configurations(shared: Path, lite0: Path, threads: int) -> dict[str, Distil
         "threads": threads,
         "device": "cpu",
         "recordings": [{"path": shared / "data/camvid/train"}],
-        "student": {"folder": lite0, "image_size": _SIDE},
+        "student": {"folder": lite0, "image_size": side},
         "batch_size": 16,
         "learning_rate": 5e-4,
     }
